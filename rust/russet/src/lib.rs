@@ -1,0 +1,22 @@
+//! Exact and fast tokenizers: everything that a `tokenizer.json` can describe.
+
+pub mod added_tokens;
+pub mod decoders;
+mod encoding;
+mod error;
+pub mod formats;
+pub mod models;
+pub mod normalizers;
+pub mod padding;
+pub mod post_processors;
+pub mod pre_tokenizers;
+pub mod regex;
+mod string_list;
+pub mod text;
+mod tokenizer;
+pub mod truncation;
+
+pub use encoding::Encoding;
+pub use error::{Error, Result};
+pub use string_list::StringList;
+pub use tokenizer::{EncodeOptions, Input, OnUnknown, Tokenizer, Watch};

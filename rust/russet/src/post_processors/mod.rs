@@ -1,0 +1,1 @@
+//! Post-processors: the special tokens around a sequence or a pair.
