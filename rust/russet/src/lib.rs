@@ -15,6 +15,7 @@ mod string_list;
 pub mod text;
 mod tokenizer;
 pub mod truncation;
+mod unicode;
 
 pub use encoding::Encoding;
 pub use error::{Error, Result};
