@@ -1,4 +1,22 @@
-//! Added tokens.
+//! Added tokens: texts that are matched before the model sees anything, such as `<|endoftext|>`.
+//!
+//! A text is searched twice: the raw text for the tokens with `normalized: false`, then each normalized section for the normalized
+//! forms of the others. Both searches take the leftmost, and there the longest, token (Aho-Corasick, one pass, linear in the text);
+//! `single_word`, `lstrip` and `rstrip` are applied to what was found. The order, and the id that a token gets, are the reference's: a text that
+//! is already known keeps its id, every other takes the next free one, whatever id the file declares.
+//!
+//! The set is frozen. Adding tokens copies it and builds the matchers again, so many tokens should be added in one call.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Range;
+
+use aho_corasick::{AhoCorasick, MatchKind};
+
+use crate::models::Model;
+use crate::normalizers::{Normalizer, NormalizerScratch};
+use crate::text::NormalizedText;
+use crate::unicode::{is_space, is_word};
+use crate::{Error, Result};
 
 /// A token that is matched in the text before the model sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -15,4 +33,223 @@ pub struct AddedToken {
     pub normalized: bool,
     /// Whether `skip_special_tokens` leaves it out when decoding.
     pub special: bool,
+}
+
+/// All added tokens of a tokenizer.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct AddedTokens {
+    by_id: BTreeMap<u32, AddedToken>,
+    ids: HashMap<String, u32>,
+    /// The normalized forms that differ from the content.
+    normalized_forms: HashMap<u32, String>,
+    /// Contents that were special in any version of their token.
+    special: HashSet<String>,
+    raw: Option<Matcher>,
+    normalized: Option<Matcher>,
+}
+
+/// A part of a text: an added token, or (`id` is `None`) what lies between.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Section {
+    pub(crate) id: Option<u32>,
+    pub(crate) range: Range<usize>,
+}
+
+impl AddedTokens {
+    pub(crate) fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// The text that tokens and decoding show for this id.
+    pub(crate) fn text(&self, id: u32) -> Option<&str> {
+        let token = self.by_id.get(&id)?;
+        Some(self.normalized_forms.get(&id).unwrap_or(&token.content))
+    }
+
+    pub(crate) fn id(&self, content: &str) -> Option<u32> {
+        self.ids.get(content).copied()
+    }
+
+    /// Whether `skip_special_tokens` leaves out a token of this text.
+    pub(crate) fn is_special(&self, text: &str) -> bool {
+        self.special.contains(text)
+    }
+
+    /// Contents and ids, in no order.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = (&str, u32)> {
+        self.ids.iter().map(|(content, id)| (content.as_str(), *id))
+    }
+
+    /// Ids and tokens by ascending id.
+    pub(crate) fn by_id(&self) -> impl Iterator<Item = (u32, &AddedToken)> {
+        self.by_id.iter().map(|(id, token)| (*id, token))
+    }
+
+    /// These tokens and `tokens`; and how many of them were new or had other flags.
+    pub(crate) fn with(&self, tokens: &[AddedToken], model: &Model, normalizer: Option<&Normalizer>) -> Result<(Self, usize)> {
+        let mut all = self.clone();
+        let model_size = u32::try_from(model.vocab_size()).unwrap_or(u32::MAX);
+        let mut next_id = match all.by_id.keys().next_back() {
+            Some(&last) if last >= model_size || model_size == 0 => last.checked_add(1),
+            _ => Some(model_size),
+        };
+        let mut added = 0;
+        for token in tokens {
+            if token.content.is_empty() {
+                continue;
+            }
+            let known = all.id(&token.content);
+            if known.and_then(|id| all.by_id.get(&id)) == Some(token) {
+                continue;
+            }
+            let id = match known.or_else(|| model.token_to_id(&token.content)) {
+                Some(id) => id,
+                None => {
+                    let limit = u64::from(u32::MAX);
+                    let id = next_id.ok_or(Error::Limit { what: "the id of an added token", value: limit + 1, limit })?;
+                    next_id = id.checked_add(1);
+                    id
+                }
+            };
+            added += 1;
+            all.ids.insert(token.content.clone(), id);
+            if token.special {
+                all.special.insert(token.content.clone());
+            }
+            all.by_id.insert(id, token.clone());
+        }
+        all.compile(normalizer)?;
+        Ok((all, added))
+    }
+
+    /// The same tokens for another normalizer.
+    pub(crate) fn with_normalizer(&self, normalizer: Option<&Normalizer>) -> Result<Self> {
+        let mut all = self.clone();
+        all.compile(normalizer)?;
+        Ok(all)
+    }
+
+    /// Builds the normalized forms and the matchers.
+    fn compile(&mut self, normalizer: Option<&Normalizer>) -> Result<()> {
+        self.normalized_forms.clear();
+        if let Some(normalizer) = normalizer {
+            let mut text = NormalizedText::<()>::new();
+            let mut scratch = NormalizerScratch::default();
+            for (id, token) in self.by_id.iter().filter(|(_, token)| token.normalized) {
+                text.reset(&token.content, 0);
+                normalizer.normalize(&mut text, &mut scratch)?;
+                if text.text() != token.content {
+                    self.normalized_forms.insert(*id, text.text().to_owned());
+                }
+            }
+        }
+        self.raw = Matcher::new(self, false)?;
+        self.normalized = Matcher::new(self, true)?;
+        Ok(())
+    }
+
+    /// Splits a raw text at the tokens with `normalized: false`. Sections come in order and are not empty.
+    pub(crate) fn split_raw(&self, text: &str, split_special: bool, section: impl FnMut(Section) -> Result<()>) -> Result<()> {
+        self.split(self.raw.as_ref(), text, split_special, section)
+    }
+
+    /// Splits a normalized section at the other tokens.
+    pub(crate) fn split_normalized(
+        &self,
+        text: &str,
+        split_special: bool,
+        section: impl FnMut(Section) -> Result<()>,
+    ) -> Result<()> {
+        self.split(self.normalized.as_ref(), text, split_special, section)
+    }
+
+    /// With `split_special`, special tokens are found (so no other token can match there) and then taken as text.
+    fn split(
+        &self,
+        matcher: Option<&Matcher>,
+        text: &str,
+        split_special: bool,
+        mut section: impl FnMut(Section) -> Result<()>,
+    ) -> Result<()> {
+        if text.is_empty() {
+            return Ok(());
+        }
+        // Can step back: a token that took the white space on its right may overlap a token in that white space.
+        let mut last_end = 0;
+        if let Some(matcher) = matcher {
+            for found in matcher.automaton.find_iter(text) {
+                let flags = matcher.flags[found.pattern().as_usize()];
+                let (mut start, mut end) = (found.start(), found.end());
+                if split_special && flags.special {
+                    continue;
+                }
+                if flags.single_word {
+                    let after_word = text[..start].chars().next_back().is_some_and(is_word);
+                    let before_word = text[end..].chars().next().is_some_and(is_word);
+                    if after_word || before_word {
+                        continue;
+                    }
+                }
+                if flags.lstrip {
+                    start = text[..start].trim_end_matches(is_space).len().max(last_end);
+                }
+                if flags.rstrip {
+                    end = text.len() - text[end..].trim_start_matches(is_space).len();
+                }
+                if start >= end {
+                    continue; // all of it was taken as white space by the token before
+                }
+                if last_end < start {
+                    section(Section { id: None, range: last_end..start })?;
+                }
+                section(Section { id: Some(flags.id), range: start..end })?;
+                last_end = end;
+            }
+        }
+        if last_end != text.len() {
+            section(Section { id: None, range: last_end..text.len() })?;
+        }
+        Ok(())
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Flags {
+    id: u32,
+    single_word: bool,
+    lstrip: bool,
+    rstrip: bool,
+    special: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Matcher {
+    automaton: AhoCorasick,
+    /// By pattern.
+    flags: Vec<Flags>,
+}
+
+impl Matcher {
+    /// The matcher of the tokens whose `normalized` is as given, or `None` if there are none. Where two tokens have one normalized
+    /// form, the lower id is found (the reference's choice differs from run to run).
+    fn new(tokens: &AddedTokens, normalized: bool) -> Result<Option<Self>> {
+        let mut seen = HashSet::new();
+        let mut flags = Vec::new();
+        for (&id, token) in tokens.by_id.iter().filter(|(_, token)| token.normalized == normalized) {
+            let text = if normalized { tokens.text(id).unwrap_or_default() } else { &token.content };
+            if text.is_empty() || !seen.insert(text) {
+                continue; // a form that normalization empties matches nowhere
+            }
+            let AddedToken { single_word, lstrip, rstrip, .. } = *token;
+            flags.push((text, Flags { id, single_word, lstrip, rstrip, special: tokens.is_special(&token.content) }));
+        }
+        if flags.is_empty() {
+            return Ok(None);
+        }
+        let automaton = AhoCorasick::builder()
+            .match_kind(MatchKind::LeftmostLongest)
+            .build(flags.iter().map(|(text, _)| text))
+            .map_err(|error| Error::config("added_tokens", error.to_string()))?;
+        Ok(Some(Self { automaton, flags: flags.into_iter().map(|(_, flags)| flags).collect() }))
+    }
 }

@@ -36,6 +36,11 @@ impl StringList {
         &self.text
     }
 
+    /// All strings, end to end, without a copy.
+    pub fn into_text(self) -> String {
+        self.text
+    }
+
     /// Appends a string.
     ///
     /// # Panics

@@ -1,21 +1,53 @@
-//! The tokenizer: stages in order.
-use crate::added_tokens::AddedToken;
-use crate::formats::config::*;
-use crate::padding::Padding;
-use crate::truncation::Truncation;
-use crate::{Encoding, Error, Result};
+//! The tokenizer: every stage in its order.
+//!
+//! ```text
+//! encode   text -> added tokens (raw) -> normalizer -> added tokens (normalized) -> pre-tokenizer -> model
+//!               -> truncation -> post-processor -> padding
+//! decode   ids -> tokens -> decoder -> text
+//! ```
+//!
+//! A [`Tokenizer`] is compiled once from a [`Config`] and never changes. It is a handful of shared parts, so cloning it, or
+//! making one with another part, is cheap. Any number of threads may use one; no lock is taken.
+
 use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use crate::added_tokens::{AddedToken, AddedTokens};
+use crate::decoders::Decoder;
+use crate::formats::config::{
+    AddedTokenConfig, Config, DecoderConfig, ModelConfig, NormalizerConfig, PostProcessorConfig, PreTokenizerConfig,
+};
+use crate::models::{Alphabet, Model};
+use crate::normalizers::Normalizer;
+use crate::padding::Padding;
+use crate::post_processors::{self, PostProcessor};
+use crate::pre_tokenizers::PreTokenizer;
+use crate::truncation::Truncation;
+use crate::{batch, pipeline, Encoding, Error, Result, StringList};
 
 /// A text, or words that were split by the caller (`is_pretokenized`).
 #[derive(Clone, Copy, Debug)]
 pub enum Input<'a> {
     /// A text.
     Text(&'a str),
-    /// Words; offsets restart at each.
+    /// Words; offsets restart at each, and a token's word id is the word's index.
     Words(&'a [&'a str]),
 }
 
-/// Called now and then during long work; an error stops it.
+impl Input<'_> {
+    /// The length in bytes.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Input::Text(text) => text.len(),
+            Input::Words(words) => words.iter().map(|word| word.len()).sum(),
+        }
+    }
+}
+
+/// A sequence, or a pair of them.
+pub type InputPair<'a> = (Input<'a>, Option<Input<'a>>);
+
+/// Called now and then during long work; an error stops it and is returned.
 pub trait Watch: Sync {
     /// Whether to go on.
     fn check(&self) -> Result<()>;
@@ -31,7 +63,19 @@ pub enum OnUnknown {
     Skip,
 }
 
-/// The options of a call.
+/// What an [`Encoding`] keeps besides the ids.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Keep {
+    /// The text, so that tokens, offsets and word ids can be asked for.
+    #[default]
+    Text,
+    /// Nothing: asking for them is an error.
+    Nothing,
+    /// Empty tokens and offsets of 0, as the reference's `encode_batch_fast` gives them.
+    Blanks,
+}
+
+/// The options of a call. The default is: special tokens are added, nothing is truncated or padded.
 #[derive(Clone, Copy)]
 pub struct EncodeOptions<'a> {
     /// Whether the post-processor adds its special tokens.
@@ -40,126 +84,412 @@ pub struct EncodeOptions<'a> {
     pub split_special_tokens: bool,
     /// Truncation, `None` for none.
     pub truncation: Option<&'a Truncation>,
+    /// What a `max_length` below the number of special tokens means: with true no truncation, as in the reference, else an error.
+    pub ignore_short_max_length: bool,
     /// Padding, `None` for none.
     pub padding: Option<&'a Padding>,
-    /// Whether the encoding keeps the text, so that tokens and offsets can be asked for later.
-    pub keep_text: bool,
+    /// What the encoding keeps besides the ids.
+    pub keep: Keep,
     /// Called about once per megabyte.
     pub watch: Option<&'a dyn Watch>,
 }
 
+impl Default for EncodeOptions<'_> {
+    fn default() -> Self {
+        Self {
+            add_special_tokens: true,
+            split_special_tokens: false,
+            truncation: None,
+            ignore_short_max_length: false,
+            padding: None,
+            keep: Keep::Text,
+            watch: None,
+        }
+    }
+}
+
+/// The parts that turn a text into ids.
+#[derive(Clone, Debug)]
+pub(crate) struct Core {
+    pub(crate) normalizer: Option<Arc<Normalizer>>,
+    /// Lowered to raw bytes where the model is.
+    pub(crate) pre_tokenizer: Option<Arc<PreTokenizer>>,
+    pub(crate) model: Arc<Model>,
+    pub(crate) added_tokens: Arc<AddedTokens>,
+}
+
+/// What was compiled, as the file says it, but for the model: that knows its own.
+#[derive(Debug)]
+struct Parts {
+    normalizer: Option<NormalizerConfig>,
+    pre_tokenizer: Option<PreTokenizerConfig>,
+    post_processor: Option<PostProcessorConfig>,
+    decoder: Option<DecoderConfig>,
+    truncation: Option<Truncation>,
+    padding: Option<Padding>,
+    /// The model for pieces of text, where the one in use takes raw bytes: made when a caller asks for single pieces.
+    text_model: OnceLock<Model>,
+}
+
 /// A tokenizer: immutable, cheap to clone, shared by any number of threads.
 #[derive(Clone, Debug)]
-pub struct Tokenizer {}
+pub struct Tokenizer {
+    core: Core,
+    post_processor: Option<Arc<PostProcessor>>,
+    decoder: Option<Arc<Decoder>>,
+    parts: Arc<Parts>,
+}
 
-#[allow(unused_variables)]
 impl Tokenizer {
     /// Compiles a tokenizer.
+    ///
+    /// # Errors
+    /// [`Error::Config`] or [`Error::Pattern`] with the place in the file, [`Error::Limit`] for sizes out of bounds.
     pub fn from_config(config: Config) -> Result<Self> {
-        Err(Error::Internal("skeleton".into()))
+        let Config { truncation, padding, added_tokens, normalizer, pre_tokenizer, post_processor, decoder, model } = config;
+        if let Some(truncation) = truncation.as_ref().filter(|truncation| truncation.max_length > 0) {
+            if truncation.stride >= truncation.max_length {
+                let message = format!("{} must be less than max_length, which is {}", truncation.stride, truncation.max_length);
+                return Err(Error::config("truncation.stride", message));
+            }
+        }
+        let compiled_normalizer = compile(normalizer.as_ref(), Normalizer::from_config, "normalizer")?;
+        let (compiled_pre_tokenizer, model) = compile_pieces(pre_tokenizer.as_ref(), model)?;
+        let tokens: Vec<AddedToken> = added_tokens.into_iter().map(|added| added.token).collect();
+        let (added_tokens, _) = AddedTokens::default().with(&tokens, &model, compiled_normalizer.as_deref())?;
+        let core = Core {
+            normalizer: compiled_normalizer,
+            pre_tokenizer: compiled_pre_tokenizer,
+            model: Arc::new(model),
+            added_tokens: Arc::new(added_tokens),
+        };
+        Ok(Self {
+            core,
+            post_processor: compile(post_processor.as_ref(), PostProcessor::from_config, "post_processor")?,
+            decoder: compile(decoder.as_ref(), Decoder::from_config, "decoder")?,
+            parts: Arc::new(Parts {
+                normalizer,
+                pre_tokenizer,
+                post_processor,
+                decoder,
+                truncation,
+                padding,
+                text_model: OnceLock::new(),
+            }),
+        })
     }
+
     /// Reads a tokenizer file of any known format.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
         Self::from_config(crate::formats::read_file(path.as_ref())?)
     }
-    /// Reads a tokenizer from memory.
+
+    /// Reads a tokenizer from memory: tokenizer.json, a SentencePiece model, tiktoken ranks.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         Self::from_config(crate::formats::read_bytes(bytes)?)
     }
-    /// The file's truncation.
+
+    /// The file's truncation. It is not applied by itself: pass it in [`EncodeOptions`].
     pub fn truncation(&self) -> Option<&Truncation> {
-        None
+        self.parts.truncation.as_ref()
     }
-    /// The file's padding.
+
+    /// The file's padding. It is not applied by itself: pass it in [`EncodeOptions`].
     pub fn padding(&self) -> Option<&Padding> {
-        None
+        self.parts.padding.as_ref()
     }
-    /// Encodes one text or pair.
+
+    /// Encodes one sequence or pair.
+    ///
+    /// # Errors
+    /// [`Error::MissingUnknownToken`] if the text needs it and the model has none, [`Error::Argument`] for a truncation that is
+    /// impossible, [`Error::Limit`] and [`Error::PatternLimit`] for texts that would take memory or time without bound.
     pub fn encode(&self, text: Input<'_>, pair: Option<Input<'_>>, options: &EncodeOptions<'_>) -> Result<Encoding> {
-        Err(Error::Internal("skeleton".into()))
+        let mut encoding = self.encode_unpadded((text, pair), options)?;
+        if let Some(padding) = options.padding {
+            padding.apply(std::slice::from_mut(&mut encoding))?;
+        }
+        Ok(encoding)
     }
-    /// Encodes many, on all cores if there is enough to do; padding is to the longest of the batch.
-    pub fn encode_batch(&self, inputs: &[(Input<'_>, Option<Input<'_>>)], options: &EncodeOptions<'_>) -> Result<Vec<Encoding>> {
-        Err(Error::Internal("skeleton".into()))
+
+    /// Encodes many, on several threads if there is enough to do. Padding is to the longest of the batch.
+    pub fn encode_batch(&self, inputs: &[InputPair<'_>], options: &EncodeOptions<'_>) -> Result<Vec<Encoding>> {
+        let mut encodings = batch::map(inputs, &|input| self.encode_unpadded(*input, options))?;
+        if let Some(padding) = options.padding {
+            padding.apply(&mut encodings)?;
+        }
+        Ok(encodings)
     }
-    /// The ids of many, end to end, and where each begins: `n + 1` row splits.
-    pub fn encode_arrays(
-        &self,
-        inputs: &[(Input<'_>, Option<Input<'_>>)],
-        options: &EncodeOptions<'_>,
-    ) -> Result<(Vec<u32>, Vec<i64>)> {
-        Err(Error::Internal("skeleton".into()))
+
+    /// The ids of many, end to end, and where each begins: `n + 1` row splits, the first 0, the last the number of ids.
+    pub fn encode_arrays(&self, inputs: &[InputPair<'_>], options: &EncodeOptions<'_>) -> Result<(Vec<u32>, Vec<i64>)> {
+        let options = EncodeOptions { keep: Keep::Nothing, ..*options };
+        let encodings = self.encode_batch(inputs, &options)?;
+        let mut ids = Vec::with_capacity(encodings.iter().map(Encoding::len).sum());
+        let mut splits = Vec::with_capacity(encodings.len() + 1);
+        splits.push(0);
+        for encoding in encodings {
+            encoding.ids_into(&mut ids);
+            splits.push(ids.len() as i64);
+        }
+        Ok((ids, splits))
     }
+
     /// The number of ids that [`encode`](Self::encode) would give.
     pub fn count(&self, text: Input<'_>, pair: Option<Input<'_>>, options: &EncodeOptions<'_>) -> Result<usize> {
-        Err(Error::Internal("skeleton".into()))
+        if options.truncation.is_none() && options.padding.is_none() {
+            let special = if options.add_special_tokens { self.num_special_tokens_to_add(pair.is_some()) } else { 0 };
+            let second = pair.map_or(Ok(0), |pair| pipeline::count(&self.core, pair, options))?;
+            return Ok(special + second + pipeline::count(&self.core, text, options)?);
+        }
+        let options = EncodeOptions { keep: Keep::Nothing, ..*options };
+        Ok(self.encode(text, pair, &options)?.len())
     }
-    /// The text of `ids`.
+
+    fn encode_unpadded(&self, (text, pair): InputPair<'_>, options: &EncodeOptions<'_>) -> Result<Encoding> {
+        let mut first = Encoding::from_rows(pipeline::encode(&self.core, text, options)?, 0);
+        let mut second = match pair {
+            Some(pair) => Some(Encoding::from_rows(pipeline::encode(&self.core, pair, options)?, 1)),
+            None => None,
+        };
+        if let Some(truncation) = options.truncation {
+            let max_length = self.sequence_length(truncation, second.is_some(), options)?;
+            truncation.apply(&mut first, second.as_mut(), max_length)?;
+        }
+        match &self.post_processor {
+            Some(post_processor) => post_processor.process(first, second, options.add_special_tokens),
+            None => post_processors::join(first, second),
+        }
+    }
+
+    /// The `max_length` that remains for the sequences.
+    fn sequence_length(&self, truncation: &Truncation, is_pair: bool, options: &EncodeOptions<'_>) -> Result<usize> {
+        if !options.add_special_tokens {
+            return Ok(truncation.max_length);
+        }
+        let special = self.num_special_tokens_to_add(is_pair);
+        match truncation.max_length.checked_sub(special) {
+            Some(length) => Ok(length),
+            None if options.ignore_short_max_length => Ok(usize::MAX),
+            None => Err(Error::Argument {
+                name: "max_length",
+                message: format!("{} is less than the {special} special tokens that are added", truncation.max_length),
+            }),
+        }
+    }
+
+    /// The text of `ids`. With `skip_special_tokens`, special tokens are left out.
     pub fn decode(&self, ids: &[u32], skip_special_tokens: bool, on_unknown: OnUnknown) -> Result<String> {
-        Err(Error::Internal("skeleton".into()))
+        let mut tokens = StringList::with_capacity(ids.len(), 6 * ids.len());
+        for (position, &id) in ids.iter().enumerate() {
+            match self.id_to_token(id) {
+                Some(token) if skip_special_tokens && self.core.added_tokens.is_special(token) => {}
+                Some(token) => tokens.push(token),
+                None if on_unknown == OnUnknown::Skip => {}
+                None => return Err(Error::UnknownId { id: id.into(), position }),
+            }
+        }
+        self.decode_tokens(tokens)
     }
+
+    /// The text that the decoder alone makes of tokens.
+    pub fn decode_tokens(&self, tokens: StringList) -> Result<String> {
+        match &self.decoder {
+            Some(decoder) => Ok(decoder.decode_chain(tokens)?.into_text()),
+            None => {
+                let mut text = String::with_capacity(tokens.text().len() + tokens.len());
+                for (index, token) in tokens.iter().enumerate() {
+                    if index > 0 {
+                        text.push(' ');
+                    }
+                    text.push_str(token);
+                }
+                Ok(text)
+            }
+        }
+    }
+
     /// The id of a token, added or of the model.
     pub fn token_to_id(&self, token: &str) -> Option<u32> {
-        None
+        self.core.added_tokens.id(token).or_else(|| self.core.model.token_to_id(token))
     }
-    /// The token of an id; for added tokens with `normalized` its normalized form.
+
+    /// The token of an id; for added tokens with `normalized` its normalized form, as decoding sees it.
     pub fn id_to_token(&self, id: u32) -> Option<&str> {
-        None
+        self.core.added_tokens.text(id).or_else(|| self.core.model.id_to_token(id))
     }
+
     /// All tokens and ids. With added tokens, an added token's id wins over the model's.
     pub fn vocab(&self, with_added_tokens: bool) -> Vec<(&str, u32)> {
-        Vec::new()
+        let added = &self.core.added_tokens;
+        let of_model = self.core.model.vocab();
+        if !with_added_tokens {
+            return of_model.collect();
+        }
+        of_model.filter(|(token, _)| added.id(token).is_none()).chain(added.ids()).collect()
     }
+
     /// The number of distinct tokens.
     pub fn vocab_size(&self, with_added_tokens: bool) -> usize {
-        0
+        let model = &self.core.model;
+        if !with_added_tokens {
+            return model.vocab_size();
+        }
+        let known = self.core.added_tokens.ids().filter(|(token, _)| model.token_to_id(token).is_some()).count();
+        model.vocab_size() + self.core.added_tokens.len() - known
     }
+
     /// The added tokens and their ids, by id.
-    pub fn added_tokens(&self) -> Vec<(u32, &AddedToken)> {
-        Vec::new()
+    pub fn added_tokens(&self) -> impl Iterator<Item = (u32, &AddedToken)> {
+        self.core.added_tokens.by_id()
     }
-    /// How many tokens the post-processor adds.
+
+    /// How many tokens the post-processor adds to a sequence or a pair.
     pub fn num_special_tokens_to_add(&self, is_pair: bool) -> usize {
-        0
+        self.post_processor.as_ref().map_or(0, |post_processor| post_processor.added_tokens(is_pair))
     }
-    /// The file's form; truncation and padding are the file's.
+
+    /// The model.
+    pub fn model(&self) -> &Model {
+        &self.core.model
+    }
+
+    /// The pre-tokenizer, as it is run.
+    pub fn pre_tokenizer(&self) -> Option<&PreTokenizer> {
+        self.core.pre_tokenizer.as_deref()
+    }
+
+    /// The decoder.
+    pub fn decoder(&self) -> Option<&Decoder> {
+        self.decoder.as_deref()
+    }
+
+    /// The file's form.
     pub fn to_config(&self) -> Config {
-        unimplemented!()
+        let parts = &self.parts;
+        let added_tokens = self.added_tokens().map(|(id, token)| AddedTokenConfig { id, token: token.clone() });
+        Config {
+            truncation: parts.truncation.clone(),
+            padding: parts.padding.clone(),
+            added_tokens: added_tokens.collect(),
+            normalizer: parts.normalizer.clone(),
+            pre_tokenizer: parts.pre_tokenizer.clone(),
+            post_processor: parts.post_processor.clone(),
+            decoder: parts.decoder.clone(),
+            model: self.core.model.to_config(),
+        }
     }
-    /// A tokenizer with more added tokens, and how many of them were new or changed.
+
+    /// A tokenizer with more added tokens, and how many of them were new or had other flags.
     pub fn with_added_tokens(&self, tokens: &[AddedToken]) -> Result<(Self, usize)> {
-        Err(Error::Internal("skeleton".into()))
+        let (added, count) = self.core.added_tokens.with(tokens, &self.core.model, self.core.normalizer.as_deref())?;
+        let mut tokenizer = self.clone();
+        tokenizer.core.added_tokens = Arc::new(added);
+        Ok((tokenizer, count))
     }
-    /// A tokenizer with another normalizer. The same for the other parts.
+
+    /// A tokenizer with another normalizer. The added tokens are normalized again.
     pub fn with_normalizer(&self, config: Option<NormalizerConfig>) -> Result<Self> {
-        Err(Error::Internal("skeleton".into()))
+        let mut tokenizer = self.clone();
+        let normalizer = compile(config.as_ref(), Normalizer::from_config, "normalizer")?;
+        tokenizer.core.added_tokens = Arc::new(self.core.added_tokens.with_normalizer(normalizer.as_deref())?);
+        tokenizer.core.normalizer = normalizer;
+        Ok(tokenizer.with_parts(|parts| parts.normalizer = config))
     }
-    /// See [`with_normalizer`](Self::with_normalizer).
+
+    /// A tokenizer with another pre-tokenizer.
     pub fn with_pre_tokenizer(&self, config: Option<PreTokenizerConfig>) -> Result<Self> {
-        Err(Error::Internal("skeleton".into()))
+        let mut tokenizer = self.clone();
+        let (pre_tokenizer, model) = compile_pieces(config.as_ref(), self.core.model.to_config())?;
+        tokenizer.core.pre_tokenizer = pre_tokenizer;
+        tokenizer.core.model = Arc::new(model);
+        Ok(tokenizer.with_parts(|parts| parts.pre_tokenizer = config))
     }
-    /// See [`with_normalizer`](Self::with_normalizer).
+
+    /// A tokenizer with another post-processor.
     pub fn with_post_processor(&self, config: Option<PostProcessorConfig>) -> Result<Self> {
-        Err(Error::Internal("skeleton".into()))
+        let mut tokenizer = self.clone();
+        tokenizer.post_processor = compile(config.as_ref(), PostProcessor::from_config, "post_processor")?;
+        Ok(tokenizer.with_parts(|parts| parts.post_processor = config))
     }
-    /// See [`with_normalizer`](Self::with_normalizer).
+
+    /// A tokenizer with another decoder.
     pub fn with_decoder(&self, config: Option<DecoderConfig>) -> Result<Self> {
-        Err(Error::Internal("skeleton".into()))
+        let mut tokenizer = self.clone();
+        tokenizer.decoder = compile(config.as_ref(), Decoder::from_config, "decoder")?;
+        Ok(tokenizer.with_parts(|parts| parts.decoder = config))
     }
-    /// See [`with_normalizer`](Self::with_normalizer).
+
+    /// A tokenizer with another model. The added tokens keep their ids.
     pub fn with_model(&self, config: ModelConfig) -> Result<Self> {
-        Err(Error::Internal("skeleton".into()))
+        let mut tokenizer = self.clone();
+        let (pre_tokenizer, model) = compile_pieces(self.parts.pre_tokenizer.as_ref(), config)?;
+        tokenizer.core.pre_tokenizer = pre_tokenizer;
+        tokenizer.core.model = Arc::new(model);
+        Ok(tokenizer.with_parts(|_| ()))
     }
+
+    /// A tokenizer whose saved form has other truncation and padding.
+    #[must_use]
+    pub fn with_limits(&self, truncation: Option<Truncation>, padding: Option<Padding>) -> Self {
+        self.clone().with_parts(|parts| {
+            parts.truncation = truncation;
+            parts.padding = padding;
+        })
+    }
+
+    fn with_parts(mut self, change: impl FnOnce(&mut Parts)) -> Self {
+        let parts = &self.parts;
+        let mut changed = Parts {
+            normalizer: parts.normalizer.clone(),
+            pre_tokenizer: parts.pre_tokenizer.clone(),
+            post_processor: parts.post_processor.clone(),
+            decoder: parts.decoder.clone(),
+            truncation: parts.truncation.clone(),
+            padding: parts.padding.clone(),
+            text_model: OnceLock::new(),
+        };
+        change(&mut changed);
+        self.parts = Arc::new(changed);
+        self
+    }
+
     /// What the normalizer alone makes of a text.
     pub fn normalize_str(&self, text: &str) -> Result<String> {
-        Err(Error::Internal("skeleton".into()))
+        pipeline::normalize(self.core.normalizer.as_deref(), text)
     }
-    /// The pieces that the pre-tokenizer alone makes of a text, with their offsets in characters.
+
+    /// The pieces that the pre-tokenizer alone makes of a text, with their ranges in characters.
     pub fn pre_tokenize_str(&self, text: &str) -> Result<Vec<(String, (usize, usize))>> {
-        Err(Error::Internal("skeleton".into()))
+        let pre_tokenizer = compile(self.parts.pre_tokenizer.as_ref(), PreTokenizer::from_config, "pre_tokenizer")?;
+        pipeline::pieces(pre_tokenizer.as_deref(), text)
     }
-    /// The tokens that the model alone makes of a piece: id, text, byte offsets.
+
+    /// The tokens that the model alone makes of a piece: id, text, byte range.
     pub fn tokenize_piece(&self, piece: &str) -> Result<Vec<(u32, String, (usize, usize))>> {
-        Err(Error::Internal("skeleton".into()))
+        let model = &self.core.model;
+        if model.alphabet() == Alphabet::Text {
+            return pipeline::tokenize(model, piece);
+        }
+        if self.parts.text_model.get().is_none() {
+            let text_model = Model::from_config(model.to_config(), false)?;
+            let _ = self.parts.text_model.set(text_model); // another thread may have been faster
+        }
+        self.parts.text_model.get().map_or(Ok(Vec::new()), |model| pipeline::tokenize(model, piece))
+    }
+}
+
+fn compile<C, T>(config: Option<&C>, from_config: impl Fn(&C) -> Result<T>, place: &str) -> Result<Option<Arc<T>>> {
+    config.map(|config| from_config(config).map(Arc::new).map_err(|error| error.under(place))).transpose()
+}
+
+/// Compiles a pre-tokenizer and the model that takes its pieces: raw bytes wherever that gives the same ids.
+fn compile_pieces(config: Option<&PreTokenizerConfig>, model: ModelConfig) -> Result<(Option<Arc<PreTokenizer>>, Model)> {
+    let pre_tokenizer = compile(config, PreTokenizer::from_config, "pre_tokenizer")?;
+    let lowered = pre_tokenizer.as_ref().and_then(|pre_tokenizer| pre_tokenizer.without_byte_level());
+    let model = Model::from_config(model, lowered.is_some()).map_err(|error| error.under("model"))?;
+    match (model.alphabet(), lowered) {
+        (Alphabet::Bytes, Some(lowered)) => Ok((Some(Arc::new(lowered)), model)),
+        _ => Ok((pre_tokenizer, model)),
     }
 }

@@ -152,6 +152,7 @@ pub enum PreTokenizerConfig {
 
 /// One element of a template.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
 pub enum TemplatePiece {
     /// `Sequence`: `second` is false for A and true for B.
     Sequence { second: bool, type_id: u32 },

@@ -1,0 +1,93 @@
+//! Many inputs on several threads.
+//!
+//! Threads live only as long as the call: nothing is inherited by a forked process, and nothing waits in the background. Work is
+//! handed out in small runs of inputs, so that long and short inputs even out. A call with little to do starts no thread.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::Mutex;
+
+use crate::tokenizer::InputPair;
+use crate::{Error, Result};
+
+/// A call with fewer bytes than this stays on its thread: starting one costs about as much as encoding this.
+const PARALLEL_BYTES: usize = 1 << 16;
+
+/// How many runs of inputs each thread gets on average.
+const RUNS_PER_THREAD: usize = 8;
+
+/// `each` of every input, in order, or the error of the first input that failed.
+pub(crate) fn map<T: Send>(inputs: &[InputPair<'_>], each: &(dyn Fn(&InputPair<'_>) -> Result<T> + Sync)) -> Result<Vec<T>> {
+    let bytes: usize = inputs.iter().map(|(first, second)| first.len() + second.map_or(0, |second| second.len())).sum();
+    let threads = if bytes < PARALLEL_BYTES { 1 } else { thread_count().min(inputs.len()) };
+    if threads <= 1 {
+        return inputs.iter().map(each).collect();
+    }
+    let run_length = inputs.len().div_ceil(threads * RUNS_PER_THREAD);
+    let next = AtomicUsize::new(0);
+    let failed = AtomicBool::new(false);
+    let done: Mutex<Vec<(usize, Result<Vec<T>>)>> = Mutex::new(Vec::new());
+    let work = || {
+        while !failed.load(Ordering::Relaxed) {
+            let start = next.fetch_add(run_length, Ordering::Relaxed);
+            if start >= inputs.len() {
+                break;
+            }
+            let end = inputs.len().min(start + run_length);
+            let result: Result<Vec<T>> = inputs[start..end].iter().map(each).collect();
+            failed.fetch_or(result.is_err(), Ordering::Relaxed);
+            if let Ok(mut done) = done.lock() {
+                done.push((start, result));
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        // A thread that cannot be started is no error: the others take its work.
+        for _ in 1..threads {
+            let _ = std::thread::Builder::new().name("russet-batch".into()).spawn_scoped(scope, work);
+        }
+        work();
+    });
+    let mut runs = done.into_inner().map_err(|_| Error::Internal("a batch thread panicked".into()))?;
+    runs.sort_unstable_by_key(|(start, _)| *start);
+    let mut results = Vec::with_capacity(inputs.len());
+    for (_, run) in runs {
+        results.extend(run?);
+    }
+    Ok(results)
+}
+
+/// The number of threads to use: `RUSSET_NUM_THREADS`, else 1 if `TOKENIZERS_PARALLELISM` is off, else the number of cores that
+/// this process may use.
+pub fn thread_count() -> usize {
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    if let Some(count) = variable("RUSSET_NUM_THREADS").and_then(|value| value.parse::<usize>().ok()) {
+        return count.max(1);
+    }
+    let is_off = |value: String| matches!(value.to_ascii_lowercase().as_str(), "false" | "off" | "no" | "n" | "f" | "0");
+    if variable("TOKENIZERS_PARALLELISM").is_some_and(is_off) {
+        return 1;
+    }
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Input;
+
+    #[test]
+    fn keeps_order_and_reports_the_first_error() {
+        let texts: Vec<String> = (0..5000).map(|index| format!("{index:>20}")).collect();
+        let inputs: Vec<InputPair<'_>> = texts.iter().map(|text| (Input::Text(text), None)).collect();
+        let number = |(input, _): &InputPair<'_>| match input {
+            Input::Text(text) => Ok(text.trim().parse::<usize>().unwrap()),
+            Input::Words(_) => unreachable!(),
+        };
+        assert_eq!(map(&inputs, &number).unwrap(), (0..5000).collect::<Vec<_>>());
+        let failing = |input: &InputPair<'_>| match number(input)? {
+            value if value >= 4000 => Err(Error::Interrupted),
+            value => Ok(value),
+        };
+        assert!(matches!(map(&inputs, &failing), Err(Error::Interrupted)));
+    }
+}
