@@ -15,7 +15,7 @@ use aho_corasick::{AhoCorasick, MatchKind};
 use crate::models::Model;
 use crate::normalizers::{Normalizer, NormalizerScratch};
 use crate::text::NormalizedText;
-use crate::unicode::{is_space, is_word};
+use crate::unicode::{is_whitespace, is_word};
 use crate::{Error, Result};
 
 /// A token that is matched in the text before the model sees it.
@@ -191,10 +191,10 @@ impl AddedTokens {
                     }
                 }
                 if flags.lstrip {
-                    start = text[..start].trim_end_matches(is_space).len().max(last_end);
+                    start = text[..start].trim_end_matches(is_whitespace).len().max(last_end);
                 }
                 if flags.rstrip {
-                    end = text.len() - text[end..].trim_start_matches(is_space).len();
+                    end = text.len() - text[end..].trim_start_matches(is_whitespace).len();
                 }
                 if start >= end {
                     continue; // all of it was taken as white space by the token before
