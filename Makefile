@@ -1,0 +1,88 @@
+# Russet: everything a developer runs. `make help` lists it.
+#
+# Each target checks what it needs and says which package has it. Nothing is installed outside .venv and target.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+SECONDS := 60
+PYTEST_ARGS :=
+
+.PHONY: help
+help: ## List the targets
+	@echo "make TARGET, where TARGET is one of"
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+# Prerequisites
+
+.PHONY: check-rust
+check-rust:
+	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust 1.88 or newer from https://rustup.rs (or the package 'rustup')" >&2; exit 1; }
+	@command -v cc >/dev/null || { echo "cc is missing: install the package 'build-essential' (Debian, Ubuntu), 'gcc' (Fedora) or Xcode's command line tools (macOS: xcode-select --install)" >&2; exit 1; }
+
+$(STAMP): requirements-dev.txt
+	@python="$$(.ci/find-python)"; [ -x $(BIN)/python ] || "$$python" -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+# Builds
+
+.PHONY: develop
+develop: check-rust $(STAMP) ## Build the extension quickly and install the package into .venv
+	@VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(BIN)/maturin develop --quiet --profile develop
+
+.PHONY: release
+release: check-rust $(STAMP) ## Build the extension as it is published and install the package into .venv
+	@VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(BIN)/maturin develop --quiet --release
+
+# What users run
+
+.PHONY: demo
+demo: release ## Tokenize a real text: ids, tokens, offsets, decoded text, throughput beside `tokenizers`
+	@$(BIN)/python examples/demo.py
+
+.PHONY: test
+test: test-rust test-python ## Run all tests: the crate's, then the package's
+
+.PHONY: test-rust
+test-rust: check-rust ## Run the crate's tests; they need no Python
+	@if command -v cargo-nextest >/dev/null; then cargo nextest run --package russet --no-fail-fast && cargo test --quiet --package russet --doc; \
+	else cargo test --quiet --package russet; fi
+
+.PHONY: test-python
+test-python: develop ## Run the package's tests; PYTEST_ARGS is passed on
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+.PHONY: lint
+lint: develop ## Check formatting, lints, types, the stub and the documents
+	@rustup component list --installed 2>/dev/null | grep -q rustfmt || cargo fmt --version >/dev/null || { echo "rustfmt is missing: rustup component add rustfmt clippy" >&2; exit 1; }
+	cargo fmt --all --check
+	cargo clippy --quiet --workspace --all-targets -- -D warnings
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest russet._core
+	$(BIN)/python -m pytest -q tests/unit/test_documents.py
+
+.PHONY: bench
+bench: release ## Run the benches: criterion for each stage, then the Python API beside `tokenizers`
+	cargo bench --package russet
+	$(BIN)/python -m pytest benches --benchmark-only $(PYTEST_ARGS)
+
+.PHONY: fuzz
+fuzz: check-rust ## Fuzz every target for SECONDS=60 (with cargo-fuzz on nightly Rust, else with the stable driver)
+	@fuzz/run $(SECONDS)
+
+.PHONY: fixtures
+fixtures: $(STAMP) ## Make tests/data again
+	@$(BIN)/python tests/data/make_fixtures.py
+
+.PHONY: clean
+clean: ## Remove what the targets above made
+	rm -rf target fuzz/target $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	find python tests benches -name __pycache__ -type d -prune -exec rm -rf {} +
