@@ -71,6 +71,16 @@ pub enum Error {
         /// Its index in the given ids.
         position: usize,
     },
+    /// A stream of ids changed text that it had given: only its tokens together show that a part of it was no valid text.
+    #[error("id {id} changes text that the stream has given: it was {expected:?} and is now the beginning of {actual:?}")]
+    InvalidPrefix {
+        /// The last id.
+        id: u32,
+        /// The text that was given.
+        expected: String,
+        /// What the ids decode to now.
+        actual: String,
+    },
     /// The text needs the unknown token, and the model has none: `message` says which one is missing.
     #[error("{message}")]
     MissingUnknownToken {
