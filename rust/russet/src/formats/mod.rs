@@ -1,21 +1,27 @@
-//! Tokenizer files.
+//! Tokenizer files: `tokenizer.json`, and the other formats that make the same [`Config`].
+
+mod base64;
 pub mod config;
+mod limits;
+mod tokenizer_json;
 
 use crate::{Error, Result};
 use config::Config;
 use std::path::Path;
 
+pub use limits::Limits;
+pub use tokenizer_json::{
+    read_decoder, read_model, read_normalizer, read_post_processor, read_pre_tokenizer, write_decoder, write_json, write_model,
+    write_normalizer, write_post_processor, write_pre_tokenizer,
+};
+
 /// Reads a tokenizer file of any known format, told by its content (and, for `vocab.json`, by the `merges.txt` beside it).
-pub fn read_file(_path: &Path) -> Result<Config> {
-    Err(Error::Internal("skeleton".into()))
+pub fn read_file(path: &Path) -> Result<Config> {
+    let bytes = std::fs::read(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
+    read_bytes(&bytes)
 }
 
 /// Reads tokenizer.json, a SentencePiece model or tiktoken ranks from memory.
-pub fn read_bytes(_bytes: &[u8]) -> Result<Config> {
-    Err(Error::Internal("skeleton".into()))
-}
-
-/// Writes tokenizer.json as the reference writes it, byte for byte.
-pub fn write_json(_config: &Config, _pretty: bool) -> String {
-    String::new()
+pub fn read_bytes(bytes: &[u8]) -> Result<Config> {
+    tokenizer_json::read(bytes, &Limits::default())
 }
