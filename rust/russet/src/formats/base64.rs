@@ -78,7 +78,8 @@ mod tests {
 
     #[test]
     fn follows_the_rfc() {
-        for (bytes, text) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("fooba", "Zm9vYmE=")] {
+        for (bytes, text) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("fooba", "Zm9vYmE=")]
+        {
             assert_eq!(encode(bytes.as_bytes()), text);
             assert_eq!(decode(text.as_bytes()).as_deref(), Some(bytes.as_bytes()));
         }
@@ -94,7 +95,9 @@ mod tests {
 
     #[test]
     fn refuses_what_is_not_base64() {
-        for text in ["A", "AA=A", "Z===", "====", "Zg===", "Zm9v=", "Zm9v==", "Zh==", "Zm 9v", "Zm9v\n", "Zm9\u{e9}", "=Zg=", "Zg==Zg=="] {
+        for text in
+            ["A", "AA=A", "Z===", "====", "Zg===", "Zm9v=", "Zm9v==", "Zh==", "Zm 9v", "Zm9v\n", "Zm9\u{e9}", "=Zg=", "Zg==Zg=="]
+        {
             assert_eq!(decode(text.as_bytes()), None, "{text}");
         }
     }

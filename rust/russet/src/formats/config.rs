@@ -154,10 +154,20 @@ pub enum PreTokenizerConfig {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum TemplatePiece {
-    /// `Sequence`: `second` is false for A and true for B.
-    Sequence { second: bool, type_id: u32 },
-    /// `SpecialToken`: `id` names an entry of `special_tokens`.
-    SpecialToken { id: String, type_id: u32 },
+    /// `Sequence`.
+    Sequence {
+        /// False for A and true for B.
+        second: bool,
+        /// The type id of its tokens.
+        type_id: u32,
+    },
+    /// `SpecialToken`.
+    SpecialToken {
+        /// The name of an entry of `special_tokens`.
+        id: String,
+        /// The type id of its tokens.
+        type_id: u32,
+    },
 }
 
 /// One entry of a template's `special_tokens`.

@@ -3,7 +3,7 @@
 use super::node::{array, boolean, character, fields, object_fields, size, string, Node};
 use super::normalizers::{is_named, no_fit, replace};
 use super::pre_tokenizers::{byte_level, metaspace};
-use super::{is_type, type_name, Typed};
+use super::{is_type, typed};
 use crate::formats::config::DecoderConfig;
 use crate::{Error, Result};
 
@@ -13,15 +13,14 @@ const TYPES: [&str; 10] =
 
 /// Reads a decoder.
 pub(super) fn decoder(node: &Node) -> Result<DecoderConfig> {
-    match type_name(node, &TYPES) {
-        Typed::Known(name) => read(node, name),
-        Typed::Unknown => untyped(node, node),
-        Typed::Repeated => untyped(&super::with_last_keys(node), node),
+    match typed(node, &TYPES) {
+        (Some(name), node) => read(&node, name),
+        (None, node) => untyped(&node),
     }
 }
 
-fn untyped(node: &Node, original: &Node) -> Result<DecoderConfig> {
-    TYPES.iter().find_map(|name| read(node, name).ok()).ok_or_else(|| no_fit("decoder", original))
+fn untyped(node: &Node) -> Result<DecoderConfig> {
+    TYPES.iter().find_map(|name| read(node, name).ok()).ok_or_else(|| no_fit("decoder", node))
 }
 
 fn read(node: &Node, name: &str) -> Result<DecoderConfig> {

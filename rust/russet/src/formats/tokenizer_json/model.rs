@@ -96,12 +96,8 @@ struct Parts {
 
 impl Parts {
     fn model(mut self) -> Result<ModelConfig> {
-        const KINDS: [(&str, Kind); 4] = [
-            ("BPE", Kind::Bpe),
-            ("WordPiece", Kind::WordPiece),
-            ("WordLevel", Kind::WordLevel),
-            ("Unigram", Kind::Unigram),
-        ];
+        const KINDS: [(&str, Kind); 4] =
+            [("BPE", Kind::Bpe), ("WordPiece", Kind::WordPiece), ("WordLevel", Kind::WordLevel), ("Unigram", Kind::Unigram)];
         if self.is_type_repeated {
             return Err(Error::config("type", "there is more than one"));
         }

@@ -9,7 +9,7 @@ use crate::formats::limits::check;
 use crate::{Error, Result};
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use std::cell::Cell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 /// A JSON value.
@@ -60,7 +60,8 @@ impl<'de> DeserializeSeed<'de> for NodeSeed<'_> {
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> std::result::Result<Node, D::Error> {
         self.values.set(self.values.get() + 1);
-        let checked = check("the number of JSON values in a part of the file", self.values.get(), self.failure.limits.component_values);
+        let checked =
+            check("the number of JSON values in a part of the file", self.values.get(), self.failure.limits.component_values);
         self.failure.hold(checked)?;
         deserializer.deserialize_any(self)
     }
@@ -117,18 +118,21 @@ impl<'de> Visitor<'de> for NodeSeed<'_> {
     }
 }
 
+/// Whether a key comes more than once.
+pub(super) fn has_repeats(entries: &[(String, Node)]) -> bool {
+    let mut keys = HashSet::with_capacity(entries.len());
+    !entries.iter().all(|(key, _)| keys.insert(key))
+}
+
 /// Removes every entry whose key comes again later.
 pub(super) fn keep_last(entries: &mut Vec<(String, Node)>) {
-    let mut last = HashMap::with_capacity(entries.len());
-    for (index, (key, _)) in entries.iter().enumerate() {
-        last.insert(key.clone(), index);
-    }
-    if last.len() < entries.len() {
-        let mut index = 0;
-        entries.retain(|(key, _)| {
-            index += 1;
-            last.get(key) == Some(&(index - 1))
-        });
+    if has_repeats(entries) {
+        let mut last = HashMap::with_capacity(entries.len());
+        for (index, (key, _)) in entries.iter().enumerate() {
+            last.insert(key.clone(), index);
+        }
+        let mut index = 0..;
+        entries.retain(|(key, _)| last.get(key) == index.next().as_ref());
     }
 }
 

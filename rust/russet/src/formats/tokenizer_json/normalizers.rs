@@ -4,7 +4,7 @@
 //! not among the names that are looked at) is what its fields fit first, in a fixed order; its `type` is then ignored.
 
 use super::node::{array, boolean, fields, object_fields, one_of, string, tagged_value, Node};
-use super::{type_name, Typed};
+use super::typed;
 use crate::formats::base64;
 use crate::formats::config::{NormalizerConfig, PatternConfig};
 use crate::{Error, Result};
@@ -46,14 +46,13 @@ const UNTYPED: [&str; 13] = [
 
 /// Reads a normalizer.
 pub(super) fn normalizer(node: &Node) -> Result<NormalizerConfig> {
-    match type_name(node, &TYPES) {
-        Typed::Known(name) => read(node, name),
-        Typed::Unknown => untyped(node, node),
-        Typed::Repeated => untyped(&super::with_last_keys(node), node),
+    match typed(node, &TYPES) {
+        (Some(name), node) => read(&node, name),
+        (None, node) => untyped(&node),
     }
 }
 
-fn untyped(node: &Node, original: &Node) -> Result<NormalizerConfig> {
+fn untyped(node: &Node) -> Result<NormalizerConfig> {
     let fitting = UNTYPED.iter().find_map(|name| {
         let named = match *name {
             "Bert" | "Strip" | "Sequence" | "Replace" | "Prepend" => true,
@@ -62,7 +61,7 @@ fn untyped(node: &Node, original: &Node) -> Result<NormalizerConfig> {
         };
         named.then(|| read(node, name).ok()).flatten()
     });
-    fitting.ok_or_else(|| no_fit("normalizer", original))
+    fitting.ok_or_else(|| no_fit("normalizer", node))
 }
 
 /// Whether the value is a part without fields called `name`: an object or array whose only needed field is `type`.

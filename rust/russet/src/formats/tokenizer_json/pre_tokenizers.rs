@@ -5,7 +5,7 @@
 
 use super::node::{array, boolean, character, fields, object_fields, one_of, size, string, Node};
 use super::normalizers::{is_named, no_fit, pattern};
-use super::{is_type, type_name, Typed};
+use super::{is_type, typed};
 use crate::formats::config::{PreTokenizerConfig, PrependScheme, SplitBehavior};
 use crate::{Error, Result};
 
@@ -42,15 +42,14 @@ const UNTYPED: [&str; 12] = [
 
 /// Reads a pre-tokenizer.
 pub(super) fn pre_tokenizer(node: &Node) -> Result<PreTokenizerConfig> {
-    match type_name(node, &TYPES) {
-        Typed::Known(name) => read(node, name),
-        Typed::Unknown => untyped(node, node),
-        Typed::Repeated => untyped(&super::with_last_keys(node), node),
+    match typed(node, &TYPES) {
+        (Some(name), node) => read(&node, name),
+        (None, node) => untyped(&node),
     }
 }
 
-fn untyped(node: &Node, original: &Node) -> Result<PreTokenizerConfig> {
-    UNTYPED.iter().find_map(|name| read(node, name).ok()).ok_or_else(|| no_fit("pre-tokenizer", original))
+fn untyped(node: &Node) -> Result<PreTokenizerConfig> {
+    UNTYPED.iter().find_map(|name| read(node, name).ok()).ok_or_else(|| no_fit("pre-tokenizer", node))
 }
 
 fn read(node: &Node, name: &str) -> Result<PreTokenizerConfig> {

@@ -13,6 +13,7 @@ use crate::formats::Limits;
 use crate::{Error, Result, StringList};
 use hashbrown::{DefaultHashBuilder, HashTable};
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::hash::BuildHasher;
 
@@ -122,24 +123,31 @@ impl<'de> Visitor<'de> for VocabularySeed<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Vocabulary, A::Error> {
         let failure = self.0;
         let mut builder = VocabularyBuilder::default();
-        let mut error = None;
+        // Tokens whose last value is no id.
+        let mut wrong = BTreeSet::new();
         loop {
             let seed = TextSeed { failure, take: |token: &str| builder.index_of(token) };
             let Some(index) = map.next_key_seed(seed)? else { break };
             failure.hold(failure.limits.check_vocabulary("the size of the vocabulary", index + 1))?;
-            let value = map.next_value_seed(Scalar)?;
-            match &value {
-                Node::Unsigned(id) if *id <= u64::from(u32::MAX) => builder.set(index, *id as u32),
-                other => {
+            match map.next_value_seed(Scalar)? {
+                Node::Unsigned(id) if id <= u64::from(u32::MAX) => {
+                    builder.set(index, id as u32);
+                    wrong.remove(&index);
+                }
+                _ => {
                     builder.set(index, 0);
-                    error.get_or_insert_with(|| {
-                        let token = builder.vocabulary.tokens.get(index).unwrap_or_default();
-                        other.expected("an id from 0 to 4294967295").under(&format!("[{token:?}]"))
-                    });
+                    wrong.insert(index);
                 }
             }
         }
-        Ok(Vocabulary::Ids(error.map_or(Ok(builder.build()), Err)))
+        let vocabulary = builder.build();
+        Ok(Vocabulary::Ids(match wrong.first() {
+            Some(&index) => {
+                let token = vocabulary.tokens.get(index).unwrap_or_default();
+                Err(Error::config(format!("[{token:?}]"), "expected an id from 0 to 4294967295"))
+            }
+            None => Ok(vocabulary),
+        }))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> std::result::Result<Vocabulary, A::Error> {
@@ -317,7 +325,9 @@ impl<'de> Visitor<'de> for MergesSeed<'_> {
             match merge {
                 Ok(found) if *form.get_or_insert(found) == found => {}
                 Ok(_) => {
-                    error.get_or_insert_with(|| Error::config(format!("[{index}]"), "merges are all strings or all pairs, not both"));
+                    error.get_or_insert_with(|| {
+                        Error::config(format!("[{index}]"), "merges are all strings or all pairs, not both")
+                    });
                 }
                 Err(wrong) => {
                     error.get_or_insert_with(|| wrong.under(&format!("[{index}]")));
