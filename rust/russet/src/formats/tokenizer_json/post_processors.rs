@@ -11,8 +11,10 @@ use crate::formats::config::{PostProcessorConfig, TemplatePiece, TemplateSpecial
 use crate::{Error, Result};
 use std::collections::BTreeMap;
 
+type Reader = fn(&Node) -> Result<PostProcessorConfig>;
+
 /// Each reader with the name that messages and `type` use.
-const READERS: [(&str, fn(&Node) -> Result<PostProcessorConfig>); 5] = [
+const READERS: [(&str, Reader); 5] = [
     ("RobertaProcessing", roberta),
     ("BertProcessing", bert),
     ("ByteLevel", |node| {
