@@ -1,4 +1,30 @@
-//! Exact and fast tokenizers: everything that a `tokenizer.json` can describe.
+//! Exact and fast tokenizers: everything that a `tokenizer.json` can describe, with the results of Hugging Face's
+//! `tokenizers` 0.23.3.
+//!
+//! A [`Tokenizer`] is read from a file ([`Tokenizer::from_file`] tells the format: tokenizer.json, a SentencePiece model, tiktoken
+//! ranks, vocabulary files), compiled once and then shared by any number of threads. [`Tokenizer::encode`] gives an [`Encoding`]:
+//! its ids are there at once; tokens, offsets and word ids are computed when first asked for.
+//!
+//! ```
+//! use russet::{EncodeOptions, Input, OnUnknown, Tokenizer};
+//!
+//! let file = br#"{
+//!     "version": "1.0", "truncation": null, "padding": null, "added_tokens": [],
+//!     "normalizer": {"type": "Lowercase"}, "pre_tokenizer": {"type": "Whitespace"},
+//!     "post_processor": null, "decoder": null,
+//!     "model": {"type": "WordLevel", "vocab": {"[UNK]": 0, "hello": 1, "world": 2}, "unk_token": "[UNK]"}
+//! }"#;
+//! let tokenizer = Tokenizer::from_bytes(file)?;
+//! let encoding = tokenizer.encode(Input::Text("Hello brave world"), None, &EncodeOptions::default())?;
+//! assert_eq!(*encoding.ids(), [1, 0, 2]);
+//! assert_eq!(encoding.tokens()?, ["hello", "[UNK]", "world"]);
+//! assert_eq!(encoding.offsets()?, [(0, 5), (6, 11), (12, 17)]);
+//! assert_eq!(tokenizer.decode(&encoding.ids(), true, OnUnknown::Error)?, "hello [UNK] world");
+//! # Ok::<(), russet::Error>(())
+//! ```
+//!
+//! The crate has one folder for each part of a tokenizer file: [`normalizers`], [`pre_tokenizers`], [`models`], [`post_processors`],
+//! [`decoders`]; [`formats`] reads and writes the files. Nothing here needs Python, the network or a C compiler.
 
 pub mod added_tokens;
 mod batch;
