@@ -44,6 +44,7 @@ pub mod text;
 mod tokenizer;
 pub mod truncation;
 mod unicode;
+mod vocab;
 
 pub use batch::thread_count;
 pub use encoding::{Encoding, Offsets};

@@ -1,12 +1,29 @@
 //! Models: how a piece becomes tokens.
+//!
+//! Each model compiles its part of the file into tables that never change, and writes tokens into a [`TokenSink`]; buffers come
+//! from a [`ModelScratch`], so nothing is allocated per piece once it is warm. All four take time linear in the piece, or
+//! n log n for BPE with dropout, on any vocabulary.
+
+mod bpe;
+mod double_array;
+#[cfg(test)]
+mod naive;
+mod unigram;
+mod wordlevel;
+mod wordpiece;
+
 use crate::formats::config::ModelConfig;
-use crate::{Error, Result};
+use crate::vocab::Vocabulary;
+use crate::Result;
 use std::ops::Range;
 
 /// Where tokens go: what is collected is a type parameter, so that ids alone cost no offsets.
 pub trait TokenSink {
     /// Takes a token that covers the bytes `range` of the piece. `surface` is whether its text is those bytes of the piece,
     /// and not the vocabulary's text for `id`.
+    ///
+    /// Ranges are the reference's. For BPE they are sums of lengths, so characters that were dropped (no unknown token) or that
+    /// became bytes with a prefix move all later ranges: such ranges need not lie on character boundaries, nor in the piece.
     fn token(&mut self, id: u32, range: Range<usize>, surface: bool);
 }
 
@@ -28,55 +45,126 @@ pub enum Alphabet {
 
 /// A compiled model.
 #[derive(Debug)]
-pub enum Model {}
+pub struct Model(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    Bpe(bpe::Bpe),
+    Unigram(unigram::Unigram),
+    WordPiece(wordpiece::WordPiece),
+    WordLevel(wordlevel::WordLevel),
+}
 
 /// Buffers of the models, reused from call to call.
 #[derive(Debug, Default)]
-pub struct ModelScratch {}
+pub struct ModelScratch {
+    bpe: bpe::Scratch,
+    unigram: unigram::Scratch,
+    wordpiece: wordpiece::Scratch,
+}
 
 impl Model {
-    /// Compiles a model for pieces of text, or, where `bytes_wanted` and [`Model::supports_bytes`], for pieces of raw bytes.
-    pub fn from_config(_config: ModelConfig, _bytes_wanted: bool) -> Result<Self> {
-        Err(Error::Internal("skeleton".into()))
+    /// Compiles a model for pieces of text or, where `bytes_wanted` and the same ids can be had, for pieces of raw bytes:
+    /// [`alphabet`](Self::alphabet) tells which.
+    ///
+    /// # Errors
+    /// [`Error::Config`](crate::Error::Config) with the full path (`model.merges[17]`) of what makes no sense, and
+    /// [`Error::Limit`](crate::Error::Limit) above 16,777,216 tokens or 65,536 bytes in one.
+    pub fn from_config(config: ModelConfig, bytes_wanted: bool) -> Result<Self> {
+        Ok(Self(match config {
+            ModelConfig::Bpe(config) => Kind::Bpe(bpe::Bpe::from_config(config, bytes_wanted)?),
+            ModelConfig::Unigram(config) => Kind::Unigram(unigram::Unigram::from_config(config)?),
+            ModelConfig::WordPiece(config) => Kind::WordPiece(wordpiece::WordPiece::from_config(config)?),
+            ModelConfig::WordLevel(config) => Kind::WordLevel(wordlevel::WordLevel::from_config(config)?),
+        }))
     }
 
     /// What the bytes of a piece are for this model: `Bytes` only if it was wanted and gives the same ids for every text.
     pub fn alphabet(&self) -> Alphabet {
-        match *self {}
+        match &self.0 {
+            Kind::Bpe(model) => model.alphabet(),
+            _ => Alphabet::Text,
+        }
     }
 
-    /// The file's form of the model, equal to what it was compiled from.
+    /// The file's form of the model, equal to what it was compiled from; of merges of the same two tokens only the last is kept,
+    /// as in the reference.
     pub fn to_config(&self) -> ModelConfig {
-        match *self {}
+        match &self.0 {
+            Kind::Bpe(model) => ModelConfig::Bpe(model.to_config()),
+            Kind::Unigram(model) => ModelConfig::Unigram(model.to_config()),
+            Kind::WordPiece(model) => ModelConfig::WordPiece(model.to_config()),
+            Kind::WordLevel(model) => ModelConfig::WordLevel(model.to_config()),
+        }
     }
 
-    /// Appends the tokens of `piece` to `sink`. `seed` decides what dropout drops.
-    pub fn tokenize<S: TokenSink>(&self, _piece: &str, _seed: u64, _scratch: &mut ModelScratch, _sink: &mut S) -> Result<()> {
-        match *self {}
+    /// Appends the tokens of `piece` to `sink`. `seed` decides what dropout drops: the same seed and piece, the same tokens.
+    ///
+    /// # Errors
+    /// [`Error::MissingUnknownToken`](crate::Error::MissingUnknownToken) if the piece needs it; some tokens may be in `sink` then.
+    #[inline]
+    pub fn tokenize<S: TokenSink>(&self, piece: &str, seed: u64, scratch: &mut ModelScratch, sink: &mut S) -> Result<()> {
+        match &self.0 {
+            Kind::Bpe(model) => model.tokenize(piece, seed, &mut scratch.bpe, sink),
+            Kind::Unigram(model) => model.tokenize(piece, &mut scratch.unigram, sink),
+            Kind::WordPiece(model) => model.tokenize(piece, &mut scratch.wordpiece, sink),
+            Kind::WordLevel(model) => model.tokenize(piece, sink),
+        }
     }
 
     /// Whether two calls can give different tokens: only with dropout.
     pub fn is_random(&self) -> bool {
-        match *self {}
+        matches!(&self.0, Kind::Bpe(model) if model.is_random())
     }
 
     /// The number of tokens in the vocabulary.
     pub fn vocab_size(&self) -> usize {
-        match *self {}
+        self.vocabulary().len()
     }
 
     /// The id of `token`.
-    pub fn token_to_id(&self, _token: &str) -> Option<u32> {
-        match *self {}
+    pub fn token_to_id(&self, token: &str) -> Option<u32> {
+        self.vocabulary().id(token)
     }
 
-    /// The text of `id` as in the file.
-    pub fn id_to_token(&self, _id: u32) -> Option<&str> {
-        match *self {}
+    /// The text of `id` as in the file. Where two tokens have one id, the last of them in the file's order.
+    pub fn id_to_token(&self, id: u32) -> Option<&str> {
+        self.vocabulary().token(id)
     }
 
     /// All tokens and their ids, in the file's order.
     pub fn vocab(&self) -> Box<dyn Iterator<Item = (&str, u32)> + '_> {
-        match *self {}
+        Box::new(self.vocabulary().iter())
+    }
+
+    fn vocabulary(&self) -> &Vocabulary {
+        match &self.0 {
+            Kind::Bpe(model) => model.vocabulary(),
+            Kind::Unigram(model) => model.vocabulary(),
+            Kind::WordPiece(model) => model.vocabulary(),
+            Kind::WordLevel(model) => model.vocabulary(),
+        }
+    }
+}
+
+/// The ids of the tokens `<0x00>` … `<0xFF>`, which stand for single bytes in byte fallback.
+fn byte_tokens(vocabulary: &Vocabulary) -> [Option<u32>; 256] {
+    std::array::from_fn(|byte| vocabulary.id(&format!("<0x{byte:02X}>")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formats::config::{VocabConfig, WordLevelConfig};
+
+    #[test]
+    fn answers_for_its_vocabulary() {
+        let vocab = VocabConfig { tokens: ["b", "a"].into_iter().collect(), ids: vec![3, 1] };
+        let config = ModelConfig::WordLevel(WordLevelConfig { unk_token: "b".into(), vocab });
+        let model = Model::from_config(config.clone(), true).unwrap();
+        assert_eq!((model.alphabet(), model.is_random(), model.vocab_size()), (Alphabet::Text, false, 2));
+        assert_eq!((model.token_to_id("a"), model.id_to_token(3), model.id_to_token(0)), (Some(1), Some("b"), None));
+        assert_eq!(model.vocab().collect::<Vec<_>>(), [("b", 3), ("a", 1)]);
+        assert_eq!(model.to_config(), config);
     }
 }

@@ -1,0 +1,644 @@
+//! BPE: a piece's characters, merged pair by pair (Sennrich et al., 2016).
+//!
+//! A piece becomes symbols, one per character (`alphabet`); where no merge can reach across, they are cut into units that are
+//! merged apart (`cuts`), so that a text without pre-tokenizer takes linear time and little memory; the units merge by rank
+//! (`merge`, with the table of `merges`). A piece of n characters takes O(n log n) at most.
+//!
+//! What the reference does with characters that are not tokens is kept to the letter: byte fallback puts the bytes before an
+//! unknown token that is still pending, dropped characters leave no gap in the offsets, and merges join what then is adjacent.
+
+mod alphabet;
+mod cuts;
+mod merge;
+mod merges;
+#[cfg(test)]
+mod naive;
+
+use super::{Alphabet, TokenSink};
+use crate::formats::config::BpeConfig;
+use crate::vocab::Vocabulary;
+use crate::{Error, Result, StringList};
+use alphabet::{byte_level_byte, byte_level_char, ByteIds, Characters};
+use cuts::{ByteJoints, CharJoints};
+use merge::{Dropout, Order, QueueScratch, Symbol};
+use merges::{Merge, Merges};
+
+/// The longest piece: positions are 32-bit, and a merge's bytes are summed in 32 bits.
+const MAX_PIECE_BYTES: usize = 1 << 30;
+/// How many symbols a piece may become: byte fallback writes out the prefix of every character.
+const MAX_SYMBOLS_PER_BYTE: usize = 64;
+
+/// A compiled BPE model.
+#[derive(Debug)]
+pub(super) struct Bpe {
+    vocabulary: Vocabulary,
+    merges: Merges,
+    order: Order,
+    parts: Parts,
+    unk_id: Option<u32>,
+    dropout: Option<f32>,
+    unk_token: Option<String>,
+    continuing_subword_prefix: Option<String>,
+    end_of_word_suffix: Option<String>,
+    fuse_unk: bool,
+    byte_fallback: bool,
+    ignore_merges: bool,
+}
+
+/// What symbols are made of. Joints are there where pieces can be cut.
+#[derive(Debug)]
+enum Parts {
+    Characters { characters: Characters, joints: Option<CharJoints> },
+    Bytes { ids: Box<ByteIds>, joints: Option<ByteJoints> },
+}
+
+/// Buffers, reused from piece to piece.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    symbols: Vec<Symbol>,
+    queue: QueueScratch,
+    mapped: String,
+}
+
+impl Bpe {
+    pub(super) fn from_config(config: BpeConfig, bytes_wanted: bool) -> Result<Self> {
+        if let Some(dropout) = config.dropout.filter(|dropout| !(0.0..=1.0).contains(dropout)) {
+            return Err(Error::config("model.dropout", format!("{dropout} is not between 0 and 1")));
+        }
+        let vocabulary = Vocabulary::new(config.vocab)?;
+        let prefix = config.continuing_subword_prefix.as_deref().unwrap_or_default();
+        let suffix = config.end_of_word_suffix.as_deref().unwrap_or_default();
+        let merges = read_merges(&vocabulary, &config.merges, prefix.len())?;
+        let order = match vocabulary.has_shared_ids() || shortens(&config.merges, prefix.len()) {
+            false => Order::ByRank,
+            true => Order::ByNewId(new_ids(&merges)),
+        };
+        let is_random = config.dropout.is_some_and(|dropout| dropout > 0.0);
+        let can_cut = prefix.is_empty() && suffix.is_empty() && !is_random && matches!(order, Order::ByRank);
+        // With shared ids, a whole piece's token would have to be told from the others of its id by its text.
+        let by_bytes = bytes_wanted && prefix.is_empty() && !vocabulary.has_shared_ids();
+        let parts = match by_bytes.then(|| ByteIds::new(&vocabulary, suffix)).flatten() {
+            Some(ids) => Parts::Bytes { ids: ids.into(), joints: can_cut.then(|| byte_joints(&config.merges)) },
+            None => {
+                let characters = Characters::new(&vocabulary, prefix, suffix, config.byte_fallback);
+                Parts::Characters { characters, joints: can_cut.then(|| char_joints(&config.merges)) }
+            }
+        };
+        Ok(Self {
+            unk_id: config.unk_token.as_deref().and_then(|token| vocabulary.id(token)),
+            vocabulary,
+            merges,
+            order,
+            parts,
+            dropout: config.dropout,
+            unk_token: config.unk_token,
+            continuing_subword_prefix: config.continuing_subword_prefix,
+            end_of_word_suffix: config.end_of_word_suffix,
+            fuse_unk: config.fuse_unk,
+            byte_fallback: config.byte_fallback,
+            ignore_merges: config.ignore_merges,
+        })
+    }
+
+    pub(super) fn to_config(&self) -> BpeConfig {
+        let mut merges = StringList::new();
+        for (left, right, _) in self.merges.by_rank() {
+            for id in [left, right] {
+                merges.push(self.vocabulary.token(id).unwrap_or_default());
+            }
+        }
+        BpeConfig {
+            dropout: self.dropout,
+            unk_token: self.unk_token.clone(),
+            continuing_subword_prefix: self.continuing_subword_prefix.clone(),
+            end_of_word_suffix: self.end_of_word_suffix.clone(),
+            fuse_unk: self.fuse_unk,
+            byte_fallback: self.byte_fallback,
+            ignore_merges: self.ignore_merges,
+            vocab: self.vocabulary.to_config(),
+            merges,
+        }
+    }
+
+    pub(super) fn vocabulary(&self) -> &Vocabulary {
+        &self.vocabulary
+    }
+
+    pub(super) fn alphabet(&self) -> Alphabet {
+        match self.parts {
+            Parts::Characters { .. } => Alphabet::Text,
+            Parts::Bytes { .. } => Alphabet::Bytes,
+        }
+    }
+
+    pub(super) fn is_random(&self) -> bool {
+        self.dropout.is_some_and(|dropout| dropout > 0.0)
+    }
+
+    pub(super) fn tokenize<S: TokenSink>(&self, piece: &str, seed: u64, scratch: &mut Scratch, sink: &mut S) -> Result<()> {
+        if piece.len() > MAX_PIECE_BYTES {
+            let value = piece.len() as u64;
+            return Err(Error::Limit { what: "the length of a piece in bytes", value, limit: MAX_PIECE_BYTES as u64 });
+        }
+        if self.ignore_merges && !self.is_random() {
+            if let Some(id) = self.whole(piece, scratch) {
+                sink.token(id, 0..piece.len(), self.alphabet() == Alphabet::Text);
+                return Ok(());
+            }
+        }
+        let mut unit = Unit { model: self, scratch, sink, start: 0, dropout: None };
+        unit.scratch.symbols.clear();
+        unit.dropout = self.dropout.filter(|&dropout| dropout > 0.0).map(|dropout| Dropout::new(dropout, seed));
+        match &self.parts {
+            Parts::Bytes { ids, joints } => unit.read_bytes(piece.as_bytes(), ids, joints.as_ref()),
+            Parts::Characters { characters, joints } => unit.read_characters(piece, characters, joints.as_ref())?,
+        }
+        unit.finish();
+        Ok(())
+    }
+
+    /// The token that is the whole piece.
+    fn whole(&self, piece: &str, scratch: &mut Scratch) -> Option<u32> {
+        if piece.is_empty() || piece.len() > self.vocabulary.max_token_bytes() {
+            return None;
+        }
+        if self.alphabet() == Alphabet::Text {
+            return self.vocabulary.id(piece);
+        }
+        scratch.mapped.clear();
+        scratch.mapped.extend(piece.bytes().map(byte_level_char));
+        self.vocabulary.id(&scratch.mapped)
+    }
+}
+
+/// The symbols between two cuts, and where their tokens go.
+struct Unit<'a, S> {
+    model: &'a Bpe,
+    scratch: &'a mut Scratch,
+    sink: &'a mut S,
+    /// Where the unit begins: the sum of the bytes of all tokens so far.
+    start: usize,
+    dropout: Option<Dropout>,
+}
+
+impl<S: TokenSink> Unit<'_, S> {
+    fn read_bytes(&mut self, piece: &[u8], ids: &ByteIds, joints: Option<&ByteJoints>) {
+        let Some((&last, inner)) = piece.split_last() else { return };
+        let mut previous = None;
+        for (&byte, ids) in inner.iter().map(|byte| (byte, &ids.inner)).chain([(&last, &ids.last)]) {
+            if let (Some(joints), Some(previous)) = (joints, previous) {
+                if !joints.joins(previous, byte) {
+                    self.finish();
+                }
+            }
+            self.push(ids[usize::from(byte)], 1);
+            previous = Some(byte);
+        }
+    }
+
+    fn read_characters(&mut self, piece: &str, characters: &Characters, joints: Option<&CharJoints>) -> Result<()> {
+        let max_symbols = (MAX_SYMBOLS_PER_BYTE * piece.len() + (1 << 20)).min(1 << 31);
+        let mut previous = None; // the character before, if it is a token
+        let mut unknown = None; // the length of the unknown token that is pending
+        for (start, character) in piece.char_indices() {
+            let bytes = character.len_utf8();
+            let (is_first, is_last) = (start == 0, start + bytes == piece.len());
+            let Some(id) = characters.id(character, is_first, is_last) else {
+                previous = None;
+                let text = &piece[start..start + bytes];
+                if characters.fall_back(text, is_first, is_last, |id| self.push(id, 1)) {
+                    if self.scratch.symbols.len() > max_symbols {
+                        let value = self.scratch.symbols.len() as u64;
+                        return Err(Error::Limit { what: "the number of symbols in a piece", value, limit: max_symbols as u64 });
+                    }
+                } else if let Some(unk_token) = &self.model.unk_token {
+                    let bytes = bytes as u32;
+                    unknown = match unknown {
+                        Some(pending) if self.model.fuse_unk => Some(pending + bytes),
+                        _ => {
+                            self.push_unknown(unknown)?;
+                            self.model.unk_id.ok_or_else(|| missing_unk(unk_token))?;
+                            Some(bytes)
+                        }
+                    };
+                }
+                continue;
+            };
+            if let (Some(joints), Some(previous)) = (joints, previous) {
+                if !joints.joins(previous, character) {
+                    self.finish();
+                }
+            }
+            self.push_unknown(unknown.take())?;
+            self.push(id, bytes as u32);
+            previous = Some(character);
+        }
+        self.push_unknown(unknown)
+    }
+
+    #[inline(always)]
+    fn push(&mut self, id: u32, bytes: u32) {
+        self.scratch.symbols.push(Symbol::new(id, bytes));
+    }
+
+    #[inline(always)]
+    fn push_unknown(&mut self, pending: Option<u32>) -> Result<()> {
+        if let Some(bytes) = pending {
+            let unk_id = self.model.unk_id.ok_or_else(|| missing_unk(self.model.unk_token.as_deref().unwrap_or_default()))?;
+            self.push(unk_id, bytes);
+        }
+        Ok(())
+    }
+
+    /// Merges the unit, emits it and begins the next one.
+    #[inline]
+    fn finish(&mut self) {
+        let Scratch { symbols, queue, .. } = &mut *self.scratch;
+        let Bpe { merges, order, .. } = self.model;
+        match &mut self.dropout {
+            None => merge::merge(symbols, merges, order, queue),
+            Some(dropout) => merge::merge_with_dropout(symbols, merges, order, dropout, queue),
+        }
+        for symbol in symbols.drain(..) {
+            let end = self.start + symbol.bytes as usize;
+            self.sink.token(symbol.id, self.start..end, false);
+            self.start = end;
+        }
+    }
+}
+
+fn missing_unk(unk_token: &str) -> Error {
+    Error::MissingUnknownToken { message: format!("Unk token `{unk_token}` not found in the vocabulary") }
+}
+
+/// The merges as left and right part.
+fn pairs(merges: &StringList) -> impl Iterator<Item = (&str, &str)> {
+    let mut parts = merges.iter();
+    std::iter::from_fn(move || parts.next().zip(parts.next()))
+}
+
+/// Looks up the parts and the result of each merge.
+fn read_merges(vocabulary: &Vocabulary, list: &StringList, prefix: usize) -> Result<Merges> {
+    if list.len() % 2 != 0 {
+        return Err(Error::config("model.merges", format!("{} parts, so one merge has a left part only", list.len())));
+    }
+    let mut merges = Merges::with_capacity(list.len() / 2);
+    let mut joined = Vec::new();
+    for ((left, right), rank) in pairs(list).zip(0..) {
+        let error = |message| Error::config(format!("model.merges[{rank}]"), message);
+        let id = |token: &[u8]| {
+            let missing = || error(format!("token {:?} is not in the vocabulary", String::from_utf8_lossy(token)));
+            vocabulary.id_of_bytes(token).ok_or_else(missing)
+        };
+        let (left_id, right_id) = (id(left.as_bytes())?, id(right.as_bytes())?);
+        let rest = right.as_bytes().get(prefix..).ok_or_else(|| {
+            error(format!("the right part {right:?} is shorter than continuing_subword_prefix, which it would lose"))
+        })?;
+        joined.clear();
+        joined.extend_from_slice(left.as_bytes());
+        joined.extend_from_slice(rest);
+        merges.insert(left_id, right_id, Merge { rank, new_id: id(&joined)? });
+    }
+    Ok(merges)
+}
+
+/// Whether some merge does not make its left part longer.
+fn shortens(merges: &StringList, prefix: usize) -> bool {
+    pairs(merges).any(|(_, right)| right.len() <= prefix)
+}
+
+/// The new id of each rank.
+fn new_ids(merges: &Merges) -> Vec<u32> {
+    let by_rank = merges.by_rank();
+    let mut new_ids = vec![0; by_rank.last().map_or(0, |last| last.2.rank as usize + 1)];
+    for (_, _, merge) in by_rank {
+        new_ids[merge.rank as usize] = merge.new_id;
+    }
+    new_ids
+}
+
+/// The pairs of characters that merges join.
+fn char_joints(merges: &StringList) -> CharJoints {
+    let mut joints = CharJoints::with_capacity(merges.len() / 2);
+    for (left, right) in pairs(merges) {
+        if let (Some(left), Some(right)) = (left.chars().next_back(), right.chars().next()) {
+            joints.insert(left, right);
+        }
+    }
+    joints
+}
+
+/// The pairs of bytes that merges join. A part with another character at its end is out of reach.
+fn byte_joints(merges: &StringList) -> ByteJoints {
+    let mut joints = ByteJoints::new();
+    let byte = |character: Option<char>| character.and_then(byte_level_byte);
+    for (left, right) in pairs(merges) {
+        if let (Some(left), Some(right)) = (byte(left.chars().next_back()), byte(right.chars().next())) {
+            joints.insert(left, right);
+        }
+    }
+    joints
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formats::config::VocabConfig;
+    use crate::models::naive::Tokens;
+    use proptest::prelude::*;
+
+    fn vocab(tokens: &[&str]) -> VocabConfig {
+        VocabConfig { tokens: tokens.iter().collect(), ids: (0..tokens.len() as u32).collect() }
+    }
+
+    fn merges(list: &[(&str, &str)]) -> StringList {
+        list.iter().flat_map(|&(left, right)| [left, right]).collect()
+    }
+
+    fn tokens(config: &BpeConfig, piece: &str) -> Option<Vec<(u32, usize, usize, bool)>> {
+        let model = Bpe::from_config(config.clone(), false).unwrap();
+        let mut tokens = Tokens::default();
+        model.tokenize(piece, 0, &mut Scratch::default(), &mut tokens).ok()?;
+        Some(tokens.0)
+    }
+
+    fn ids(config: &BpeConfig, piece: &str) -> Vec<u32> {
+        tokens(config, piece).unwrap().iter().map(|token| token.0).collect()
+    }
+
+    #[test]
+    fn the_lowest_rank_merges_first_and_the_leftmost_of_equals() {
+        let vocab = vocab(&["a", "b", "c", "bc", "ab", "aa", "aaa"]);
+        let config = BpeConfig { vocab, merges: merges(&[("b", "c"), ("a", "b"), ("a", "a"), ("aa", "a")]), ..Default::default() };
+        assert_eq!(ids(&config, "abc"), [0, 3]);
+        assert_eq!(tokens(&config, "aaaab").unwrap(), [(6, 0, 3, false), (4, 3, 5, false)]);
+    }
+
+    #[test]
+    fn characters_without_token_are_dropped_and_their_neighbours_merge() {
+        let config = BpeConfig { vocab: vocab(&["a", "b", "ab"]), merges: merges(&[("a", "b")]), ..Default::default() };
+        assert_eq!(tokens(&config, "xaéb").unwrap(), [(2, 0, 2, false)]);
+    }
+
+    #[test]
+    fn unknown_characters_fuse_only_if_asked() {
+        let mut config = BpeConfig { vocab: vocab(&["a", "?"]), unk_token: Some("?".into()), ..Default::default() };
+        assert_eq!(tokens(&config, "éxa").unwrap(), [(1, 0, 2, false), (1, 2, 3, false), (0, 3, 4, false)]);
+        config.fuse_unk = true;
+        assert_eq!(tokens(&config, "éxa").unwrap(), [(1, 0, 3, false), (0, 3, 4, false)]);
+    }
+
+    #[test]
+    fn byte_fallback_overtakes_a_pending_unknown_token() {
+        let vocab = vocab(&["?", "<0xC3>", "<0xA9>"]);
+        let config = BpeConfig { vocab, unk_token: Some("?".into()), byte_fallback: true, ..Default::default() };
+        assert_eq!(tokens(&config, "xéx").unwrap(), [(1, 0, 1, false), (2, 1, 2, false), (0, 2, 3, false), (0, 3, 4, false)]);
+    }
+
+    #[test]
+    fn affixes_are_part_of_the_symbols() {
+        let vocab = vocab(&["a", "#b", "#b$", "ab", "a$", "abb$"]);
+        let config = BpeConfig {
+            continuing_subword_prefix: Some("#".into()),
+            end_of_word_suffix: Some("$".into()),
+            merges: merges(&[("a", "#b"), ("ab", "#b$")]),
+            vocab,
+            ..Default::default()
+        };
+        assert_eq!(tokens(&config, "abb").unwrap(), [(5, 0, 3, false)]);
+        assert_eq!(ids(&config, "ab"), [0, 2]);
+        assert_eq!(ids(&config, "a"), [4]);
+    }
+
+    #[test]
+    fn a_whole_piece_may_ignore_merges() {
+        let mut config = BpeConfig { vocab: vocab(&["a", "b", "ab"]), ignore_merges: true, ..Default::default() };
+        assert_eq!(tokens(&config, "ab").unwrap(), [(2, 0, 2, true)]);
+        assert_eq!(ids(&config, "aba"), [0, 1, 0]);
+        config.dropout = Some(0.5);
+        assert_eq!(ids(&config, "ab"), [0, 1]);
+    }
+
+    #[test]
+    fn impossible_files_are_refused_with_the_place() {
+        let error = |config: BpeConfig| Bpe::from_config(config, true).unwrap_err().to_string();
+        let base = BpeConfig { vocab: vocab(&["a", "b", "#c"]), ..Default::default() };
+        let merged = |list: &[(&str, &str)]| BpeConfig { merges: merges(list), ..base.clone() };
+        assert_eq!(error(merged(&[("a", "x")])), "model.merges[0]: token \"x\" is not in the vocabulary");
+        assert_eq!(error(merged(&[("a", "b")])), "model.merges[0]: token \"ab\" is not in the vocabulary");
+        let prefixed = BpeConfig { continuing_subword_prefix: Some("##".into()), ..merged(&[("a", "b")]) };
+        assert!(error(prefixed).starts_with("model.merges[0]: the right part \"b\" is shorter"));
+        for dropout in [-0.1, 1.1, f32::NAN] {
+            let config = BpeConfig { dropout: Some(dropout), ..base.clone() };
+            assert_eq!(error(config), format!("model.dropout: {dropout} is not between 0 and 1"));
+        }
+        let odd = BpeConfig { merges: ["a"].into_iter().collect(), ..base.clone() };
+        assert!(error(odd).starts_with("model.merges: 1 parts"));
+    }
+
+    #[test]
+    fn a_missing_unknown_token_matters_only_when_needed() {
+        let config = BpeConfig { vocab: vocab(&["a"]), unk_token: Some("<unk>".into()), ..Default::default() };
+        let model = Bpe::from_config(config, false).unwrap();
+        let mut ids: Vec<u32> = Vec::new();
+        assert!(model.tokenize("aa", 0, &mut Scratch::default(), &mut ids).is_ok());
+        let error = model.tokenize("ab", 0, &mut Scratch::default(), &mut ids).unwrap_err();
+        assert_eq!(error.to_string(), "Unk token `<unk>` not found in the vocabulary");
+    }
+
+    #[test]
+    fn repeated_merges_keep_the_last_rank() {
+        let config = BpeConfig {
+            vocab: vocab(&["a", "b", "ab", "bb"]),
+            merges: merges(&[("a", "b"), ("b", "b"), ("a", "b")]),
+            ..Default::default()
+        };
+        assert_eq!(ids(&config, "abb"), [0, 3]);
+        assert_eq!(Bpe::from_config(config, false).unwrap().to_config().merges, merges(&[("b", "b"), ("a", "b")]));
+    }
+
+    #[test]
+    fn dropout_of_one_merges_nothing_and_of_a_half_something() {
+        let config =
+            |dropout| BpeConfig { dropout, vocab: vocab(&["a", "aa"]), merges: merges(&[("a", "a")]), ..Default::default() };
+        let count = |dropout, seed| {
+            let model = Bpe::from_config(config(dropout), false).unwrap();
+            assert_eq!(model.is_random(), dropout.is_some_and(|dropout| dropout > 0.0));
+            let mut ids: Vec<u32> = Vec::new();
+            model.tokenize(&"a".repeat(40), seed, &mut Scratch::default(), &mut ids).unwrap();
+            ids.len()
+        };
+        assert_eq!([count(None, 1), count(Some(0.0), 1), count(Some(1.0), 1)], [20, 20, 40]);
+        assert_eq!(count(Some(0.5), 3), count(Some(0.5), 3));
+        let counts: std::collections::HashSet<usize> = (0..50).map(|seed| count(Some(0.9), seed)).collect();
+        assert!(counts.len() > 3, "{counts:?}");
+    }
+
+    #[test]
+    fn a_prefix_that_multiplies_the_symbols_is_stopped() {
+        let prefix = "<".repeat(5000);
+        let config = BpeConfig {
+            vocab: vocab(&["<0x3C>", "<0x61>"]),
+            byte_fallback: true,
+            continuing_subword_prefix: Some(prefix),
+            ..Default::default()
+        };
+        let model = Bpe::from_config(config, false).unwrap();
+        let error = model.tokenize(&"a".repeat(5000), 0, &mut Scratch::default(), &mut Vec::new()).unwrap_err();
+        assert!(matches!(error, Error::Limit { what: "the number of symbols in a piece", .. }));
+    }
+
+    /// A vocabulary over few characters and merges that exist in it, in any order.
+    fn configs(alphabet: &'static str) -> impl Strategy<Value = BpeConfig> {
+        let parts = proptest::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>()), 0..40);
+        let known = proptest::sample::subsequence(alphabet.chars().collect::<Vec<_>>(), 1..=alphabet.chars().count());
+        let flags = (any::<bool>(), any::<bool>(), any::<bool>(), proptest::option::of(Just("a".to_owned())), any::<u64>());
+        (known, parts, flags).prop_map(|(known, parts, (fuse_unk, byte_fallback, ignore_merges, unk_token, shuffle))| {
+            let mut tokens: Vec<String> = known.into_iter().map(String::from).collect();
+            tokens.extend(["<0xC3>".to_owned(), "<0xA9>".to_owned()]);
+            let mut merges: Vec<(String, String)> = Vec::new();
+            for (left, right) in parts {
+                let (left, right) = (left.get(&tokens).clone(), right.get(&tokens).clone());
+                let joined = format!("{left}{right}");
+                if joined.len() < 24 && !merges.contains(&(left.clone(), right.clone())) {
+                    if !tokens.contains(&joined) {
+                        tokens.push(joined);
+                    }
+                    merges.push((left, right));
+                }
+            }
+            if shuffle % 2 == 0 {
+                let length = merges.len();
+                for index in 1..length {
+                    merges.swap(index, (shuffle >> (index % 50)) as usize % (index + 1));
+                }
+            }
+            BpeConfig {
+                vocab: VocabConfig {
+                    ids: (0..tokens.len() as u32).map(|id| id * 3 % 1000).collect(),
+                    tokens: tokens.iter().collect(),
+                },
+                merges: merges.iter().flat_map(|(left, right)| [left, right]).collect(),
+                unk_token,
+                fuse_unk,
+                byte_fallback,
+                ignore_merges,
+                ..Default::default()
+            }
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1000))]
+
+        #[test]
+        fn equals_the_plain_rule(config in configs("abé▁c"), pieces in proptest::collection::vec("[abé▁cx]{0,40}", 1..8)) {
+            let model = Bpe::from_config(config.clone(), false).unwrap();
+            prop_assert_eq!(&model.to_config(), &config);
+            let mut scratch = Scratch::default();
+            for piece in &pieces {
+                let mut tokens = Tokens::default();
+                let done = model.tokenize(piece, 0, &mut scratch, &mut tokens).ok().map(|()| tokens.0);
+                prop_assert_eq!(&done, &naive::by_rank(&config, piece));
+                prop_assert_eq!(&done, &naive::by_queue(&config, piece));
+            }
+        }
+
+        #[test]
+        fn cutting_changes_nothing(config in configs("abé▁c漢"), piece in "[abé▁cx漢]{0,60}") {
+            let mut model = Bpe::from_config(config, false).unwrap();
+            let mut with_cuts = Tokens::default();
+            let done = model.tokenize(&piece, 0, &mut Scratch::default(), &mut with_cuts).is_ok();
+            match &mut model.parts {
+                Parts::Characters { joints, .. } => prop_assert!(joints.take().is_some()),
+                Parts::Bytes { .. } => prop_assert!(false),
+            }
+            let mut whole = Tokens::default();
+            prop_assert_eq!(model.tokenize(&piece, 0, &mut Scratch::default(), &mut whole).is_ok(), done);
+            if done {
+                prop_assert_eq!(with_cuts, whole);
+            }
+        }
+
+        #[test]
+        fn the_scan_equals_the_queue(config in configs("abc"), piece in "[abc]{0,32}") {
+            let model = Bpe::from_config(config, false).unwrap();
+            let mut symbols: Vec<Symbol> =
+                piece.chars().filter_map(|character| model.vocabulary.id(&character.to_string())).map(|id| Symbol::new(id, 1)).collect();
+            let mut queued = symbols.clone();
+            merge::merge(&mut symbols, &model.merges, &Order::ByRank, &mut QueueScratch::default());
+            let order = Order::ByNewId(new_ids(&model.merges));
+            merge::merge(&mut queued, &model.merges, &order, &mut QueueScratch::default());
+            let pairs = |symbols: &[Symbol]| symbols.iter().map(|symbol| (symbol.id, symbol.bytes)).collect::<Vec<_>>();
+            prop_assert_eq!(pairs(&symbols), pairs(&queued));
+        }
+
+        #[test]
+        fn odd_files_follow_the_queue_to_the_letter(
+            mut config in configs("abc#"),
+            ids in proptest::collection::vec(0u32..12, 50),
+            empty in any::<bool>(),
+            prefix in proptest::option::of(prop_oneof![Just("#".to_owned()), Just("".to_owned())]),
+            suffix in proptest::option::of(prop_oneof![Just("b".to_owned()), Just("".to_owned())]),
+            piece in "[abc#é]{0,40}",
+        ) {
+            config.vocab.ids = ids.into_iter().cycle().take(config.vocab.tokens.len()).collect();
+            if empty {
+                config.vocab.tokens.push("");
+                config.vocab.ids.push(0);
+                let merges: Vec<String> = ["", "a", "b", "", "a", "a"].map(str::to_owned).to_vec();
+                let known = |part: &String| config.vocab.tokens.iter().any(|token| token == part);
+                if merges.iter().all(known) && known(&"aa".to_owned()) {
+                    config.merges = merges.iter().map(String::as_str).chain(config.merges.iter()).collect();
+                }
+            }
+            (config.continuing_subword_prefix, config.end_of_word_suffix) = (prefix, suffix);
+            if let Ok(model) = Bpe::from_config(config.clone(), true) {
+                let mut tokens = Tokens::default();
+                let done = model.tokenize(&piece, 0, &mut Scratch::default(), &mut tokens).ok().map(|()| tokens.0);
+                prop_assert_eq!(done, naive::by_queue(&config, &piece));
+            }
+        }
+
+        #[test]
+        fn raw_bytes_give_the_ids_of_the_mapped_piece(
+            parts in proptest::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>()), 0..60),
+            suffix in proptest::option::of(Just("</w>".to_owned())),
+            ignore_merges in any::<bool>(),
+            piece in "[ab é漢]{0,30}",
+        ) {
+            let mut tokens: Vec<String> = "ab Ã©æ¼¢".bytes().chain(0..=255).map(|byte| byte_level_char(byte).to_string()).collect();
+            let mut seen = std::collections::HashSet::new();
+            tokens.retain(|token| seen.insert(token.clone()));
+            if let Some(suffix) = &suffix {
+                tokens.extend(tokens.clone().iter().map(|token| format!("{token}{suffix}")));
+            }
+            let mut merges = StringList::new();
+            for (left, right) in parts {
+                // Mostly the first few tokens, so that merges are met.
+                let pick = |index: prop::sample::Index, tokens: &[String]| tokens[index.index(tokens.len()) % 16.max(tokens.len() - 256)].clone();
+                let (left, right) = (pick(left, &tokens), pick(right, &tokens));
+                let joined = format!("{left}{right}");
+                if joined.len() < 40 && seen.insert(joined.clone()) {
+                    merges.push(&left);
+                    merges.push(&right);
+                    tokens.push(joined);
+                }
+            }
+            let vocab = VocabConfig { ids: (0..tokens.len() as u32).collect(), tokens: tokens.iter().collect() };
+            let config = BpeConfig { vocab, merges, end_of_word_suffix: suffix, ignore_merges, ..Default::default() };
+            let raw = Bpe::from_config(config.clone(), true).unwrap();
+            let mapped = Bpe::from_config(config, false).unwrap();
+            prop_assert_eq!((raw.alphabet(), mapped.alphabet()), (Alphabet::Bytes, Alphabet::Text));
+            let mapped_piece: String = piece.bytes().map(byte_level_char).collect();
+            let mut found = Tokens::default();
+            raw.tokenize(&piece, 0, &mut Scratch::default(), &mut found).unwrap();
+            let mut expected = Tokens::default();
+            mapped.tokenize(&mapped_piece, 0, &mut Scratch::default(), &mut expected).unwrap();
+            // The same tokens over the same bytes, counted in characters of the mapped piece.
+            let bytes = |offset: usize| mapped_piece[..offset].chars().count();
+            let expected: Vec<_> = expected.0.into_iter().map(|(id, start, end, _)| (id, bytes(start), bytes(end))).collect();
+            prop_assert_eq!(found.0.into_iter().map(|(id, start, end, _)| (id, start, end)).collect::<Vec<_>>(), expected);
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! WordPiece: a piece is cut greedily into the longest tokens, or is unknown as a whole.
+//!
+//! A piece that is a token ends after one walk down a trie. Otherwise the longest token that may follow is wanted at each place,
+//! and those are all found in one pass from the end: an Aho-Corasick automaton of the reversed continuing tokens (those with
+//! `continuing_subword_prefix`, without it) tells at each byte the longest of them that begins there. So a piece of n bytes takes
+//! O(n) steps whatever the vocabulary; the plain loop, kept as the tests' twin, takes O(n²) and more. The same bound as that of
+//! LinMaxMatch (Song et al., 2021), without its table of failure pops, which can outgrow the vocabulary by far.
+
+use super::double_array::{Automaton, Keys, Trie, NONE, ROOT};
+use super::TokenSink;
+use crate::formats::config::WordPieceConfig;
+use crate::vocab::Vocabulary;
+use crate::{Error, Result};
+
+/// A compiled WordPiece model.
+#[derive(Debug)]
+pub(super) struct WordPiece {
+    vocabulary: Vocabulary,
+    unk_token: String,
+    unk_id: Option<u32>,
+    continuing_subword_prefix: String,
+    max_input_chars_per_word: usize,
+    /// All tokens; the values are indices.
+    first: Trie,
+    /// The tokens that may follow another, without their prefix and backwards; the values are indices.
+    following: Automaton,
+}
+
+/// For each byte of a piece, the index of the longest token that may follow there.
+pub(super) type Scratch = Vec<u32>;
+
+impl WordPiece {
+    pub(super) fn from_config(config: WordPieceConfig) -> Result<Self> {
+        let vocabulary = Vocabulary::new(config.vocab)?;
+        let prefix = config.continuing_subword_prefix;
+        let (mut first, mut following) = (Keys::default(), Keys::default());
+        for (token, index) in vocabulary.tokens().iter().zip(0..) {
+            first.push(token.bytes(), index);
+            if let Some(rest) = token.strip_prefix(prefix.as_str()) {
+                following.push(rest.bytes().rev(), index);
+            }
+        }
+        Ok(Self {
+            first: Trie::new(first),
+            following: Automaton::new(following, vocabulary.len()).0,
+            unk_id: vocabulary.id(&config.unk_token),
+            vocabulary,
+            unk_token: config.unk_token,
+            continuing_subword_prefix: prefix,
+            max_input_chars_per_word: config.max_input_chars_per_word,
+        })
+    }
+
+    pub(super) fn to_config(&self) -> WordPieceConfig {
+        WordPieceConfig {
+            unk_token: self.unk_token.clone(),
+            continuing_subword_prefix: self.continuing_subword_prefix.clone(),
+            max_input_chars_per_word: self.max_input_chars_per_word,
+            vocab: self.vocabulary.to_config(),
+        }
+    }
+
+    pub(super) fn vocabulary(&self) -> &Vocabulary {
+        &self.vocabulary
+    }
+
+    pub(super) fn tokenize<S: TokenSink>(&self, piece: &str, scratch: &mut Scratch, sink: &mut S) -> Result<()> {
+        if piece.is_empty() {
+            return Ok(());
+        }
+        let too_long = piece.len() > self.max_input_chars_per_word && piece.chars().count() > self.max_input_chars_per_word;
+        if too_long {
+            return self.unknown(piece, sink);
+        }
+        let Some((index, end)) = self.longest_first(piece.as_bytes()) else { return self.unknown(piece, sink) };
+        if end < piece.len() {
+            self.find_following(&piece.as_bytes()[end..], scratch);
+            if !self.covers(scratch) {
+                return self.unknown(piece, sink);
+            }
+        }
+        sink.token(self.vocabulary.id_at(index), 0..end, true);
+        let mut start = end;
+        while start < piece.len() {
+            let index = scratch[start - end];
+            let next = start + self.following_bytes(index);
+            sink.token(self.vocabulary.id_at(index), start..next, false);
+            start = next;
+        }
+        Ok(())
+    }
+
+    /// The longest token that `piece` begins with, and where it ends.
+    fn longest_first(&self, piece: &[u8]) -> Option<(u32, usize)> {
+        let mut state = ROOT;
+        let mut longest = None;
+        for (&byte, end) in piece.iter().zip(1..) {
+            match self.first.step(state, byte) {
+                Some(next) => state = next,
+                None => break,
+            }
+            match self.first.value(state) {
+                NONE => {}
+                index => longest = Some((index, end)),
+            }
+        }
+        longest
+    }
+
+    /// Fills `scratch` with the longest token that may follow at each byte of `rest`.
+    fn find_following(&self, rest: &[u8], scratch: &mut Scratch) {
+        scratch.clear();
+        scratch.resize(rest.len(), NONE);
+        let mut state = ROOT;
+        for (&byte, longest) in rest.iter().zip(scratch.iter_mut()).rev() {
+            state = self.following.step(state, byte);
+            *longest = self.following.longest(state);
+        }
+    }
+
+    /// Whether the greedy choice reaches the end.
+    fn covers(&self, longest: &[u32]) -> bool {
+        let mut start = 0;
+        while let Some(&index) = longest.get(start) {
+            if index == NONE {
+                return false;
+            }
+            start += self.following_bytes(index);
+        }
+        true
+    }
+
+    /// The length of the token at `index` without its prefix.
+    fn following_bytes(&self, index: u32) -> usize {
+        self.vocabulary.tokens().get(index as usize).map_or(0, str::len) - self.continuing_subword_prefix.len()
+    }
+
+    fn unknown<S: TokenSink>(&self, piece: &str, sink: &mut S) -> Result<()> {
+        let Some(unk_id) = self.unk_id else {
+            // The reference's message names [UNK] whatever the unknown token is called.
+            let message = "WordPiece error: Missing [UNK] token from the vocabulary".to_owned();
+            return Err(Error::MissingUnknownToken { message });
+        };
+        sink.token(unk_id, 0..piece.len(), false);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formats::config::VocabConfig;
+    use crate::models::naive::Tokens;
+    use proptest::prelude::*;
+
+    fn model(tokens: &[&str], prefix: &str, max: usize) -> WordPiece {
+        let vocab = VocabConfig { tokens: tokens.iter().collect(), ids: (10..10 + tokens.len() as u32).collect() };
+        let continuing_subword_prefix = prefix.to_owned();
+        let config = WordPieceConfig { unk_token: "[UNK]".into(), continuing_subword_prefix, max_input_chars_per_word: max, vocab };
+        let model = WordPiece::from_config(config.clone()).unwrap();
+        assert_eq!(model.to_config(), config);
+        model
+    }
+
+    fn tokens(model: &WordPiece, piece: &str) -> Option<Tokens> {
+        let mut tokens = Tokens::default();
+        model.tokenize(piece, &mut Scratch::default(), &mut tokens).ok()?;
+        Some(tokens)
+    }
+
+    /// The plain loop: at each place the longest token, tried from the longest down.
+    fn naive(model: &WordPiece, piece: &str) -> Option<Tokens> {
+        let unknown = || model.unk_id.map(|id| Tokens(vec![(id, 0, piece.len(), false)]));
+        if piece.chars().count() > model.max_input_chars_per_word {
+            return unknown();
+        }
+        let mut tokens = Tokens::default();
+        let mut start = 0;
+        while start < piece.len() {
+            let prefix = if start > 0 { model.continuing_subword_prefix.as_str() } else { "" };
+            let ends = (start + 1..=piece.len()).rev().filter(|&end| piece.is_char_boundary(end));
+            let mut candidates = ends.map(|end| (end, model.vocabulary.id(&format!("{prefix}{}", &piece[start..end]))));
+            let Some((end, Some(id))) = candidates.find(|candidate| candidate.1.is_some()) else { return unknown() };
+            tokens.0.push((id, start, end, start == 0));
+            start = end;
+        }
+        Some(tokens)
+    }
+
+    #[test]
+    fn takes_the_longest_tokens() {
+        let model = model(&["[UNK]", "un", "##aff", "##a", "##able", "##ffable", "##é"], "##", 10);
+        assert_eq!(tokens(&model, "unaffable").unwrap().0, [(11, 0, 2, true), (12, 2, 5, false), (14, 5, 9, false)]);
+        assert_eq!(tokens(&model, "unaffab").unwrap().0, [(10, 0, 7, false)]);
+        assert_eq!(tokens(&model, "unaé").unwrap().0, [(11, 0, 2, true), (13, 2, 3, false), (16, 3, 5, false)]);
+        assert_eq!(tokens(&model, "##aff").unwrap().0, [(12, 0, 5, true)]);
+        assert_eq!(tokens(&model, "").unwrap().0, []);
+    }
+
+    #[test]
+    fn long_words_are_unknown_by_their_characters() {
+        let model = model(&["[UNK]", "é", "##é"], "##", 3);
+        assert_eq!(tokens(&model, "ééé").unwrap().0.len(), 3);
+        assert_eq!(tokens(&model, "éééé").unwrap().0, [(10, 0, 8, false)]);
+    }
+
+    #[test]
+    fn a_missing_unknown_token_matters_only_when_needed() {
+        let model = model(&["a", "##b"], "##", 100);
+        assert!(tokens(&model, "ab").is_some());
+        let error = model.tokenize("b", &mut Scratch::default(), &mut Vec::new()).unwrap_err();
+        assert_eq!(error.to_string(), "WordPiece error: Missing [UNK] token from the vocabulary");
+    }
+
+    #[test]
+    fn a_long_word_over_nested_tokens_is_linear() {
+        // Each token is a prefix of the next, so the plain loop would take 40,000² / 2 lookups of long strings.
+        let nested: Vec<String> = (1..=300).map(|length| format!("##{}", "a".repeat(length))).collect();
+        let mut list = vec!["[UNK]", "a"];
+        list.extend(nested.iter().map(String::as_str));
+        let long = "##".to_owned() + &"a".repeat(60_000) + "b";
+        list.push(&long);
+        let model = model(&list, "##", 1_000_000_000);
+        let tokens = tokens(&model, &"a".repeat(40_000)).unwrap();
+        assert_eq!(tokens.0.len(), 2 + 39_999 / 300);
+    }
+
+    proptest! {
+        #[test]
+        fn equals_the_plain_loop(
+            list in proptest::collection::hash_set("(##)?[ab#é]{0,4}", 0..25),
+            unk in any::<bool>(),
+            prefix in prop_oneof![Just("##"), Just(""), Just("#"), Just("é")],
+            max in prop_oneof![Just(100usize), Just(3), Just(0)],
+            pieces in proptest::collection::vec("[ab#éc]{0,12}", 1..20),
+        ) {
+            let mut list: Vec<&str> = list.iter().map(String::as_str).collect();
+            if unk {
+                list.push("[UNK]");
+            }
+            let model = model(&list, prefix, max);
+            for piece in &pieces {
+                prop_assert_eq!(tokens(&model, piece), naive(&model, piece));
+            }
+        }
+    }
+}
