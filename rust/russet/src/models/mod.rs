@@ -49,10 +49,10 @@ pub struct Model(Kind);
 
 #[derive(Debug)]
 enum Kind {
-    Bpe(bpe::Bpe),
-    Unigram(unigram::Unigram),
-    WordPiece(wordpiece::WordPiece),
-    WordLevel(wordlevel::WordLevel),
+    Bpe(Box<bpe::Bpe>),
+    Unigram(Box<unigram::Unigram>),
+    WordPiece(Box<wordpiece::WordPiece>),
+    WordLevel(Box<wordlevel::WordLevel>),
 }
 
 /// Buffers of the models, reused from call to call.
@@ -72,10 +72,10 @@ impl Model {
     /// [`Error::Limit`](crate::Error::Limit) above 16,777,216 tokens or 65,536 bytes in one.
     pub fn from_config(config: ModelConfig, bytes_wanted: bool) -> Result<Self> {
         Ok(Self(match config {
-            ModelConfig::Bpe(config) => Kind::Bpe(bpe::Bpe::from_config(config, bytes_wanted)?),
-            ModelConfig::Unigram(config) => Kind::Unigram(unigram::Unigram::from_config(config)?),
-            ModelConfig::WordPiece(config) => Kind::WordPiece(wordpiece::WordPiece::from_config(config)?),
-            ModelConfig::WordLevel(config) => Kind::WordLevel(wordlevel::WordLevel::from_config(config)?),
+            ModelConfig::Bpe(config) => Kind::Bpe(bpe::Bpe::from_config(config, bytes_wanted)?.into()),
+            ModelConfig::Unigram(config) => Kind::Unigram(unigram::Unigram::from_config(config)?.into()),
+            ModelConfig::WordPiece(config) => Kind::WordPiece(wordpiece::WordPiece::from_config(config)?.into()),
+            ModelConfig::WordLevel(config) => Kind::WordLevel(wordlevel::WordLevel::from_config(config)?.into()),
         }))
     }
 

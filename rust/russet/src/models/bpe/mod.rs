@@ -48,7 +48,7 @@ pub(super) struct Bpe {
 /// What symbols are made of. Joints are there where pieces can be cut.
 #[derive(Debug)]
 enum Parts {
-    Characters { characters: Characters, joints: Option<CharJoints> },
+    Characters { characters: Box<Characters>, joints: Option<CharJoints> },
     Bytes { ids: Box<ByteIds>, joints: Option<ByteJoints> },
 }
 
@@ -80,7 +80,7 @@ impl Bpe {
         let parts = match by_bytes.then(|| ByteIds::new(&vocabulary, suffix)).flatten() {
             Some(ids) => Parts::Bytes { ids: ids.into(), joints: can_cut.then(|| byte_joints(&config.merges)) },
             None => {
-                let characters = Characters::new(&vocabulary, prefix, suffix, config.byte_fallback);
+                let characters = Characters::new(&vocabulary, prefix, suffix, config.byte_fallback).into();
                 Parts::Characters { characters, joints: can_cut.then(|| char_joints(&config.merges)) }
             }
         };
@@ -279,7 +279,7 @@ fn pairs(merges: &StringList) -> impl Iterator<Item = (&str, &str)> {
 
 /// Looks up the parts and the result of each merge.
 fn read_merges(vocabulary: &Vocabulary, list: &StringList, prefix: usize) -> Result<Merges> {
-    if list.len() % 2 != 0 {
+    if !list.len().is_multiple_of(2) {
         return Err(Error::config("model.merges", format!("{} parts, so one merge has a left part only", list.len())));
     }
     let mut merges = Merges::with_capacity(list.len() / 2);
