@@ -53,13 +53,13 @@ impl Vocabulary {
         let VocabConfig { tokens, ids } = config;
         if tokens.len() != ids.len() {
             let message = format!("{} tokens, but {} ids", tokens.len(), ids.len());
-            return Err(Error::config("model.vocab", message));
+            return Err(Error::config("vocab", message));
         }
         let mut vocabulary = Self::index(tokens)?;
         if vocabulary.indices.len() < vocabulary.len() {
             let repeated = vocabulary.iter_indices().find(|&(index, token)| vocabulary.index_of(token) != Some(index));
             let token = repeated.map_or("", |(_, token)| token);
-            return Err(Error::config("model.vocab", format!("token {token:?} is listed twice")));
+            return Err(Error::config("vocab", format!("token {token:?} is listed twice")));
         }
         (vocabulary.ids, vocabulary.shared_ids) = Ids::new(ids);
         Ok(vocabulary)
@@ -257,7 +257,7 @@ mod tests {
     #[test]
     fn repeated_tokens_and_long_tokens_are_refused() {
         let error = vocabulary(&[("a", 0), ("a", 1)]).unwrap_err();
-        assert_eq!(error.to_string(), "model.vocab: token \"a\" is listed twice");
+        assert_eq!(error.to_string(), "vocab: token \"a\" is listed twice");
         let long = "x".repeat(MAX_TOKEN_BYTES + 1);
         assert!(matches!(vocabulary(&[(&long, 0)]), Err(Error::Limit { value: 65537, .. })));
         assert!(vocabulary(&[(&long[1..], 0)]).is_ok());

@@ -68,7 +68,7 @@ impl Model {
     /// [`alphabet`](Self::alphabet) tells which.
     ///
     /// # Errors
-    /// [`Error::Config`](crate::Error::Config) with the full path (`model.merges[17]`) of what makes no sense, and
+    /// [`Error::Config`](crate::Error::Config) with the place in the model (`merges[17]`) of what makes no sense, and
     /// [`Error::Limit`](crate::Error::Limit) above 16,777,216 tokens or 65,536 bytes in one.
     pub fn from_config(config: ModelConfig, bytes_wanted: bool) -> Result<Self> {
         Ok(Self(match config {

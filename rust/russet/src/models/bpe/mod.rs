@@ -63,7 +63,7 @@ pub(super) struct Scratch {
 impl Bpe {
     pub(super) fn from_config(config: BpeConfig, bytes_wanted: bool) -> Result<Self> {
         if let Some(dropout) = config.dropout.filter(|dropout| !(0.0..=1.0).contains(dropout)) {
-            return Err(Error::config("model.dropout", format!("{dropout} is not between 0 and 1")));
+            return Err(Error::config("dropout", format!("{dropout} is not between 0 and 1")));
         }
         let vocabulary = Vocabulary::new(config.vocab)?;
         let prefix = config.continuing_subword_prefix.as_deref().unwrap_or_default();
@@ -280,12 +280,12 @@ fn pairs(merges: &StringList) -> impl Iterator<Item = (&str, &str)> {
 /// Looks up the parts and the result of each merge.
 fn read_merges(vocabulary: &Vocabulary, list: &StringList, prefix: usize) -> Result<Merges> {
     if !list.len().is_multiple_of(2) {
-        return Err(Error::config("model.merges", format!("{} parts, so one merge has a left part only", list.len())));
+        return Err(Error::config("merges", format!("{} parts, so one merge has a left part only", list.len())));
     }
     let mut merges = Merges::with_capacity(list.len() / 2);
     let mut joined = Vec::new();
     for ((left, right), rank) in pairs(list).zip(0..) {
-        let error = |message| Error::config(format!("model.merges[{rank}]"), message);
+        let error = |message| Error::config(format!("merges[{rank}]"), message);
         let id = |token: &[u8]| {
             let missing = || error(format!("token {:?} is not in the vocabulary", String::from_utf8_lossy(token)));
             vocabulary.id_of_bytes(token).ok_or_else(missing)
@@ -424,16 +424,16 @@ mod tests {
         let error = |config: BpeConfig| Bpe::from_config(config, true).unwrap_err().to_string();
         let base = BpeConfig { vocab: vocab(&["a", "b", "#c"]), ..Default::default() };
         let merged = |list: &[(&str, &str)]| BpeConfig { merges: merges(list), ..base.clone() };
-        assert_eq!(error(merged(&[("a", "x")])), "model.merges[0]: token \"x\" is not in the vocabulary");
-        assert_eq!(error(merged(&[("a", "b")])), "model.merges[0]: token \"ab\" is not in the vocabulary");
+        assert_eq!(error(merged(&[("a", "x")])), "merges[0]: token \"x\" is not in the vocabulary");
+        assert_eq!(error(merged(&[("a", "b")])), "merges[0]: token \"ab\" is not in the vocabulary");
         let prefixed = BpeConfig { continuing_subword_prefix: Some("##".into()), ..merged(&[("a", "b")]) };
-        assert!(error(prefixed).starts_with("model.merges[0]: the right part \"b\" is shorter"));
+        assert!(error(prefixed).starts_with("merges[0]: the right part \"b\" is shorter"));
         for dropout in [-0.1, 1.1, f32::NAN] {
             let config = BpeConfig { dropout: Some(dropout), ..base.clone() };
-            assert_eq!(error(config), format!("model.dropout: {dropout} is not between 0 and 1"));
+            assert_eq!(error(config), format!("dropout: {dropout} is not between 0 and 1"));
         }
         let odd = BpeConfig { merges: ["a"].into_iter().collect(), ..base.clone() };
-        assert!(error(odd).starts_with("model.merges: 1 parts"));
+        assert!(error(odd).starts_with("merges: 1 parts"));
     }
 
     #[test]

@@ -46,12 +46,12 @@ impl Unigram {
     pub(super) fn from_config(config: UnigramConfig) -> Result<Self> {
         let UnigramConfig { unk_id, pieces, scores, byte_fallback } = config;
         if pieces.len() != scores.len() {
-            return Err(Error::config("model.vocab", format!("{} pieces, but {} scores", pieces.len(), scores.len())));
+            return Err(Error::config("vocab", format!("{} pieces, but {} scores", pieces.len(), scores.len())));
         }
         let vocabulary = Vocabulary::from_list(pieces)?;
         let unk_id = unk_id.map(|id| match u32::try_from(id) {
             Ok(unk_id) if id < vocabulary.len() => Ok(unk_id),
-            _ => Err(Error::config("model.unk_id", format!("{id} is not below the number of pieces, {}", vocabulary.len()))),
+            _ => Err(Error::config("unk_id", format!("{id} is not below the number of pieces, {}", vocabulary.len()))),
         });
         let mut keys = Keys::default();
         for (piece, id) in vocabulary.iter() {
@@ -173,7 +173,7 @@ mod tests {
     fn an_unk_id_outside_the_vocabulary_is_refused() {
         for (pieces, unk_id) in [(&[][..], 0), (&[("a", 0.0)][..], 1), (&[("a", 0.0)][..], usize::MAX)] {
             let error = Unigram::from_config(config(pieces, Some(unk_id), false)).unwrap_err();
-            let expected = format!("model.unk_id: {unk_id} is not below the number of pieces, {}", pieces.len());
+            let expected = format!("unk_id: {unk_id} is not below the number of pieces, {}", pieces.len());
             assert_eq!(error.to_string(), expected);
         }
         assert!(Unigram::from_config(config(&[], None, false)).is_ok());
