@@ -7,12 +7,16 @@
 //!
 //! Cost: a segment is a few words, so an operation is O(segments); asking for a field is O(tokens).
 
+mod fields;
+
 use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use crate::truncation::TruncationDirection;
 use crate::{Error, Result, StringList};
+
+pub use fields::Fields;
 
 /// A range in a text: first position and one past the last.
 pub type Offsets = (usize, usize);
@@ -527,7 +531,7 @@ impl Encoding {
     }
 
     /// The number of tokens here and in all overflowing parts, each counted as `length` at least.
-    pub(crate) fn cells(&self, length: usize) -> u64 {
+    pub fn cells(&self, length: usize) -> u64 {
         let own = self.len().max(length) as u64;
         self.overflowing.iter().fold(own, |sum, part| sum.saturating_add(part.cells(length)))
     }

@@ -47,7 +47,7 @@ mod unicode;
 mod vocab;
 
 pub use batch::thread_count;
-pub use encoding::{Encoding, Offsets};
+pub use encoding::{Encoding, Fields, Offsets};
 pub use error::{Error, Result};
 pub use string_list::StringList;
-pub use tokenizer::{EncodeOptions, Input, InputPair, Keep, OnUnknown, Tokenizer, Watch};
+pub use tokenizer::{EncodeOptions, Input, InputPair, Keep, OnUnknown, Tokenizer, Tokens, Watch};

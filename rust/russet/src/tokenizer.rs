@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use crate::added_tokens::{AddedToken, AddedTokens};
-use crate::decoders::Decoder;
+use crate::decoders::{Decoder, TokenSource};
 use crate::formats::config::{
     AddedTokenConfig, Config, DecoderConfig, ModelConfig, NormalizerConfig, PostProcessorConfig, PreTokenizerConfig,
 };
@@ -247,11 +247,27 @@ impl Tokenizer {
     }
 
     fn encode_unpadded(&self, (text, pair): InputPair<'_>, options: &EncodeOptions<'_>) -> Result<Encoding> {
-        let mut first = Encoding::from_rows(pipeline::encode(&self.core, text, options)?, 0);
-        let mut second = match pair {
+        let first = Encoding::from_rows(pipeline::encode(&self.core, text, options)?, 0);
+        let second = match pair {
             Some(pair) => Some(Encoding::from_rows(pipeline::encode(&self.core, pair, options)?, 1)),
             None => None,
         };
+        self.finish(first, second, options)
+    }
+
+    /// What [`encode`](Self::encode) does after the model: truncates, adds the special tokens, pads.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode).
+    pub fn post_process(&self, first: Encoding, second: Option<Encoding>, options: &EncodeOptions<'_>) -> Result<Encoding> {
+        let mut encoding = self.finish(first, second, options)?;
+        if let Some(padding) = options.padding {
+            padding.apply(std::slice::from_mut(&mut encoding))?;
+        }
+        Ok(encoding)
+    }
+
+    fn finish(&self, mut first: Encoding, mut second: Option<Encoding>, options: &EncodeOptions<'_>) -> Result<Encoding> {
         if let Some(truncation) = options.truncation {
             let max_length = self.sequence_length(truncation, second.is_some(), options)?;
             truncation.apply(&mut first, second.as_mut(), max_length)?;
@@ -290,6 +306,11 @@ impl Tokenizer {
             }
         }
         self.decode_tokens(tokens)
+    }
+
+    /// The tokens of ids, and the decoder, for a [`DecodeStream`](crate::decoders::DecodeStream).
+    pub fn tokens(&self, skip_special_tokens: bool, on_unknown: OnUnknown) -> Tokens<'_> {
+        Tokens { tokenizer: self, skip_special_tokens, on_unknown }
     }
 
     /// The text that the decoder alone makes of tokens.
@@ -362,6 +383,26 @@ impl Tokenizer {
     /// The decoder.
     pub fn decoder(&self) -> Option<&Decoder> {
         self.decoder.as_deref()
+    }
+
+    /// The file's form of the normalizer.
+    pub fn normalizer_config(&self) -> Option<&NormalizerConfig> {
+        self.parts.normalizer.as_ref()
+    }
+
+    /// The file's form of the pre-tokenizer.
+    pub fn pre_tokenizer_config(&self) -> Option<&PreTokenizerConfig> {
+        self.parts.pre_tokenizer.as_ref()
+    }
+
+    /// The file's form of the post-processor.
+    pub fn post_processor_config(&self) -> Option<&PostProcessorConfig> {
+        self.parts.post_processor.as_ref()
+    }
+
+    /// The file's form of the decoder.
+    pub fn decoder_config(&self) -> Option<&DecoderConfig> {
+        self.parts.decoder.as_ref()
     }
 
     /// The file's form.
@@ -476,6 +517,29 @@ impl Tokenizer {
             let _ = self.parts.text_model.set(text_model); // another thread may have been faster
         }
         self.parts.text_model.get().map_or(Ok(Vec::new()), |model| pipeline::tokenize(model, piece))
+    }
+}
+
+/// What a stream needs of a [`Tokenizer`].
+#[derive(Clone, Copy, Debug)]
+pub struct Tokens<'a> {
+    tokenizer: &'a Tokenizer,
+    skip_special_tokens: bool,
+    on_unknown: OnUnknown,
+}
+
+impl TokenSource for Tokens<'_> {
+    fn decoder(&self) -> &Decoder {
+        static SPACES: OnceLock<Decoder> = OnceLock::new();
+        self.tokenizer.decoder().unwrap_or_else(|| SPACES.get_or_init(Decoder::spaces))
+    }
+
+    fn token(&self, id: u32) -> Result<Option<&str>> {
+        let token = self.tokenizer.id_to_token(id);
+        if token.is_none() && self.on_unknown == OnUnknown::Error {
+            return Err(Error::UnknownId { id: id.into(), position: 0 });
+        }
+        Ok(token.filter(|token| !(self.skip_special_tokens && self.tokenizer.core.added_tokens.is_special(token))))
     }
 }
 

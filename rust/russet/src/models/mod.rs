@@ -79,6 +79,16 @@ impl Model {
         }))
     }
 
+    /// The model's `type` in tokenizer.json.
+    pub fn kind(&self) -> &'static str {
+        match &self.0 {
+            Kind::Bpe(_) => "BPE",
+            Kind::Unigram(_) => "Unigram",
+            Kind::WordPiece(_) => "WordPiece",
+            Kind::WordLevel(_) => "WordLevel",
+        }
+    }
+
     /// What the bytes of a piece are for this model: `Bytes` only if it was wanted and gives the same ids for every text.
     pub fn alphabet(&self) -> Alphabet {
         match &self.0 {
