@@ -1,1 +1,42 @@
-//! The Python binding of russet.
+//! The Python binding of russet: the module `russet._core`.
+//!
+//! Every call does the same four things: take the arguments ([`inputs`], [`options`]), detach from the interpreter ([`detach`]),
+//! call the core, convert what comes back ([`strings`], [`arrays`]). Decisions are made in the core or in Python. All classes are
+//! frozen, no lock is held while the interpreter is waited for, and no panic leaves the module.
+
+mod arrays;
+mod decode_stream;
+mod detach;
+mod encoding;
+mod error;
+mod inputs;
+mod options;
+mod strings;
+mod tokenizer;
+
+#[cfg(all(feature = "abi3", feature = "full-api"))]
+compile_error!("`full-api` reads what the limited API hides: build with --no-default-features --features full-api");
+
+/// The compiled part of the package `russet`.
+#[pyo3::pymodule(gil_used = false)]
+mod _core {
+    use pyo3::prelude::*;
+
+    #[pymodule_export]
+    use crate::decode_stream::{PyDecodeStream, PyReferenceStream};
+    #[pymodule_export]
+    use crate::encoding::PyEncoding;
+    #[pymodule_export]
+    use crate::options::{PyAddedToken, PyPadding, PyTruncation};
+    #[pymodule_export]
+    use crate::tokenizer::{pattern_engine, PyTokenizer};
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        // Nothing is imported later than here: a fork in the middle of an import would leave its lock taken in the child.
+        crate::error::classes(module.py())?;
+        numpy::dtype::<u32>(module.py());
+        Ok(())
+    }
+}

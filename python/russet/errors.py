@@ -1,0 +1,131 @@
+"""Everything that Russet raises on purpose.
+
+Each class derives from :class:`RussetError` and from the built-in class that fits, so both ``except RussetError`` and
+``except ValueError`` work. What the message says is also there as attributes.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ArgumentError",
+    "ConfigError",
+    "FileError",
+    "FolderError",
+    "ForbiddenFileError",
+    "InternalError",
+    "LimitError",
+    "MissingFileError",
+    "MissingTokenError",
+    "PatternError",
+    "PatternLimitError",
+    "RussetError",
+    "StreamError",
+    "TextError",
+    "UnknownIdError",
+]
+
+
+class RussetError(Exception):
+    """The base of all errors of Russet."""
+
+    __module__ = "russet"
+
+
+class ConfigError(RussetError, ValueError):
+    """A tokenizer file, or a part of one, that cannot be used."""
+
+    __module__ = "russet"
+    #: Where in the file, such as ``model.merges[17]``.
+    place: str = ""
+
+
+class PatternError(RussetError, ValueError):
+    """A regular expression that is not valid or not supported."""
+
+    __module__ = "russet"
+    pattern: str = ""
+    #: The part of the pattern that is refused.
+    construct: str = ""
+
+
+class LimitError(RussetError, ValueError):
+    """A size above its limit. Nothing of that size was allocated."""
+
+    __module__ = "russet"
+    value: int = 0
+    limit: int = 0
+
+
+class PatternLimitError(LimitError):
+    """A regular expression that took more steps than allowed on a text."""
+
+    __module__ = "russet"
+    pattern: str = ""
+
+
+class ArgumentError(RussetError, ValueError):
+    """An argument that makes no sense for this tokenizer."""
+
+    __module__ = "russet"
+    #: The argument's name.
+    argument: str = ""
+
+
+class UnknownIdError(RussetError, ValueError):
+    """An id that no token has. ``on_unknown="skip"`` leaves such ids out."""
+
+    __module__ = "russet"
+    id: int = -1
+    #: Its index in the given ids.
+    position: int = -1
+
+
+class MissingTokenError(RussetError, ValueError):
+    """A text needs the unknown token, and the model has none."""
+
+    __module__ = "russet"
+
+
+class StreamError(RussetError, ValueError):
+    """Ids changed text that a stream had given already."""
+
+    __module__ = "russet"
+
+
+class TextError(RussetError, UnicodeEncodeError):
+    """A text with a lone surrogate, which is no character. ``errors="replace"`` makes it U+FFFD.
+
+    ``object``, ``start`` and ``end`` say where, as in every :class:`UnicodeEncodeError`.
+    """
+
+    __module__ = "russet"
+
+
+class FileError(RussetError, OSError):
+    """A file that cannot be read or written."""
+
+    __module__ = "russet"
+
+
+class MissingFileError(FileError, FileNotFoundError):
+    """A file that is not there."""
+
+    __module__ = "russet"
+
+
+class ForbiddenFileError(FileError, PermissionError):
+    """A file that this user may not read or write."""
+
+    __module__ = "russet"
+
+
+class FolderError(FileError, IsADirectoryError):
+    """A folder where a file is needed."""
+
+    __module__ = "russet"
+
+
+class InternalError(RussetError, RuntimeError):
+    """A state that Russet holds to be impossible. Please report it."""
+
+    __module__ = "russet"

@@ -1,0 +1,113 @@
+//! Texts from Python, and lists to Python.
+//!
+//! This module alone knows how a `str` is read. Through the limited API, ASCII is read in place, and other text is encoded into
+//! a `bytes` object that lives as long as the call: asking the `str` itself for UTF-8 would leave a copy in it for good. With
+//! the feature `full-api` its characters are read in place.
+//!
+//! Lists of ids hand out integer objects that are made once per process (up to 2^18, in blocks on demand): making fresh ones
+//! costs several times as much.
+
+use pyo3::exceptions::{PyUnicodeEncodeError, PyValueError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyInt, PyList, PyString};
+use std::sync::OnceLock;
+
+use crate::error::classes;
+
+/// What happens to lone surrogates, which no UTF-8 text can hold.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Surrogates {
+    /// `errors="strict"`: a `TextError`.
+    Refuse,
+    /// `errors="replace"`: each becomes U+FFFD.
+    Replace,
+}
+
+/// A text from Python, readable as UTF-8.
+pub enum Text<'py> {
+    Ascii(Bound<'py, PyString>),
+    Bytes(Bound<'py, PyBytes>),
+    Owned(String),
+}
+
+impl<'py> Text<'py> {
+    pub fn new(text: &Bound<'py, PyString>, surrogates: Surrogates) -> PyResult<Self> {
+        read(text).or_else(|error| {
+            let py = text.py();
+            if !error.is_instance_of::<PyUnicodeEncodeError>(py) {
+                Err(error)
+            } else if surrogates == Surrogates::Refuse {
+                let arguments = error.value(py).getattr(intern!(py, "args"))?;
+                let class = classes(py)?.getattr(intern!(py, "TextError"))?;
+                Err(PyErr::from_value(class.call1(arguments.cast()?)?))
+            } else {
+                let bytes = text.call_method1(intern!(py, "encode"), ("utf-8", "surrogatepass"))?;
+                Ok(Self::Owned(without_surrogates(bytes.extract()?)))
+            }
+        })
+    }
+
+    pub fn as_str(&self) -> PyResult<&str> {
+        match self {
+            Self::Ascii(text) => text.to_str(),
+            Self::Bytes(bytes) => std::str::from_utf8(bytes.as_bytes()).map_err(|error| PyValueError::new_err(error.to_string())),
+            Self::Owned(text) => Ok(text),
+        }
+    }
+}
+
+#[cfg(not(feature = "full-api"))]
+fn read<'py>(text: &Bound<'py, PyString>) -> PyResult<Text<'py>> {
+    if text.call_method0(intern!(text.py(), "isascii"))?.is_truthy()? {
+        return Ok(Text::Ascii(text.clone()));
+    }
+    Ok(Text::Bytes(text.encode_utf8()?))
+}
+
+#[cfg(feature = "full-api")]
+fn read<'py>(text: &Bound<'py, PyString>) -> PyResult<Text<'py>> {
+    use pyo3::types::PyStringData;
+    // SAFETY: the object is a `str` in canonical form, which is immutable, and the data is read before it can be released.
+    let read = match unsafe { text.data() }? {
+        PyStringData::Ucs1(characters) if characters.is_ascii() => return Ok(Text::Ascii(text.clone())),
+        PyStringData::Ucs1(characters) => Some(characters.iter().copied().map(char::from).collect()),
+        PyStringData::Ucs2(characters) => characters.iter().map(|unit| char::from_u32((*unit).into())).collect(),
+        PyStringData::Ucs4(characters) => characters.iter().copied().map(char::from_u32).collect(),
+    };
+    // A surrogate: Python's own encoder says where.
+    read.map(Text::Owned).map_or_else(|| Ok(Text::Bytes(text.encode_utf8()?)), Ok)
+}
+
+/// UTF-8 in which each encoded surrogate (`ED A0..BF xx`) became U+FFFD, which is as long.
+fn without_surrogates(mut bytes: Vec<u8>) -> String {
+    for index in 2..bytes.len() {
+        if bytes[index - 2] == 0xED && bytes[index - 1] >= 0xA0 {
+            bytes[index - 2..=index].copy_from_slice("\u{FFFD}".as_bytes());
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+const BLOCK: usize = 256;
+const BLOCKS: usize = 1024;
+type Block = Box<[Py<PyInt>]>;
+
+fn integer(py: Python<'_>, value: u32) -> PyResult<Bound<'_, PyInt>> {
+    static INTEGERS: [OnceLock<Block>; BLOCKS] = [const { OnceLock::new() }; BLOCKS];
+    let (block, index) = (value as usize / BLOCK, value as usize % BLOCK);
+    let Some(cell) = INTEGERS.get(block) else { return Ok(value.into_pyobject(py)?) };
+    if let Some(integers) = cell.get() {
+        return Ok(integers[index].bind(py).clone());
+    }
+    // Made before the cell is asked: making objects can run the garbage collector and thereby other threads.
+    let first = value - index as u32;
+    let made = (first..first + BLOCK as u32).map(|value| Ok(value.into_pyobject(py)?.unbind())).collect::<PyResult<Block>>()?;
+    Ok(cell.get_or_init(|| made)[index].bind(py).clone())
+}
+
+/// A list of ids, or of other small numbers.
+pub fn integer_list<'py>(py: Python<'py>, values: &[u32]) -> PyResult<Bound<'py, PyList>> {
+    let list = PyList::new(py, values.iter().map(|value| integer(py, *value)).collect::<PyResult<Vec<_>>>()?)?;
+    Ok(list)
+}
