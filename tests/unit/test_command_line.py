@@ -1,0 +1,73 @@
+"""The command `russet`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import fixtures
+import pytest
+
+russet = pytest.importorskip("russet")
+BERT = str(fixtures.TOKENIZERS / "wordpiece-bert-uncased.json")
+
+
+def command(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "russet", *arguments], input=stdin, capture_output=True, text=True, encoding="utf-8", check=False)
+
+
+def test_encode_and_decode() -> None:
+    tokenizer = russet.Tokenizer.from_file(BERT)
+    done = command("encode", BERT, stdin="The mill\nÉ\n")
+    assert done.returncode == 0, done.stderr
+    rows = [[int(id) for id in line.split()] for line in done.stdout.splitlines()]
+    assert rows == [tokenizer.encode("The mill").ids, tokenizer.encode("É").ids]
+    back = command("decode", BERT, stdin=done.stdout)
+    assert back.stdout.splitlines() == ["the mill", "e"]
+
+
+def test_encode_as_json() -> None:
+    tokenizer = russet.Tokenizer.from_file(BERT)
+    done = command("encode", BERT, "--json", "The mill")
+    found = json.loads(done.stdout)
+    expected = tokenizer.encode("The mill")
+    assert found["ids"] == expected.ids
+    assert found["tokens"] == expected.tokens
+    assert [tuple(pair) for pair in found["offsets"]] == expected.offsets
+
+
+def test_inspect() -> None:
+    done = command("inspect", str(fixtures.TOKENIZERS / "bpe-llama3.json"))
+    assert done.returncode == 0, done.stderr
+    for word in ("BPE", "ByteLevel", "<|endoftext|>", "TemplateProcessing"):
+        assert word in done.stdout
+    report = json.loads(command("inspect", "--json", str(fixtures.TOKENIZERS / "bpe-llama3.json")).stdout)
+    assert report["model"] == "BPE"
+    assert len(report["patterns"]) >= 1
+
+
+def test_inspect_reports_ids_that_are_not_honoured() -> None:
+    done = command("inspect", str(fixtures.TOKENIZERS / "added_tokens-holes.json"))
+    assert done.returncode == 0, done.stderr
+    assert "4000000000" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["encode", "/no/such/file", "x"], 1, "/no/such/file"),
+        (["decode", BERT, "999999"], 1, "999999"),
+        (["encode"], 2, "usage"),
+        (["dance"], 2, "usage"),
+    ],
+)
+def test_failures(arguments: list[str], status: int, message: str) -> None:
+    done = command(*arguments)
+    assert done.returncode == status
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_version() -> None:
+    assert command("--version").stdout.split()[1] == russet.__version__
