@@ -31,8 +31,7 @@ from typing import Any
 
 import sentencepiece
 import tiktoken
-import tokenizers
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
@@ -47,9 +46,7 @@ BERT_SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
 
 GPT2 = r"""'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"""
-CL100K = (
-    r"""(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"""
-)
+CL100K = r"""(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"""
 O200K = "|".join(
     [
         r"""[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?""",
@@ -131,13 +128,20 @@ def character_bpe(size: int = 420, letters: int = 110, prefix: str = "", suffix:
         merged = best[0] + best[1].removeprefix(prefix)
         vocab.setdefault(merged)
         merges.append(list(best))
-        for word, symbols in parts.items():
+        for symbols in parts.values():
             n = 0
             while n < len(symbols) - 1:
                 if (symbols[n], symbols[n + 1]) == best:
                     symbols[n : n + 2] = [merged]
                 n += 1
-    section = {"type": "BPE", "dropout": None, "unk_token": specials[0], "fuse_unk": False, "byte_fallback": False, "ignore_merges": False}
+    section = {
+        "type": "BPE",
+        "dropout": None,
+        "unk_token": specials[0],
+        "fuse_unk": False,
+        "byte_fallback": False,
+        "ignore_merges": False,
+    }
     section |= {"continuing_subword_prefix": prefix or None, "end_of_word_suffix": suffix or None}
     return {**section, "vocab": {token: n for n, token in enumerate(vocab)}, "merges": merges}
 
@@ -173,7 +177,13 @@ def unigram() -> Json:
 def word_piece(size: int = 420) -> Json:
     """As the reference's trainer does it: the vocabulary of a BPE whose symbols carry the prefix."""
     vocab = character_bpe(size, prefix="##", specials=BERT_SPECIAL)["vocab"]
-    return {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##", "max_input_chars_per_word": 100, "vocab": vocab}
+    return {
+        "type": "WordPiece",
+        "unk_token": "[UNK]",
+        "continuing_subword_prefix": "##",
+        "max_input_chars_per_word": 100,
+        "vocab": vocab,
+    }
 
 
 def word_level(size: int = 250) -> Json:
@@ -198,7 +208,12 @@ def specials(model: Json, *contents: str) -> list[Json]:
 def pipeline(model: Json, **sections: Any) -> Json:
     keys = ["truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer", "post_processor", "decoder"]
     assert not set(sections) - set(keys), sections
-    return {"version": "1.0", **{key: sections.get(key) for key in keys}, "added_tokens": sections.get("added_tokens", []), "model": model}
+    return {
+        "version": "1.0",
+        **{key: sections.get(key) for key in keys},
+        "added_tokens": sections.get("added_tokens", []),
+        "model": model,
+    }
 
 
 def kind(type: str, **fields: Any) -> Json:
@@ -246,7 +261,9 @@ def model_pipelines() -> dict[str, Json]:
     made: dict[str, Json] = {}
     bl, ch, by, uni, wp = byte_level_bpe(), character_bpe(), bytes_bpe(), unigram(), word_piece()
     eot = specials(bl, "<|endoftext|>")
-    made["bpe-gpt2"] = pipeline(bl, added_tokens=eot, pre_tokenizer=byte_level(), post_processor=byte_level(True, False), decoder=byte_level())
+    made["bpe-gpt2"] = pipeline(
+        bl, added_tokens=eot, pre_tokenizer=byte_level(), post_processor=byte_level(True, False), decoder=byte_level()
+    )
     roberta = byte_level_bpe(360, ("<s>", "<pad>", "</s>", "<unk>", "<mask>"))
     made["bpe-roberta"] = pipeline(
         roberta,
@@ -268,7 +285,11 @@ def model_pipelines() -> dict[str, Json]:
             bl,
             added_tokens=eot,
             normalizer=kind("NFC") if name == "qwen" else None,
-            pre_tokenizer=sequence("pretokenizers", split(pattern, "Removed" if name == "o200k" else "Isolated", name == "o200k"), byte_level(use_regex=False)),
+            pre_tokenizer=sequence(
+                "pretokenizers",
+                split(pattern, "Removed" if name == "o200k" else "Isolated", name == "o200k"),
+                byte_level(use_regex=False),
+            ),
             post_processor=byte_level(False, False),
             decoder=byte_level(),
         )
@@ -279,7 +300,9 @@ def model_pipelines() -> dict[str, Json]:
             "pretokenizers",
             split(r"\p{N}{1,3}"),
             split("[一-龥\u3040-ゟ゠-ヿ]+"),
-            split(r"[!\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"),
+            split(
+                r"[!\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+            ),
             byte_level(use_regex=False),
         ),
         decoder=byte_level(),
@@ -297,7 +320,10 @@ def model_pipelines() -> dict[str, Json]:
         decoder=byte_level(),
     )
     made["bpe-starcoder"] = pipeline(
-        bl, added_tokens=eot, pre_tokenizer=sequence("pretokenizers", kind("Digits", individual_digits=True), byte_level()), decoder=byte_level()
+        bl,
+        added_tokens=eot,
+        pre_tokenizer=sequence("pretokenizers", kind("Digits", individual_digits=True), byte_level()),
+        decoder=byte_level(),
     )
     clip = with_suffix(bl, "</w>")
     made["bpe-clip"] = pipeline(
@@ -309,12 +335,16 @@ def model_pipelines() -> dict[str, Json]:
             split(r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+", "Removed", True),
             byte_level(),
         ),
-        post_processor=kind("RobertaProcessing", sep=["<|endoftext|>", 1], cls=["<|startoftext|>", 0], trim_offsets=False, add_prefix_space=False),
+        post_processor=kind(
+            "RobertaProcessing", sep=["<|endoftext|>", 1], cls=["<|startoftext|>", 0], trim_offsets=False, add_prefix_space=False
+        ),
         decoder=byte_level(),
     )
     llama_added = specials(by, "<unk>", "<s>", "</s>")
     bos = template("<s> $A", "<s> $A <s>:1 $B:1", {"<s>": [1]})
-    llama_decoder = sequence("decoders", replace("▁", " "), kind("ByteFallback"), kind("Fuse"), kind("Strip", content=" ", start=1, stop=0))
+    llama_decoder = sequence(
+        "decoders", replace("▁", " "), kind("ByteFallback"), kind("Fuse"), kind("Strip", content=" ", start=1, stop=0)
+    )
     made["bpe-llama2"] = pipeline(
         by,
         added_tokens=llama_added,
@@ -350,7 +380,10 @@ def model_pipelines() -> dict[str, Json]:
     for name, model in plain.items():
         suffix = model.get("end_of_word_suffix")
         made[name] = pipeline(
-            model, added_tokens=specials(model, *SPECIAL), pre_tokenizer=kind("Whitespace"), decoder=kind("BPEDecoder", suffix=suffix) if suffix else None
+            model,
+            added_tokens=specials(model, *SPECIAL),
+            pre_tokenizer=kind("Whitespace"),
+            decoder=kind("BPEDecoder", suffix=suffix) if suffix else None,
         )
     made["unigram-t5"] = pipeline(
         uni,
@@ -364,7 +397,13 @@ def model_pipelines() -> dict[str, Json]:
         uni,
         added_tokens=[*specials(uni, *SPECIAL[:-1]), added("<mask>", 4, special=True, lstrip=True)],
         normalizer=sequence(
-            "normalizers", replace("``", '"'), replace("''", '"'), kind("NFKD"), kind("StripAccents"), kind("Lowercase"), kind("Nmt")
+            "normalizers",
+            replace("``", '"'),
+            replace("''", '"'),
+            kind("NFKD"),
+            kind("StripAccents"),
+            kind("Lowercase"),
+            kind("Nmt"),
         ),
         pre_tokenizer=metaspace(),
         post_processor=template("<s> $A </s>", "<s> $A </s> $B:1 </s>:1", {"</s>": [2], "<s>": [1]}),
@@ -374,7 +413,9 @@ def model_pipelines() -> dict[str, Json]:
     made["unigram-no-unk"] = pipeline({**uni, "unk_id": None}, pre_tokenizer=metaspace("never"), decoder=metaspace("never"))
     with_bytes = {**uni, "byte_fallback": True, "vocab": uni["vocab"][:5] + [[token, -30.0] for token in BYTES] + uni["vocab"][5:]}
     made["unigram-byte-fallback"] = pipeline(
-        with_bytes, added_tokens=specials(with_bytes, *SPECIAL), pre_tokenizer=metaspace("first", False),
+        with_bytes,
+        added_tokens=specials(with_bytes, *SPECIAL),
+        pre_tokenizer=metaspace("first", False),
         decoder=sequence("decoders", kind("ByteFallback"), metaspace("first")),
     )
     ties = [[token, -2.0 * len(token)] for token, _ in uni["vocab"]]
@@ -382,25 +423,43 @@ def model_pipelines() -> dict[str, Json]:
     bert_added = specials(wp, *BERT_SPECIAL)
     bert_template = template("[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1", {"[CLS]": [2], "[SEP]": [3]})
     made["wordpiece-bert-uncased"] = pipeline(
-        wp, added_tokens=bert_added, normalizer=bert_normalizer(), pre_tokenizer=kind("BertPreTokenizer"), post_processor=bert_template,
+        wp,
+        added_tokens=bert_added,
+        normalizer=bert_normalizer(),
+        pre_tokenizer=kind("BertPreTokenizer"),
+        post_processor=bert_template,
         decoder=kind("WordPiece", prefix="##", cleanup=True),
     )
     cased = word_piece(500)
     made["wordpiece-bert-cased"] = pipeline(
-        cased, added_tokens=bert_added, normalizer=bert_normalizer(lower=False), pre_tokenizer=kind("BertPreTokenizer"),
-        post_processor=kind("BertProcessing", sep=["[SEP]", 3], cls=["[CLS]", 2]), decoder=kind("WordPiece", prefix="##", cleanup=False),
+        cased,
+        added_tokens=bert_added,
+        normalizer=bert_normalizer(lower=False),
+        pre_tokenizer=kind("BertPreTokenizer"),
+        post_processor=kind("BertProcessing", sep=["[SEP]", 3], cls=["[CLS]", 2]),
+        decoder=kind("WordPiece", prefix="##", cleanup=False),
     )
-    made["wordpiece-short-words"] = pipeline({**wp, "max_input_chars_per_word": 5}, added_tokens=bert_added, pre_tokenizer=kind("Whitespace"))
+    made["wordpiece-short-words"] = pipeline(
+        {**wp, "max_input_chars_per_word": 5}, added_tokens=bert_added, pre_tokenizer=kind("Whitespace")
+    )
     glued = {token.replace("##", "@@", 1) if token.startswith("##") else token: i for token, i in wp["vocab"].items()}
     made["wordpiece-other-prefix"] = pipeline(
-        {**wp, "continuing_subword_prefix": "@@", "vocab": glued}, pre_tokenizer=kind("BertPreTokenizer"), decoder=kind("WordPiece", prefix="@@", cleanup=True)
+        {**wp, "continuing_subword_prefix": "@@", "vocab": glued},
+        pre_tokenizer=kind("BertPreTokenizer"),
+        decoder=kind("WordPiece", prefix="@@", cleanup=True),
     )
     made["wordpiece-empty-prefix"] = pipeline(
-        {**wp, "continuing_subword_prefix": ""}, pre_tokenizer=kind("WhitespaceSplit"), decoder=kind("WordPiece", prefix="", cleanup=False)
+        {**wp, "continuing_subword_prefix": ""},
+        pre_tokenizer=kind("WhitespaceSplit"),
+        decoder=kind("WordPiece", prefix="", cleanup=False),
     )
     wl = word_level()
     made["wordlevel-whitespace"] = pipeline(wl, added_tokens=specials(wl, *BERT_SPECIAL), pre_tokenizer=kind("Whitespace"))
-    made["wordlevel-lowercase"] = pipeline(wl, normalizer=sequence("normalizers", kind("NFD"), kind("Lowercase"), kind("StripAccents")), pre_tokenizer=kind("WhitespaceSplit"))
+    made["wordlevel-lowercase"] = pipeline(
+        wl,
+        normalizer=sequence("normalizers", kind("NFD"), kind("Lowercase"), kind("StripAccents")),
+        pre_tokenizer=kind("WhitespaceSplit"),
+    )
     return made
 
 
@@ -421,7 +480,12 @@ def stage_pipelines() -> dict[str, Json]:
     made: dict[str, Json] = {}
     by = bytes_bpe(metaspace=False)
     known = sorted({char for text in GOLDEN_TEXTS for char in text if "\u00a0" < char < "\u3000"})
-    letters = {token: i for i, token in enumerate([*SPECIAL, *BYTES, *[chr(c) for c in range(32, 127)], *known, "th", "he", "the", "in", "ing", "lo", "low", "▁", "Ġ"])}
+    letters = {
+        token: i
+        for i, token in enumerate(
+            [*SPECIAL, *BYTES, *[chr(c) for c in range(32, 127)], *known, "th", "he", "the", "in", "ing", "lo", "low", "▁", "Ġ"]
+        )
+    }
     merges = [["t", "h"], ["h", "e"], ["th", "e"], ["i", "n"], ["in", "g"], ["l", "o"], ["lo", "w"]]
     with_bytes = {**by, "vocab": letters, "merges": merges}
     without = {token: n for n, token in enumerate(token for token in letters if token not in set(BYTES))}
@@ -456,7 +520,11 @@ def stage_pipelines() -> dict[str, Json]:
             "precompiled": kind("Precompiled", precompiled_charsmap=small_charsmap()),
             "nfd-strip-accents-lowercase": sequence("normalizers", kind("NFD"), kind("StripAccents"), kind("Lowercase")),
             "nfkc-replace-prepend-strip": sequence(
-                "normalizers", kind("NFKC"), replace(r"\s+", " ", True), kind("Strip", strip_left=True, strip_right=True), kind("Prepend", prepend="▁")
+                "normalizers",
+                kind("NFKC"),
+                replace(r"\s+", " ", True),
+                kind("Strip", strip_left=True, strip_right=True),
+                kind("Prepend", prepend="▁"),
             ),
         },
         "pre_tokenizer": {
@@ -471,14 +539,23 @@ def stage_pipelines() -> dict[str, Json]:
             "fixed-length-1": kind("FixedLength", length=1),
             "fixed-length-5": kind("FixedLength", length=5),
             **{f"punctuation-{b}": kind("Punctuation", behavior=b) for b in BEHAVIORS},
-            **{f"metaspace-{scheme}{'' if s else '-whole'}": metaspace(scheme, s) for scheme in ("always", "first", "never") for s in (True, False)},
+            **{
+                f"metaspace-{scheme}{'' if s else '-whole'}": metaspace(scheme, s)
+                for scheme in ("always", "first", "never")
+                for s in (True, False)
+            },
             "metaspace-replacement": metaspace("always", True, "_"),
             **{f"split-{b}": split(r"[aeiou]+|\s", b) for b in BEHAVIORS},
             **{f"split-invert-{b}": split(r"\w+", b, True) for b in BEHAVIORS},
             "split-string": split("er", "MergedWithNext", regex=False),
             "split-empty-match": split("x*", "Isolated"),
             **{f"regex-{name}": split(pattern) for name, pattern in REGEXES.items()},
-            "sequence": sequence("pretokenizers", kind("WhitespaceSplit"), kind("Punctuation", behavior="Isolated"), kind("Digits", individual_digits=True)),
+            "sequence": sequence(
+                "pretokenizers",
+                kind("WhitespaceSplit"),
+                kind("Punctuation", behavior="Isolated"),
+                kind("Digits", individual_digits=True),
+            ),
             "sequence-metaspace": sequence("pretokenizers", kind("UnicodeScripts"), metaspace("first")),
         },
         "decoder": {
@@ -502,13 +579,13 @@ def stage_pipelines() -> dict[str, Json]:
         "post_processor": {
             "template": template("<s> $A </s>", "<s> $A </s> $B:1 </s>:1", {"<s>": [1], "</s>": [2]}),
             "template-type-ids": template("<s>:3 $A:1 </s>:2", "$B:7 <s>:3 $A:1", {"<s>": [1], "</s>": [2]}),
-            "template-many-ids": template(
-                "both $A", "both $A both $B", {"both": [1, 2]}, {"both": ["<s>", "</s>"]}
-            ),
+            "template-many-ids": template("both $A", "both $A both $B", {"both": [1, 2]}, {"both": ["<s>", "</s>"]}),
             "template-twice": template("$A <s> $A", "$A $B $A", {"<s>": [1]}),
             "bert": kind("BertProcessing", sep=["</s>", 2], cls=["<s>", 1]),
             **{
-                f"roberta{'-trim' if t else ''}{'-prefix' if p else ''}": kind("RobertaProcessing", sep=["</s>", 2], cls=["<s>", 1], trim_offsets=t, add_prefix_space=p)
+                f"roberta{'-trim' if t else ''}{'-prefix' if p else ''}": kind(
+                    "RobertaProcessing", sep=["</s>", 2], cls=["<s>", 1], trim_offsets=t, add_prefix_space=p
+                )
                 for t in (True, False)
                 for p in (True, False)
             },
@@ -530,9 +607,14 @@ def stage_pipelines() -> dict[str, Json]:
             for regex in (True, False):
                 flags = "".join(str(int(flag)) for flag in (prefix, trim, regex))
                 section = byte_level(prefix, trim, regex)
-                made[f"pre_tokenizer-byte-level-{flags}"] = pipeline(bytelevel, pre_tokenizer=section, post_processor=section, decoder=section)
+                made[f"pre_tokenizer-byte-level-{flags}"] = pipeline(
+                    bytelevel, pre_tokenizer=section, post_processor=section, decoder=section
+                )
     made["normalizer-byte-level"] = pipeline(
-        bytelevel, normalizer=sequence("normalizers", kind("NFC"), kind("ByteLevel")), pre_tokenizer=split("Ġ", "MergedWithNext", regex=False), decoder=byte_level()
+        bytelevel,
+        normalizer=sequence("normalizers", kind("NFC"), kind("ByteLevel")),
+        pre_tokenizer=split("Ġ", "MergedWithNext", regex=False),
+        decoder=byte_level(),
     )
     made.update(added_token_pipelines(clear))
     made.update(option_pipelines(clear))
@@ -578,22 +660,49 @@ def added_token_pipelines(model: Json) -> dict[str, Json]:
         if bits not in (0, 1, 2, 4, 6, 7, 8, 9, 10, 14, 15, 16, 22, 23, 24, 31):
             continue
         tokens = [added("[MASK]", size, **chosen), added("Hello", size + 1, **chosen), added("é", size + 2, **chosen)]
-        made[f"added_tokens-{name}"] = pipeline(model, added_tokens=tokens, normalizer=kind("Lowercase"), pre_tokenizer=kind("Whitespace"))
-    overlap = [added(c, size + n, special=n % 2 == 0) for n, c in enumerate(["<s>wor", "low", "lower", "lowest", "est new", "  ", "    ", "▁", "\n\n"])]
+        made[f"added_tokens-{name}"] = pipeline(
+            model, added_tokens=tokens, normalizer=kind("Lowercase"), pre_tokenizer=kind("Whitespace")
+        )
+    overlap = [
+        added(c, size + n, special=n % 2 == 0)
+        for n, c in enumerate(["<s>wor", "low", "lower", "lowest", "est new", "  ", "    ", "▁", "\n\n"])
+    ]
     made["added_tokens-overlap"] = pipeline(model, added_tokens=overlap, pre_tokenizer=metaspace())
     made["added_tokens-prepend"] = pipeline(
-        model, added_tokens=specials(model, "<s>", "</s>", "[CLS]"), normalizer=sequence("normalizers", kind("Prepend", prepend="▁"), replace(" ", "▁"))
+        model,
+        added_tokens=specials(model, "<s>", "</s>", "[CLS]"),
+        normalizer=sequence("normalizers", kind("Prepend", prepend="▁"), replace(" ", "▁")),
     )
-    made["added_tokens-metaspace-first"] = pipeline(model, added_tokens=specials(model, "<s>", "</s>", "[CLS]"), pre_tokenizer=metaspace("first"), decoder=metaspace("first"))
-    holes = [added("[CLS]", 9000, special=True), added("the", 17, special=False), added("[MASK]", 4_000_000_000, special=True), added("", size + 9)]
+    made["added_tokens-metaspace-first"] = pipeline(
+        model, added_tokens=specials(model, "<s>", "</s>", "[CLS]"), pre_tokenizer=metaspace("first"), decoder=metaspace("first")
+    )
+    holes = [
+        added("[CLS]", 9000, special=True),
+        added("the", 17, special=False),
+        added("[MASK]", 4_000_000_000, special=True),
+        added("", size + 9),
+    ]
     made["added_tokens-holes"] = pipeline(model, added_tokens=holes, pre_tokenizer=kind("Whitespace"))
     made["added_tokens-normalized-nfd"] = pipeline(
-        model, added_tokens=[added("É", size, normalized=True), added("ﬁ", size + 1, normalized=True), added("ﬁ", size + 2, normalized=False)],
-        normalizer=sequence("normalizers", kind("NFKD"), kind("Lowercase"), kind("StripAccents")), pre_tokenizer=kind("WhitespaceSplit"),
+        model,
+        added_tokens=[
+            added("É", size, normalized=True),
+            added("ﬁ", size + 1, normalized=True),
+            added("ﬁ", size + 2, normalized=False),
+        ],
+        normalizer=sequence("normalizers", kind("NFKD"), kind("Lowercase"), kind("StripAccents")),
+        pre_tokenizer=kind("WhitespaceSplit"),
     )
     made["added_tokens-byte-level"] = pipeline(
-        byte_level_bpe(300), added_tokens=[added("<|endoftext|>", 0, special=True), added("Ā é", 300, normalized=False), added(" world", 301, normalized=False), added("ÄÖ", 302)],
-        pre_tokenizer=byte_level(True), decoder=byte_level(),
+        byte_level_bpe(300),
+        added_tokens=[
+            added("<|endoftext|>", 0, special=True),
+            added("Ā é", 300, normalized=False),
+            added(" world", 301, normalized=False),
+            added("ÄÖ", 302),
+        ],
+        pre_tokenizer=byte_level(True),
+        decoder=byte_level(),
     )
     return made
 
@@ -605,8 +714,22 @@ def option_pipelines(model: Json) -> dict[str, Json]:
     def truncation(max_length: int, stride: int = 0, strategy: str = "LongestFirst", direction: str = "Right") -> Json:
         return {"direction": direction, "max_length": max_length, "strategy": strategy, "stride": stride}
 
-    def padding(strategy: Any = "BatchLongest", direction: str = "Right", multiple: int | None = None, id: int = 3, type_id: int = 0, token: str = "<pad>") -> Json:
-        return {"strategy": strategy, "direction": direction, "pad_to_multiple_of": multiple, "pad_id": id, "pad_type_id": type_id, "pad_token": token}
+    def padding(
+        strategy: Any = "BatchLongest",
+        direction: str = "Right",
+        multiple: int | None = None,
+        id: int = 3,
+        type_id: int = 0,
+        token: str = "<pad>",
+    ) -> Json:
+        return {
+            "strategy": strategy,
+            "direction": direction,
+            "pad_to_multiple_of": multiple,
+            "pad_id": id,
+            "pad_type_id": type_id,
+            "pad_token": token,
+        }
 
     frame = template("<s> $A </s>", "<s> $A </s> $B:1 </s>:1", {"<s>": [1], "</s>": [2]})
     shared = {"added_tokens": specials(model, *SPECIAL), "pre_tokenizer": kind("Whitespace"), "post_processor": frame}
@@ -627,22 +750,47 @@ def option_pipelines(model: Json) -> dict[str, Json]:
         "multiple": padding(multiple=16),
     }.items():
         made[f"padding-{name}"] = pipeline(model, padding=section, **shared)
-    made["padding-truncation"] = pipeline(model, padding=padding({"Fixed": 12}, "Left"), truncation=truncation(12, 3, direction="Left"), **shared)
+    made["padding-truncation"] = pipeline(
+        model, padding=padding({"Fixed": 12}, "Left"), truncation=truncation(12, 3, direction="Left"), **shared
+    )
 
     legacy = pipeline(model, added_tokens=specials(model, *SPECIAL), pre_tokenizer=kind("WhitespaceSplit"))
     string_merges = [" ".join(pair) for pair in model["merges"]]
     made["legacy-string-merges"] = {**legacy, "model": {**model, "merges": string_merges}}
-    made["legacy-untagged-bpe"] = {**legacy, "model": {k: model[k] for k in ("dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk", "vocab", "merges")}}
+    made["legacy-untagged-bpe"] = {
+        **legacy,
+        "model": {
+            k: model[k]
+            for k in ("dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk", "vocab", "merges")
+        },
+    }
     wp, wl, uni = word_piece(160), word_level(60), unigram()
     made["legacy-untagged-wordpiece"] = {**legacy, "added_tokens": [], "model": {k: v for k, v in wp.items() if k != "type"}}
     made["legacy-untagged-wordlevel"] = {**legacy, "added_tokens": [], "model": {k: v for k, v in wl.items() if k != "type"}}
     made["legacy-untagged-unigram"] = {**legacy, "added_tokens": [], "model": {"unk_id": 0, "vocab": uni["vocab"]}}
-    made["legacy-missing-sections"] = {"added_tokens": [], "model": {"type": "BPE", "vocab": model["vocab"], "merges": string_merges}}
-    made["legacy-metaspace-prefix-space"] = {**legacy, "pre_tokenizer": kind("Metaspace", replacement="▁", add_prefix_space=True), "decoder": kind("Metaspace", replacement="▁", add_prefix_space=True)}
-    made["legacy-metaspace-str-rep"] = {**legacy, "pre_tokenizer": kind("Metaspace", replacement="▁", str_rep="▁", add_prefix_space=True, prepend_scheme="first")}
-    made["legacy-byte-level"] = pipeline(byte_level_bpe(280), pre_tokenizer=kind("ByteLevel", add_prefix_space=True, trim_offsets=True), decoder=kind("ByteLevel", add_prefix_space=True, trim_offsets=True))
+    made["legacy-missing-sections"] = {
+        "added_tokens": [],
+        "model": {"type": "BPE", "vocab": model["vocab"], "merges": string_merges},
+    }
+    made["legacy-metaspace-prefix-space"] = {
+        **legacy,
+        "pre_tokenizer": kind("Metaspace", replacement="▁", add_prefix_space=True),
+        "decoder": kind("Metaspace", replacement="▁", add_prefix_space=True),
+    }
+    made["legacy-metaspace-str-rep"] = {
+        **legacy,
+        "pre_tokenizer": kind("Metaspace", replacement="▁", str_rep="▁", add_prefix_space=True, prepend_scheme="first"),
+    }
+    made["legacy-byte-level"] = pipeline(
+        byte_level_bpe(280),
+        pre_tokenizer=kind("ByteLevel", add_prefix_space=True, trim_offsets=True),
+        decoder=kind("ByteLevel", add_prefix_space=True, trim_offsets=True),
+    )
     made["legacy-punctuation"] = {**legacy, "pre_tokenizer": kind("Punctuation")}
-    made["legacy-padding"] = {**legacy, "padding": {"strategy": {"Fixed": 9}, "direction": "Right", "pad_id": 3, "pad_type_id": 0, "pad_token": "<pad>"}}
+    made["legacy-padding"] = {
+        **legacy,
+        "padding": {"strategy": {"Fixed": 9}, "direction": "Right", "pad_id": 3, "pad_type_id": 0, "pad_token": "<pad>"},
+    }
     made["legacy-truncation"] = {**legacy, "truncation": {"max_length": 9, "strategy": "LongestFirst", "stride": 0}}
     return made
 
@@ -676,10 +824,14 @@ def small_charsmap() -> str:
     if not _small_charsmap:
         with tempfile.TemporaryDirectory() as folder:
             rules = Path(folder) / "rules.tsv"
+
             def code(s):
                 return " ".join(f"{ord(c):04X}" for c in s)
+
             rules.write_text("".join(f"{code(a)}\t{code(b)}\n" for a, b in RULES.items() if a != "\0"), encoding="utf-8")
-            model = sentencepiece_model(vocab_size=200, model_type="unigram", character_coverage=0.98, normalization_rule_tsv=str(rules))
+            model = sentencepiece_model(
+                vocab_size=200, model_type="unigram", character_coverage=0.98, normalization_rule_tsv=str(rules)
+            )
         _small_charsmap.append(base64.b64encode(charsmap(model)).decode())
     return _small_charsmap[0]
 
@@ -825,7 +977,11 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         write(Path(folder))
         made = sorted(path.relative_to(folder) for path in Path(folder).rglob("*") if path.is_file())
-        stale = [str(path) for path in made if not (HERE / path).is_file() or not filecmp.cmp(HERE / path, Path(folder) / path, shallow=False)]
+        stale = [
+            str(path)
+            for path in made
+            if not (HERE / path).is_file() or not filecmp.cmp(HERE / path, Path(folder) / path, shallow=False)
+        ]
     print("\n".join(stale) or f"{len(made)} files are up to date")
     return 1 if stale else 0
 

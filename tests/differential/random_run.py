@@ -27,11 +27,11 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ["RUST_BACKTRACE"] = "0"
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-import comparison  # noqa: E402
-import fixtures  # noqa: E402
-import tokenizers  # noqa: E402
-from comparison import difference_on, encoded, shrink  # noqa: E402
-from texts import code_points, random_texts  # noqa: E402
+import comparison
+import fixtures
+import tokenizers
+from comparison import difference_on, encoded, shrink
+from texts import code_points, random_texts
 
 SHOWN_PER_TOKENIZER = 3
 

@@ -88,7 +88,9 @@ def test_decoder(name: str, load: Load) -> None:
 def test_post_processor(name: str, load: Load) -> None:
     both = load(name)
     for pair in (False, True):
-        assert_equal(*(t.post_processor.num_special_tokens_to_add(pair) for t in both), f"{name}: num_special_tokens_to_add({pair})")
+        assert_equal(
+            *(t.post_processor.num_special_tokens_to_add(pair) for t in both), f"{name}: num_special_tokens_to_add({pair})"
+        )
     assert_equal(*(state(t.post_processor) for t in both), f"{name}: post_processor's state")
     assert_equal(*(type(t.post_processor).__name__ for t in both), f"{name}: post_processor's class")
 

@@ -41,7 +41,8 @@ def test_pretokenized(name: str, load: Load) -> None:
     for first in words:
         for second in words:
             expected, got = (
-                outcome(lambda t, a, b: view(t.encode(a, b, is_pretokenized=True)), tokenizer, first, second) for tokenizer in (reference, candidate)
+                outcome(lambda t, a, b: view(t.encode(a, b, is_pretokenized=True)), tokenizer, first, second)
+                for tokenizer in (reference, candidate)
             )
             assert_equal(expected, got, f"{name}: encode({first!r}, {second!r}, is_pretokenized=True)")
 

@@ -11,7 +11,13 @@ from comparison import assert_same, outcome
 from texts import EDGES
 
 Load = Callable[[str], tuple[Any, Any]]
-NAMES = [*fixtures.names("bpe-", "unigram-", "wordpiece-"), "normalizer-nfkd", "normalizer-replace-longer", "padding-left", "truncation-stride"]
+NAMES = [
+    *fixtures.names("bpe-", "unigram-", "wordpiece-"),
+    "normalizer-nfkd",
+    "normalizer-replace-longer",
+    "padding-left",
+    "truncation-stride",
+]
 
 
 def positions(encoding: Any, length: int) -> list[Any]:
@@ -35,5 +41,7 @@ def test_positions(name: str, load: Load) -> None:
     reference, candidate = load(name)
     texts = EDGES[7::4]
     assert_same(reference, candidate, texts, lambda t, s: positions(t.encode(s), len(s)), f"{name}: positions")
-    assert_same(reference, candidate, texts, lambda t, s: positions(t.encode(s, "the second, é"), len(s)), f"{name}: positions of a pair")
+    assert_same(
+        reference, candidate, texts, lambda t, s: positions(t.encode(s, "the second, é"), len(s)), f"{name}: positions of a pair"
+    )
     assert_same(reference, candidate, texts, lambda t, s: [len(t.encode(s)), repr(t.encode(s))], f"{name}: len, repr")

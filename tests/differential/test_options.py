@@ -14,7 +14,14 @@ from texts import EDGES, lines
 
 Load = Callable[[str], tuple[Any, Any]]
 
-SHAPES = ["wordpiece-bert-uncased", "bpe-roberta", "bpe-llama2", "unigram-t5", "post_processor-template-type-ids", "post_processor-sequence"]
+SHAPES = [
+    "wordpiece-bert-uncased",
+    "bpe-roberta",
+    "bpe-llama2",
+    "unigram-t5",
+    "post_processor-template-type-ids",
+    "post_processor-sequence",
+]
 TRUNCATIONS: list[dict[str, Any]] = [
     {"max_length": 8},
     {"max_length": 16, "stride": 4},
@@ -68,7 +75,9 @@ def test_truncation_and_padding(name: str, load: Load) -> None:
                 assert_equal(expected, got, f"{what}: encode({text!r}, {pair!r})")
         assert_equal(*(views(outcome(t.encode_batch, TEXTS)) for t in both), f"{what}: encode_batch")
         pairs = list(itertools.pairwise(TEXTS))
-        assert_equal(*(views(outcome(t.encode_batch, pairs, add_special_tokens=False)) for t in both), f"{what}: encode_batch of pairs")
+        assert_equal(
+            *(views(outcome(t.encode_batch, pairs, add_special_tokens=False)) for t in both), f"{what}: encode_batch of pairs"
+        )
         assert_equal(*(outcome(t.to_str) for t in both), f"{what}: to_str")
 
 
@@ -91,8 +100,13 @@ def test_batches(name: str, load: Load) -> None:
     word_pairs = [(words[0], words[1]), (words[4], words[5])]
     for add in (True, False):
         assert_equal(*(views(outcome(t.encode_batch, mixed, add_special_tokens=add)) for t in both), f"{name}: mixed batch")
-        assert_equal(*(views(outcome(t.encode_batch, words, is_pretokenized=True, add_special_tokens=add)) for t in both), f"{name}: words")
-        assert_equal(*(views(outcome(t.encode_batch, word_pairs, is_pretokenized=True, add_special_tokens=add)) for t in both), f"{name}: word pairs")
+        assert_equal(
+            *(views(outcome(t.encode_batch, words, is_pretokenized=True, add_special_tokens=add)) for t in both), f"{name}: words"
+        )
+        assert_equal(
+            *(views(outcome(t.encode_batch, word_pairs, is_pretokenized=True, add_special_tokens=add)) for t in both),
+            f"{name}: word pairs",
+        )
         fast = [outcome(t.encode_batch_fast, TEXTS, add_special_tokens=add) for t in both]
         assert_equal(*([(e.ids, e.type_ids, e.tokens, e.attention_mask) for e in es] for es in fast), f"{name}: encode_batch_fast")
     assert_equal(*(views(outcome(t.encode_batch, [])) for t in both), f"{name}: empty batch")
@@ -111,7 +125,9 @@ def test_asynchronous_calls(load: Load) -> None:
     assert_equal(asyncio.run(results(reference)), asyncio.run(results(candidate)), "async")
 
 
-@pytest.mark.parametrize("name", [*SHAPES, "bpe-llama3", "bpe-gpt2", "added_tokens-overlap", "added_tokens-00011", "added_tokens-byte-level"])
+@pytest.mark.parametrize(
+    "name", [*SHAPES, "bpe-llama3", "bpe-gpt2", "added_tokens-overlap", "added_tokens-00011", "added_tokens-byte-level"]
+)
 def test_encode_special_tokens(name: str, load: Load) -> None:
     both = load(name)
     assert [t.encode_special_tokens for t in both] == [False, False]

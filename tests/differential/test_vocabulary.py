@@ -11,7 +11,7 @@ from typing import Any
 
 import fixtures
 import pytest
-from comparison import assert_equal, assert_same, decoded, encoded, outcome
+from comparison import assert_equal, assert_same, decoded, encoded
 from texts import EDGES
 
 ALL = fixtures.names()
@@ -81,7 +81,9 @@ FLAGS: list[dict[str, bool]] = [
 CONTENTS = ["[NEW]", "Hello", "ll", "é", "the", "  ", "", "<s>", "[MASK]", "\n", "中", "[NEW] x"]
 
 
-@pytest.mark.parametrize("name", ["bpe-gpt2", "bpe-llama2", "unigram-t5", "wordpiece-bert-uncased", "wordlevel-lowercase", "added_tokens-holes"])
+@pytest.mark.parametrize(
+    "name", ["bpe-gpt2", "bpe-llama2", "unigram-t5", "wordpiece-bert-uncased", "wordlevel-lowercase", "added_tokens-holes"]
+)
 @pytest.mark.parametrize("flags", FLAGS, ids=lambda flags: "-".join(flags) or "plain")
 def test_adding_tokens(name: str, flags: dict[str, bool], load: Load, reference: ModuleType, candidate: ModuleType) -> None:
     both = load(name)

@@ -7,6 +7,7 @@ import pickle
 import random
 import time
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import fixtures
@@ -21,9 +22,13 @@ NAMES = fixtures.names()
 TEXT = st.one_of(
     st.text(max_size=60),
     st.sampled_from(EDGES),
-    st.lists(st.sampled_from([*EDGES[7:], " ", "\n", "<s>", "[MASK]", "<|endoftext|>", "the", "é", "\u0301"]), max_size=6).map("".join),
+    st.lists(st.sampled_from([*EDGES[7:], " ", "\n", "<s>", "[MASK]", "<|endoftext|>", "the", "é", "\u0301"]), max_size=6).map(
+        "".join
+    ),
 )
-relaxed = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+relaxed = settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 
 
 @cache
@@ -74,10 +79,12 @@ def test_every_way_to_the_ids_agrees(name: str) -> None:
     assert [len(encoding) for encoding in singles] == [len(ids) for ids in expected]
     ids, row_splits = subject.encode_arrays(texts, padding=False)
     assert (ids.dtype, row_splits.dtype) == ("uint32", "int64")
-    assert [ids[a:b].tolist() for a, b in zip(row_splits, row_splits[1:], strict=False)] == expected
+    assert [ids[a:b].tolist() for a, b in pairwise(row_splits)] == expected
 
 
-@pytest.mark.parametrize("name", ["bpe-gpt2", "bpe-llama2", "unigram-t5", "wordpiece-bert-uncased", "normalizer-nfkd", "padding-truncation"])
+@pytest.mark.parametrize(
+    "name", ["bpe-gpt2", "bpe-llama2", "unigram-t5", "wordpiece-bert-uncased", "normalizer-nfkd", "padding-truncation"]
+)
 @given(text=TEXT, pair=st.none() | TEXT, add=st.booleans(), split=st.booleans(), limit=st.none() | st.integers(6, 30))
 @relaxed
 def test_options_agree_between_calls(name: str, text: str, pair: str | None, add: bool, split: bool, limit: int | None) -> None:
@@ -101,7 +108,16 @@ def test_fields_are_consistent(name: str, text: str) -> None:
     subject = tokenizer(name)
     encoding = subject.encode(text)
     length = len(encoding.ids)
-    for field in ("type_ids", "tokens", "offsets", "byte_offsets", "attention_mask", "special_tokens_mask", "word_ids", "sequence_ids"):
+    for field in (
+        "type_ids",
+        "tokens",
+        "offsets",
+        "byte_offsets",
+        "attention_mask",
+        "special_tokens_mask",
+        "word_ids",
+        "sequence_ids",
+    ):
         assert len(getattr(encoding, field)) == length, field
         assert getattr(encoding, field) == getattr(subject.encode_batch([text])[0], field), field
     data = text.encode()
@@ -113,7 +129,17 @@ def test_fields_are_consistent(name: str, text: str) -> None:
 @pytest.mark.parametrize("name", MODELS)
 def test_fields_do_not_depend_on_the_order_in_which_they_are_asked_for(name: str) -> None:
     subject = tokenizer(name)
-    fields = ["ids", "tokens", "offsets", "byte_offsets", "word_ids", "type_ids", "special_tokens_mask", "attention_mask", "sequence_ids"]
+    fields = [
+        "ids",
+        "tokens",
+        "offsets",
+        "byte_offsets",
+        "word_ids",
+        "type_ids",
+        "special_tokens_mask",
+        "attention_mask",
+        "sequence_ids",
+    ]
     text = "".join(EDGES[7:20])
     expected = {field: getattr(subject.encode(text), field) for field in fields}
     rng = random.Random(3)

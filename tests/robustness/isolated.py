@@ -68,7 +68,9 @@ class Ending:
     @property
     def typed_error(self) -> bool:
         """An exception that a user can catch and understand: not a panic, and not a state held to be impossible."""
-        return self.status == "error" and "Exception" in self.classes and not {"PanicException", "InternalError"} & set(self.classes)
+        return (
+            self.status == "error" and "Exception" in self.classes and not {"PanicException", "InternalError"} & set(self.classes)
+        )
 
     def __str__(self) -> str:
         return f"{self.status}: {self.classes[:3]} {self.message} {self.value or ''}\n{self.stderr[-1500:]}"
@@ -79,7 +81,9 @@ def run(code: str, module: str = "russet", *, seconds: float = SECONDS, memory: 
     head = f"MEMORY, MODULE, TESTS, CODE = {memory}, {module!r}, {tests!r}, {code!r}\n"
     program = head + PRELUDE + RUNNER
     try:
-        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=seconds, check=False, errors="replace")
+        done = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, timeout=seconds, check=False, errors="replace"
+        )
     except subprocess.TimeoutExpired as expired:
         return Ending("timeout", message=f"more than {seconds} s", stderr=str(expired.stderr))
     last = done.stdout.strip().rsplit("\n", 1)[-1]

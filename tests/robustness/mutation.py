@@ -20,13 +20,84 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-import fixtures  # noqa: E402
+import fixtures
 
 TEXTS = ["", "Hello world, it's 1893!", "  é e\u0301 中文 😀 <s>[MASK]\x00\n", "aaaa" * 20]
-NUMBERS: list[Any] = [-1, 0, 1, 2, 7, 255, 65536, 2**31 - 1, 2**31, 2**32 - 1, 2**32, 2**53, 2**62, 2**64, -(2**63), 0.5, -0.0, 1e308, -1e308, 1e-320]
-STRINGS = ["", " ", "a", "é", "\u0301", "▁", "Ġ", "<unk>", "[UNK]", "##", "x" * 300, "\0", "\U0010ffff", "Fixed", "Right", "BPE", "$A", "AAAA", "////"]
-PATTERNS = [r"(a|a)*$", r"(a+)+b", r"\p{L}+|\s", r"(?=a)", r"a**", r"[", r"(", r"\k<x>", r"(?<x>a)\k<x>", r"a{1,99999}", r"(?i)ß", r"\G", r"(?~ab)", r"[^\x00-\U0010FFFF]"]
-VALUES: list[Any] = [*NUMBERS, *STRINGS, *PATTERNS, None, True, False, [], {}, [[]], {"": {}}, [None] * 5, {"type": "NFC"}, {"String": ""}, {"Regex": "a*"}]
+NUMBERS: list[Any] = [
+    -1,
+    0,
+    1,
+    2,
+    7,
+    255,
+    65536,
+    2**31 - 1,
+    2**31,
+    2**32 - 1,
+    2**32,
+    2**53,
+    2**62,
+    2**64,
+    -(2**63),
+    0.5,
+    -0.0,
+    1e308,
+    -1e308,
+    1e-320,
+]
+STRINGS = [
+    "",
+    " ",
+    "a",
+    "é",
+    "\u0301",
+    "▁",
+    "Ġ",
+    "<unk>",
+    "[UNK]",
+    "##",
+    "x" * 300,
+    "\0",
+    "\U0010ffff",
+    "Fixed",
+    "Right",
+    "BPE",
+    "$A",
+    "AAAA",
+    "////",
+]
+PATTERNS = [
+    r"(a|a)*$",
+    r"(a+)+b",
+    r"\p{L}+|\s",
+    r"(?=a)",
+    r"a**",
+    r"[",
+    r"(",
+    r"\k<x>",
+    r"(?<x>a)\k<x>",
+    r"a{1,99999}",
+    r"(?i)ß",
+    r"\G",
+    r"(?~ab)",
+    r"[^\x00-\U0010FFFF]",
+]
+VALUES: list[Any] = [
+    *NUMBERS,
+    *STRINGS,
+    *PATTERNS,
+    None,
+    True,
+    False,
+    [],
+    {},
+    [[]],
+    {"": {}},
+    [None] * 5,
+    {"type": "NFC"},
+    {"String": ""},
+    {"Regex": "a*"},
+]
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -91,7 +162,9 @@ def mutate_bytes(rng: random.Random, data: bytes) -> bytes:
 def maker(kind: str) -> Callable[[random.Random], bytes]:
     if kind == "json":
         names = fixtures.names()
-        return lambda rng: mutate_json(rng, names) if rng.random() < 0.85 else mutate_bytes(rng, fixtures.content(rng.choice(names)).encode())
+        return lambda rng: (
+            mutate_json(rng, names) if rng.random() < 0.85 else mutate_bytes(rng, fixtures.content(rng.choice(names)).encode())
+        )
     if kind == "sentencepiece":
         models = [path.read_bytes() for path in sorted(fixtures.SENTENCEPIECE.glob("*.model"))]
         return lambda rng: mutate_bytes(rng, rng.choice(models))

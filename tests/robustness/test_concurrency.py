@@ -164,7 +164,9 @@ value = (len(ticks), ticks[-1])
 """
 
 
-@pytest.mark.parametrize("call", ["tokenizer.encode(text, keep_text=False)", "tokenizer.encode_arrays([text])", "tokenizer.count(text)"])
+@pytest.mark.parametrize(
+    "call", ["tokenizer.encode(text, keep_text=False)", "tokenizer.encode_arrays([text])", "tokenizer.count(text)"]
+)
 def test_other_threads_run_while_a_long_text_is_encoded(call: str) -> None:
     """The goal is a stall of at most 5 ms on an idle machine; a test machine's own scheduling gets some room."""
     code = STALL.replace("MEGABYTES", "20").replace("CALL", call)

@@ -57,7 +57,10 @@ DROP_IN: dict[str, tuple[str, str]] = {
     "pad-beyond-memory": (BERT + 'tokenizer.encode("a").pad(2**62)', "ValueError"),
     "enable-padding-beyond-memory": (BERT + 'tokenizer.enable_padding(length=2**40); tokenizer.encode("a")', "ValueError"),
     "truncate-stride": (BERT + 'tokenizer.encode("a b c d").truncate(2, stride=2)', "ValueError"),
-    "stride-too-long-for-pair": (BERT + 'tokenizer.enable_truncation(5, stride=3); tokenizer.encode("a b c d e f", "a b c d e f")', "ValueError"),
+    "stride-too-long-for-pair": (
+        BERT + 'tokenizer.enable_truncation(5, stride=3); tokenizer.encode("a b c d e f", "a b c d e f")',
+        "ValueError",
+    ),
     "negative-id": (GPT2 + "tokenizer.decode([-1])", "OverflowError"),
     "id-beyond-32-bits": (GPT2 + "tokenizer.decode([2**40])", "OverflowError"),
     "direction-unknown": (BERT + 'tokenizer.enable_padding(direction="up")', "ValueError"),
@@ -108,14 +111,24 @@ KINDS = {
     "spaces": "' ' * n + 'x'",
     "line-ends": "'\\n' * n + 'x'",
     "mixed-space": "' \\n' * (n // 2) + 'x'",
-    "apostrophes": "\"'\" * n",
+    "apostrophes": '"\'" * n',
     "cjk": "''.join(map(chr, random.Random(1).choices(range(0x4E00, 0x9F00), k=n)))",
     "emoji": "'👩\\u200d🌾' * (n // 3)",
     "marks": "'e' + '\\u0301\\u0316' * (n // 2)",
     "special-tokens": "'<s>[CLS]<|endoftext|>' * (n // 21)",
     "almost-special": "'<|endoftext' * (n // 11)",
 }
-SHAPES = ["bpe-gpt2", "bpe-llama3", "bpe-o200k", "bpe-llama2", "bpe-mistral", "bpe-clip", "unigram-t5", "unigram-whole-text", "wordpiece-bert-uncased"]
+SHAPES = [
+    "bpe-gpt2",
+    "bpe-llama3",
+    "bpe-o200k",
+    "bpe-llama2",
+    "bpe-mistral",
+    "bpe-clip",
+    "unigram-t5",
+    "unigram-whole-text",
+    "wordpiece-bert-uncased",
+]
 
 
 @pytest.mark.parametrize("name", SHAPES)

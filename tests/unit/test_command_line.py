@@ -14,7 +14,9 @@ BERT = str(fixtures.TOKENIZERS / "wordpiece-bert-uncased.json")
 
 
 def command(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "russet", *arguments], input=stdin, capture_output=True, text=True, encoding="utf-8", check=False)
+    return subprocess.run(
+        [sys.executable, "-m", "russet", *arguments], input=stdin, capture_output=True, text=True, encoding="utf-8", check=False
+    )
 
 
 def test_encode_and_decode() -> None:

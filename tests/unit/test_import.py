@@ -8,7 +8,18 @@ import sys
 
 import fixtures
 
-HEAVY = ["coremltools", "huggingface_hub", "jinja2", "torch", "transformers", "tokenizers", "sentencepiece", "tiktoken", "regex", "typing_extensions"]
+HEAVY = [
+    "coremltools",
+    "huggingface_hub",
+    "jinja2",
+    "torch",
+    "transformers",
+    "tokenizers",
+    "sentencepiece",
+    "tiktoken",
+    "regex",
+    "typing_extensions",
+]
 
 
 def run(code: str) -> str:

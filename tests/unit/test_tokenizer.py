@@ -162,7 +162,13 @@ def test_vocabulary(tokenizer: Any) -> None:
     assert all(tokenizer.id_to_token(id) == token for token, id in vocab.items())
     assert tokenizer.token_to_id("no such token") is None
     assert tokenizer.id_to_token(10**6) is None
-    assert [token.content for token in tokenizer.get_added_tokens_decoder().values()] == ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    assert [token.content for token in tokenizer.get_added_tokens_decoder().values()] == [
+        "[PAD]",
+        "[UNK]",
+        "[CLS]",
+        "[SEP]",
+        "[MASK]",
+    ]
     assert (tokenizer.num_special_tokens_to_add(), tokenizer.num_special_tokens_to_add(is_pair=True)) == (2, 3)
 
 
