@@ -103,6 +103,9 @@ pub struct NormalizedText<A: Align> {
     // The other halves of the double buffer: every rewrite goes there, then both are swapped. Kept to be reused.
     next_text: String,
     next_align: Vec<A>,
+    // The longest text that a rewrite may make, and the length of one that was refused for it.
+    limit: Option<usize>,
+    refused: Option<usize>,
 }
 
 /// One character of a rewritten text and how it relates to the text before: `change` is 0 if it replaces the next character,
@@ -158,6 +161,23 @@ impl<A: Align> NormalizedText<A> {
         Piece { text: &self.text, align: &self.align, front: self.front, hollow: self.hollow }
     }
 
+    /// How many of the leading bytes stand for no input at all.
+    pub(crate) fn hollow(&self) -> usize {
+        self.hollow
+    }
+
+    /// From now on, a rewrite that would make the text longer than `limit` bytes is refused: it stops before it allocates more,
+    /// and the text stays as it was. `None` allows everything.
+    pub(crate) fn set_limit(&mut self, limit: Option<usize>) {
+        self.limit = limit;
+        self.refused = None;
+    }
+
+    /// The length at which a rewrite was refused since the limit was set.
+    pub(crate) fn refused(&self) -> Option<usize> {
+        self.refused
+    }
+
     /// Replaces the whole text by `changes`. The first `removed` characters of the old text have no successor.
     ///
     /// As in the reference, leading characters that stand for no input keep their place before the new text.
@@ -165,25 +185,65 @@ impl<A: Align> NormalizedText<A> {
         if self.hollow == self.text.len() {
             return; // nothing to align with: the reference leaves such a text as it is
         }
-        let mut rewrite = Rewrite::begin(self);
-        rewrite.copy(0..rewrite.old.hollow);
-        let kept = rewrite.old.hollow;
-        // The old characters are read from a copy of the buffer's slice, while the rewrite appends to the other buffer.
-        let old_text = std::mem::take(&mut rewrite.old.text);
-        let mut old = old_text[kept..].chars();
-        let mut offset = kept + old.by_ref().take(removed).map(char::len_utf8).sum::<usize>();
-        for (character, change) in changes {
-            if change > 0 {
-                rewrite.push(character, offset.checked_sub(1));
-            } else {
-                // Past the end only where the reference would panic: the last record is repeated.
-                rewrite.push(character, Some(offset.min(old_text.len() - 1)));
-                offset += old.next().map_or(0, char::len_utf8);
-                offset += old.by_ref().take(change.unsigned_abs()).map(char::len_utf8).sum::<usize>();
-            }
+        self.rewrite(|new| {
+            let (hollow, length) = (new.old.hollow, new.old.text.len());
+            new.copy(0..hollow);
+            new.transform(hollow..length, changes, removed);
+        });
+    }
+
+    /// Replaces the text by what `write` makes of it.
+    pub(crate) fn rewrite(&mut self, write: impl FnOnce(&mut Rewrite<'_, A>)) {
+        self.try_rewrite(|new| {
+            write(new);
+            true
+        });
+    }
+
+    /// The same, but the text stays as it was if `write` returns false. Returns whether it was replaced.
+    pub(crate) fn try_rewrite(&mut self, write: impl FnOnce(&mut Rewrite<'_, A>) -> bool) -> bool {
+        let mut text = std::mem::take(&mut self.next_text);
+        let mut align = std::mem::take(&mut self.next_align);
+        text.clear();
+        align.clear();
+        let limit = self.limit.unwrap_or(usize::MAX);
+        let mut new = Rewrite { old: self, text, align, front: 0, hollow: 0, limit, refused: None };
+        let done = write(&mut new);
+        let Rewrite { text, align, front, hollow, refused, .. } = new;
+        (self.next_text, self.next_align) = (text, align);
+        if refused.is_some() {
+            self.refused = refused;
         }
-        rewrite.old.text = old_text;
-        rewrite.finish();
+        if !done || refused.is_some() {
+            return false;
+        }
+        std::mem::swap(&mut self.text, &mut self.next_text);
+        std::mem::swap(&mut self.align, &mut self.next_align);
+        (self.front, self.hollow) = (front, hollow);
+        true
+    }
+
+    /// Keeps the characters for which `is_plain` is true, and replaces each other one by what `write` appends for it; `write`
+    /// gets the character and where it begins.
+    pub(crate) fn edit(&mut self, is_plain: impl Fn(char) -> bool, mut write: impl FnMut(&mut Rewrite<'_, A>, char, usize)) {
+        let Some(first) = self.text.find(|character| !is_plain(character)) else { return };
+        self.rewrite(|new| {
+            let old = new.old_text();
+            let mut copied = 0;
+            for (start, character) in old[first..].char_indices().map(|(start, character)| (first + start, character)) {
+                if !is_plain(character) {
+                    new.copy(copied..start);
+                    write(new, character, start);
+                    copied = start + character.len_utf8();
+                }
+            }
+            new.copy(copied..old.len());
+        });
+    }
+
+    /// Makes all ASCII letters lower case, which moves nothing.
+    pub(crate) fn make_ascii_lowercase(&mut self) {
+        self.text.make_ascii_lowercase();
     }
 
     /// Puts `prefix` before the text; it shares the record of the first character. An empty text stays empty.
@@ -200,6 +260,11 @@ impl<A: Align> NormalizedText<A> {
             self.front = if self.starts_input { self.front.max(length) } else { 0 };
             return;
         }
+        let new_length = self.text.len() + prefix.len();
+        if self.limit.is_some_and(|limit| new_length > limit) {
+            self.refused = Some(new_length);
+            return;
+        }
         let align = self.align[0];
         self.text.insert_str(0, prefix);
         self.align.splice(0..0, std::iter::repeat_n(align, prefix.len()));
@@ -209,41 +274,57 @@ impl<A: Align> NormalizedText<A> {
 
     /// Keeps the characters for which `keep` is true; the record of a removed character is lost.
     pub fn retain(&mut self, mut keep: impl FnMut(char) -> bool) {
+        if self.hollow > 0 {
+            return self.retain_behind_hollow(keep);
+        }
+        let Some(first) = self.text.find(|character| !keep(character)) else { return };
+        self.rewrite(|new| {
+            let old = new.old_text();
+            let mut copied = 0;
+            // The first removed character has been asked about; what follows it has not.
+            for (start, character) in old[first..].char_indices().map(|(start, character)| (first + start, character)) {
+                if start == first || !keep(character) {
+                    new.copy(copied..start);
+                    copied = start + character.len_utf8();
+                }
+            }
+            new.copy(copied..old.len());
+        });
+    }
+
+    /// [`retain`](Self::retain) where [`transform`](Self::transform) keeps the hollow characters and adds all that are kept.
+    fn retain_behind_hollow(&mut self, mut keep: impl FnMut(char) -> bool) {
         let mut changes: Vec<Change> = Vec::new();
         let mut removed_first = 0;
-        let mut removed_any = false;
         for character in self.text.chars() {
             if keep(character) {
                 changes.push((character, 0));
             } else {
-                removed_any = true;
                 match changes.last_mut() {
                     Some((_, change)) => *change -= 1,
                     None => removed_first += 1,
                 }
             }
         }
-        if removed_any || self.hollow > 0 {
-            let removed_first = if changes.is_empty() { 0 } else { removed_first };
-            self.transform(changes, removed_first);
-        }
+        let removed_first = if changes.is_empty() { 0 } else { removed_first };
+        self.transform(changes, removed_first);
     }
 
     /// Replaces each of the byte ranges `matches` (ascending, not overlapping, on character boundaries, possibly empty) by
     /// `content`, which takes the record of the last byte that it replaces, or of the byte before an empty match.
     pub fn replace(&mut self, matches: impl IntoIterator<Item = Range<usize>>, content: &str) {
-        let mut rewrite = Rewrite::begin(self);
-        let mut last_end = 0;
-        for found in matches {
-            rewrite.copy(last_end..found.start);
-            for character in content.chars() {
-                rewrite.push(character, found.end.checked_sub(1));
+        self.rewrite(|new| {
+            let mut copied = 0;
+            for found in matches {
+                new.copy(copied..found.start);
+                new.push_str(content, found.end.checked_sub(1));
+                copied = found.end;
+                if new.is_refused() {
+                    return;
+                }
             }
-            last_end = found.end;
-        }
-        let length = rewrite.old.text.len();
-        rewrite.copy(last_end..length);
-        rewrite.finish();
+            new.copy(copied..new.old_text().len());
+        });
     }
 
     fn first_char_len(&self) -> usize {
@@ -252,57 +333,115 @@ impl<A: Align> NormalizedText<A> {
 }
 
 /// A rewrite of a text into its other buffer; keeps the counts of leading bytes.
-struct Rewrite<'t, A: Align> {
-    old: &'t mut NormalizedText<A>,
+pub(crate) struct Rewrite<'t, A: Align> {
+    old: &'t NormalizedText<A>,
+    text: String,
+    align: Vec<A>,
     front: usize,
     hollow: usize,
+    limit: usize,
+    refused: Option<usize>,
 }
 
 impl<'t, A: Align> Rewrite<'t, A> {
-    fn begin(old: &'t mut NormalizedText<A>) -> Self {
-        old.next_text.clear();
-        old.next_align.clear();
-        Rewrite { old, front: 0, hollow: 0 }
+    /// The text that is rewritten.
+    #[inline]
+    pub(crate) fn old_text(&self) -> &'t str {
+        &self.old.text
+    }
+
+    /// Whether the new text would be too long. What is appended from then on is dropped.
+    #[inline]
+    pub(crate) fn is_refused(&self) -> bool {
+        self.refused.is_some()
     }
 
     /// Appends the old bytes `range` as they are.
-    fn copy(&mut self, range: Range<usize>) {
-        let length = self.old.next_text.len();
+    #[inline]
+    pub(crate) fn copy(&mut self, range: Range<usize>) {
+        let length = self.text.len();
+        if !self.has_room(range.len()) {
+            return;
+        }
         if self.front == length {
             self.front += self.old.front.saturating_sub(range.start).min(range.len());
         }
         if self.hollow == length {
             self.hollow += self.old.hollow.saturating_sub(range.start).min(range.len());
         }
-        self.old.next_text.push_str(&self.old.text[range.clone()]);
-        self.old.next_align.extend_from_slice(&self.old.align[range]);
+        self.text.push_str(&self.old.text[range.clone()]);
+        self.align.extend_from_slice(&self.old.align[range]);
+    }
+
+    /// Appends the old bytes `range`, ASCII letters in lower case.
+    #[inline]
+    pub(crate) fn copy_ascii_lowercase(&mut self, range: Range<usize>) {
+        let start = self.text.len();
+        self.copy(range);
+        self.text[start..].make_ascii_lowercase();
     }
 
     /// Appends a character that shares the record of the old byte `source`, or stands before all input if there is none.
     #[inline]
-    fn push(&mut self, character: char, source: Option<usize>) {
-        let length = self.old.next_text.len();
+    pub(crate) fn push(&mut self, character: char, source: Option<usize>) {
+        if self.has_room(character.len_utf8()) {
+            self.text.push(character);
+            self.record(source);
+        }
+    }
+
+    /// Appends characters that all share the record of the old byte `source`.
+    #[inline]
+    pub(crate) fn push_str(&mut self, content: &str, source: Option<usize>) {
+        if self.has_room(content.len()) {
+            self.text.push_str(content);
+            self.record(source);
+        }
+    }
+
+    /// Replaces the old bytes `range` by `changes`, without a successor for their first `removed` characters.
+    pub(crate) fn transform(&mut self, range: Range<usize>, changes: impl IntoIterator<Item = Change>, removed: usize) {
+        let mut old = self.old.text[range.clone()].chars();
+        let mut offset = range.start + old.by_ref().take(removed).map(char::len_utf8).sum::<usize>();
+        for (character, change) in changes {
+            if self.is_refused() {
+                return;
+            }
+            if change > 0 {
+                self.push(character, offset.checked_sub(1));
+            } else {
+                // Past the end only where the reference would panic: the last record is repeated.
+                self.push(character, Some(offset.min(self.old.text.len() - 1)));
+                offset += old.next().map_or(0, char::len_utf8);
+                offset += old.by_ref().take(change.unsigned_abs()).map(char::len_utf8).sum::<usize>();
+            }
+        }
+    }
+
+    #[inline]
+    fn has_room(&mut self, bytes: usize) -> bool {
+        let length = self.text.len() + bytes;
+        if length > self.limit {
+            self.refused = self.refused.or(Some(length));
+        }
+        self.refused.is_none()
+    }
+
+    /// Gives the bytes that have none yet the record of the old byte `source`.
+    #[inline]
+    fn record(&mut self, source: Option<usize>) {
+        let (start, end) = (self.align.len(), self.text.len());
         let (align, at_front, is_hollow) = match source {
             Some(index) => (self.old.align[index], index < self.old.front, index < self.old.hollow),
             None => (A::new(self.old.base, self.old.base), self.old.starts_input, true),
         };
-        self.old.next_text.push(character);
-        let end = self.old.next_text.len();
-        self.old.next_align.resize(end, align);
-        if at_front && self.front == length {
+        self.align.resize(end, align);
+        if at_front && self.front == start {
             self.front = end;
         }
-        if is_hollow && self.hollow == length {
+        if is_hollow && self.hollow == start {
             self.hollow = end;
         }
-    }
-
-    fn finish(self) {
-        let old = self.old;
-        std::mem::swap(&mut old.text, &mut old.next_text);
-        std::mem::swap(&mut old.align, &mut old.next_align);
-        old.front = self.front;
-        old.hollow = self.hollow;
     }
 }
 

@@ -29,8 +29,13 @@ FLAGS = [  # bit, name, what it is measured with
     ("NFKD_ACTIVE", "NFKD changes it, or it has a combining class"),
     ("NFC_ACTIVE", "NFC changes it, or it has a combining class, or it composes with a character before it"),
     ("NFKC_ACTIVE", "NFKC changes it, or it has a combining class, or it composes with a character before it"),
+    ("KEPT_MARK", "Its NFD has a character with a combining class that `BertNormalizer` does not strip"),
+    ("STANDS_ALONE", "Grapheme clusters never join it to another such character (carriage return and line feed aside)"),
 ]
 BIT = {name: 1 << bit for bit, (name, _) in enumerate(FLAGS)}
+
+# Letters and marks that join a neighbour without being combining marks: jamo, prepended and spacing letters, joiners.
+JOINING = [(0x600, 0x605), (0xD4E, 0xD4E)]
 
 
 def in_batches(codes, size=4096):
@@ -87,6 +92,15 @@ def measure():
         if len(parts) > 1 and forms["NFC"](chr(c)) == chr(c):
             composing.add(ord(parts[-1]))
     composing |= {c for c in CODE_POINTS if ord(forms["NFD"](chr(c))[0]) in composing}
+    kept = marks - sets["MARK_NONSPACING"]
+    sets["KEPT_MARK"] = {
+        c for c in CODE_POINTS if any(ord(part) in kept for part in forms["NFD"](chr(c)))
+    }
+    visible = sets["WORD"] | sets["PUNCTUATION"] | sets["NUMERIC"] | sets["WHITESPACE"] | set(range(128))
+    joining = {c for first, last in JOINING for c in range(first, last + 1)}
+    sets["STANDS_ALONE"] = {
+        c for c in visible - sets["COMBINING_MARK"] - joining if c < 0x10000 or 0x20000 <= c < 0x40000
+    }
     for name, form in forms.items():
         sets[f"{name}_ACTIVE"] = {c for c in CODE_POINTS if form(chr(c)) != chr(c)} | marks
         if name.endswith("C"):

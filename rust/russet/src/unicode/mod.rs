@@ -12,7 +12,7 @@ mod tables;
 use tables::{
     BLOCK, DELTAS, FLAGS, FLAG_BLOCKS, FLAG_SETS, LOWER_BLOCKS, LOWER_DELTAS, NUMERIC, PUNCTUATION, SCRIPTS, SCRIPT_BLOCKS, WORD,
 };
-pub(crate) use tables::{CHINESE, COMBINING_MARK, CONTROL, LOWERCASED, MARK_NONSPACING, WHITESPACE};
+pub(crate) use tables::{CHINESE, COMBINING_MARK, CONTROL, KEPT_MARK, LOWERCASED, MARK_NONSPACING, STANDS_ALONE, WHITESPACE};
 pub(crate) use tables::{NFC_ACTIVE, NFD_ACTIVE, NFKC_ACTIVE, NFKD_ACTIVE};
 
 /// The properties of `character`, as bits of the constants here and in [`tables`].

@@ -1,0 +1,311 @@
+//! `Precompiled`: SentencePiece's compiled character map, a double-array trie from texts to replacements.
+//!
+//! The map's bytes are the trie's length in bytes, its units (32 bits each, little-endian), and the replacements, each ended by a
+//! zero byte. The trie is Darts' (S. Yata): a unit has a label, an offset to the block of its children, and whether a value
+//! hangs there; a value is where its replacement begins. All of it is checked once, so a search stays inside the arrays.
+//!
+//! As in the reference, a grapheme cluster below six bytes is looked up whole, any other one character by character, and the
+//! shortest entry that begins it replaces all of it. Clusters are found only where a character may join its neighbour; runs of
+//! ASCII without an entry cost one table look-up per byte. O(n) in the text and what it becomes.
+
+use crate::text::{Align, Change, NormalizedText, Rewrite};
+use crate::unicode::{flags, STANDS_ALONE};
+use crate::{Error, Result};
+use std::ops::Range;
+use unicode_segmentation::UnicodeSegmentation;
+
+/// Longer grapheme clusters are not looked up whole.
+const MAX_CLUSTER_BYTES: usize = 5;
+
+#[derive(Debug)]
+pub(super) struct Precompiled {
+    trie: Trie,
+    replacements: Box<str>,
+    /// The ASCII bytes that have no entry and never join the next character.
+    is_plain: [bool; 256],
+}
+
+impl Precompiled {
+    /// Reads a charsmap.
+    pub(super) fn new(charsmap: &[u8]) -> Result<Self> {
+        let invalid = |message: String| Error::config("", message);
+        let (length, rest) = charsmap
+            .split_first_chunk()
+            .ok_or_else(|| invalid(format!("{} bytes are no charsmap: it begins with its trie's length", charsmap.len())))?;
+        // A length that is not a multiple of the unit's is rounded down, as the reference does.
+        let length = u32::from_le_bytes(*length) as usize / size_of::<u32>() * size_of::<u32>();
+        let (units, replacements) = rest.split_at_checked(length).ok_or_else(|| {
+            invalid(format!("the trie is said to have {length} bytes, and {} are left after its length", rest.len()))
+        })?;
+        let replacements = std::str::from_utf8(replacements)
+            .map_err(|error| invalid(format!("the replacements are not UTF-8 from their byte {} on", error.valid_up_to())))?;
+        let trie = Trie::new(units, replacements)?;
+        let mut precompiled = Precompiled { trie, replacements: replacements.into(), is_plain: [false; 256] };
+        for (byte, is_plain) in (0..128).zip(&mut precompiled.is_plain) {
+            *is_plain = byte != b'\r' && precompiled.trie.find(&[byte]).is_none();
+        }
+        Ok(precompiled)
+    }
+
+    pub(super) fn normalize<A: Align>(&self, text: &mut NormalizedText<A>) {
+        if text.hollow() > 0 {
+            return self.normalize_whole(text);
+        }
+        text.try_rewrite(|new| {
+            let mut writer = Writer::new(new);
+            self.for_each_match(writer.old, |range, replacement| writer.replace(range, replacement));
+            writer.finish()
+        });
+    }
+
+    /// The same by a list of all changes, and exact where leading characters stand for no input.
+    fn normalize_whole<A: Align>(&self, text: &mut NormalizedText<A>) {
+        let old = text.text().to_owned();
+        let mut changes: Vec<Change> = Vec::with_capacity(old.len());
+        let mut copied = 0;
+        self.for_each_match(&old, |range, replacement| {
+            changes.extend(old[copied..range.start].chars().map(|character| (character, 0)));
+            let (removed, inserted) = (old[range.clone()].chars().count(), replacement.chars().count());
+            changes.extend(replacement.chars().enumerate().map(|(index, character)| (character, isize::from(index >= removed))));
+            if let (Some((_, change)), true) = (changes.last_mut(), removed > inserted) {
+                *change -= (removed - inserted) as isize;
+            }
+            copied = range.end;
+            true
+        });
+        if copied > 0 {
+            changes.extend(old[copied..].chars().map(|character| (character, 0)));
+            text.transform(changes, 0);
+        }
+    }
+
+    /// Gives `found` each part of `text` that has an entry and what replaces it, in order, until it returns false.
+    fn for_each_match<'m>(&'m self, text: &str, mut found: impl FnMut(Range<usize>, &'m str) -> bool) {
+        let bytes = text.as_bytes();
+        let mut at = 0;
+        loop {
+            while at + 1 < bytes.len() && self.is_plain[usize::from(bytes[at])] && bytes[at + 1].is_ascii() {
+                at += 1;
+            }
+            // Text that no cluster joins to what is before it; the same holds behind `end`.
+            let end = at + free_standing(&text[at..]);
+            if end == at {
+                return;
+            }
+            for (start, cluster) in clusters(&text[at..end]).map(|(start, cluster)| (at + start, cluster)) {
+                if cluster.len() <= MAX_CLUSTER_BYTES {
+                    if let Some(replacement) = self.find(cluster) {
+                        if !found(start..start + cluster.len(), replacement) {
+                            return;
+                        }
+                        continue;
+                    }
+                }
+                for (offset, character) in cluster.char_indices() {
+                    let end = offset + character.len_utf8();
+                    if let Some(replacement) = self.find(&cluster[offset..end]) {
+                        if !found(start + offset..start + end, replacement) {
+                            return;
+                        }
+                    }
+                }
+            }
+            at = end;
+        }
+    }
+
+    /// What replaces a text that begins with an entry.
+    #[inline]
+    fn find(&self, key: &str) -> Option<&str> {
+        let replacement = self.replacements.get(self.trie.find(key.as_bytes())?..)?;
+        Some(&replacement[..memchr::memchr(0, replacement.as_bytes()).unwrap_or(replacement.len())])
+    }
+}
+
+/// The length of the shortest beginning of `text` that no grapheme cluster crosses the end of, judged by pairs of characters.
+#[inline]
+fn free_standing(text: &str) -> usize {
+    let mut characters = text.chars();
+    let Some(mut last) = characters.next() else { return 0 };
+    let mut length = last.len_utf8();
+    for next in characters {
+        if is_alone(last) && is_alone(next) && (last, next) != ('\r', '\n') {
+            break;
+        }
+        length += next.len_utf8();
+        last = next;
+    }
+    length
+}
+
+#[inline]
+fn is_alone(character: char) -> bool {
+    character.is_ascii() || flags(character) & STANDS_ALONE != 0
+}
+
+/// The grapheme clusters of a text; the search for them is spared for a single character.
+#[inline]
+fn clusters(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let is_single = text.chars().nth(1).is_none();
+    let (single, many) = if is_single { (text, "") } else { ("", text) };
+    std::iter::once((0, single)).filter(|(_, single)| !single.is_empty()).chain(many.grapheme_indices(true))
+}
+
+/// The double array. Every offset that a search can follow was checked to stay inside it.
+#[derive(Debug)]
+struct Trie {
+    units: Box<[u32]>,
+}
+
+impl Trie {
+    /// Reads the units and checks where they lead: to whole blocks of units, and to characters of `replacements`.
+    fn new(bytes: &[u8], replacements: &str) -> Result<Self> {
+        let units: Box<[u32]> = bytes.as_chunks().0.iter().map(|&unit| u32::from_le_bytes(unit)).collect();
+        let count = units.len();
+        if count == 0 {
+            return Err(Error::config("", "the trie is empty"));
+        }
+        for (index, &unit) in units.iter().enumerate().filter(|(index, unit)| *index == 0 || !is_value(**unit)) {
+            let children = index ^ offset(unit);
+            if children | 0xFF >= count {
+                let message =
+                    format!("the trie's unit {index} leads to the units up to {}, and there are {count}", children | 0xFF);
+                return Err(Error::config("", message));
+            }
+            let value = units.get(children).map_or(0, |&unit| value(unit));
+            if has_value(unit) && !replacements.is_char_boundary(value) {
+                let message = format!(
+                    "the trie's unit {children} is the replacement at byte {value}, where no character of the {} bytes begins",
+                    replacements.len()
+                );
+                return Err(Error::config("", message));
+            }
+        }
+        Ok(Trie { units })
+    }
+
+    /// The value of the shortest entry that `key` begins with. Entries have no zero byte.
+    #[inline]
+    fn find(&self, key: &[u8]) -> Option<usize> {
+        let mut at = offset(*self.units.first()?);
+        for &byte in key {
+            if byte == 0 {
+                return None;
+            }
+            at ^= usize::from(byte);
+            let unit = *self.units.get(at)?;
+            if label(unit) != u32::from(byte) {
+                return None;
+            }
+            at ^= offset(unit);
+            if has_value(unit) {
+                return self.units.get(at).map(|&unit| value(unit));
+            }
+        }
+        None
+    }
+}
+
+/// A unit that is a value has the highest bit set, so its label is no byte.
+fn is_value(unit: u32) -> bool {
+    unit >> 31 == 1
+}
+
+fn label(unit: u32) -> u32 {
+    unit & 0x8000_00FF
+}
+
+fn has_value(unit: u32) -> bool {
+    unit >> 8 & 1 == 1
+}
+
+fn value(unit: u32) -> usize {
+    (unit & 0x7FFF_FFFF) as usize
+}
+
+/// The distance to the block of children: 22 bits, counted in blocks if the ninth bit is set.
+fn offset(unit: u32) -> usize {
+    ((unit >> 10) << ((unit & 0x200) >> 6)) as usize
+}
+
+/// Writes what replaces parts of a text as [`NormalizedText::transform`] would with the list of all changes.
+///
+/// The records go by position: a removed part is counted at the character before it, and where there is none it is not counted
+/// at all, so that from then on each character takes the record of an earlier one. This is the reference's way.
+struct Writer<'w, 't, A: Align> {
+    new: &'w mut Rewrite<'t, A>,
+    old: &'t str,
+    /// The old text before this byte has been dealt with.
+    done: usize,
+    /// The old character that the next one replaces.
+    cursor: usize,
+    /// The last change, held back because a removal adds to it.
+    last: Option<Change>,
+    is_changed: bool,
+}
+
+impl<'w, 't, A: Align> Writer<'w, 't, A> {
+    fn new(new: &'w mut Rewrite<'t, A>) -> Self {
+        let old = new.old_text();
+        Writer { new, old, done: 0, cursor: 0, last: None, is_changed: false }
+    }
+
+    /// Replaces the old bytes `range`, behind all before; false if the text grows too long.
+    fn replace(&mut self, range: Range<usize>, replacement: &str) -> bool {
+        self.is_changed = true;
+        self.keep_until(range.start);
+        let mut removed = self.old[range.clone()].chars().count();
+        for character in replacement.chars() {
+            self.write_last();
+            self.last = Some((character, isize::from(removed == 0)));
+            removed = removed.saturating_sub(1);
+        }
+        if let Some((_, change)) = &mut self.last {
+            *change -= removed as isize;
+        }
+        self.done = range.end;
+        !self.new.is_refused()
+    }
+
+    /// Keeps the rest. Returns whether anything was replaced.
+    fn finish(mut self) -> bool {
+        if self.is_changed {
+            self.keep_until(self.old.len());
+            self.write_last();
+        }
+        self.is_changed
+    }
+
+    /// Keeps the old text up to the byte `end`.
+    fn keep_until(&mut self, end: usize) {
+        let kept = &self.old[self.done..end];
+        let Some(last) = kept.chars().next_back() else { return };
+        self.write_last();
+        if self.cursor == self.done {
+            self.cursor = end - last.len_utf8();
+            self.new.copy(self.done..self.cursor);
+        } else {
+            for character in kept[..kept.len() - last.len_utf8()].chars() {
+                self.write((character, 0));
+            }
+        }
+        self.last = Some((last, 0));
+        self.done = end;
+    }
+
+    fn write_last(&mut self) {
+        if let Some(change) = self.last.take() {
+            self.write(change);
+        }
+    }
+
+    #[inline]
+    fn write(&mut self, (character, change): Change) {
+        if change > 0 {
+            return self.new.push(character, self.cursor.checked_sub(1));
+        }
+        self.new.push(character, Some(self.cursor.min(self.old.len() - 1)));
+        let replaced = self.old[self.cursor..].chars().take(1 + change.unsigned_abs());
+        self.cursor += replaced.map(char::len_utf8).sum::<usize>();
+    }
+}
