@@ -31,7 +31,16 @@ fn pre_tokenizers(criterion: &mut Criterion) {
     let text = text();
     let mut group = criterion.benchmark_group("pre_tokenizers");
     group.throughput(Throughput::Bytes(text.len() as u64));
-    for name in ["byte-level-001", "bert", "whitespace", "metaspace-always", "digits", "punctuation-Isolated", "regex-cl100k", "unicode-scripts"] {
+    for name in [
+        "byte-level-001",
+        "bert",
+        "whitespace",
+        "metaspace-always",
+        "digits",
+        "punctuation-Isolated",
+        "regex-cl100k",
+        "unicode-scripts",
+    ] {
         let tokenizer = tokenizer(&format!("pre_tokenizer-{name}"));
         group.bench_function(name, |bencher| bencher.iter(|| tokenizer.pre_tokenize_str(&text).unwrap()));
     }

@@ -168,7 +168,8 @@ fn sentencepiece_models_give_the_golden_results() {
     let mut reports = Vec::new();
     for (name, cases) in golden["sentencepiece"].as_object().unwrap() {
         let mut report = Report { name: name.clone(), lines: Vec::new() };
-        let tokenizer = Tokenizer::from_file(data().join(format!("sentencepiece/{name}.model"))).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let tokenizer = Tokenizer::from_file(data().join(format!("sentencepiece/{name}.model")))
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
         for (text, case) in texts.iter().zip(cases.as_array().unwrap()) {
             let encoding = tokenizer.encode(Input::Text(text), None, &options).unwrap();
             report.compare(&format!("{text:?}: ids"), ids(&case["ids"]), encoding.ids().to_vec());

@@ -96,12 +96,9 @@ fn first_bytes(program: &Program, address: u32) -> Option<ByteSet> {
             Inst::Enter { leave, .. } => go(leave + 1),
             Inst::Fail => {}
             // What follows a part must not guide the choices in it: a way through it that then fails ends the part.
-            Inst::Leave(_)
-            | Inst::Back(_)
-            | Inst::BackRange { .. }
-            | Inst::AtLimit
-            | Inst::BackReference(_)
-            | Inst::Match => return None,
+            Inst::Leave(_) | Inst::Back(_) | Inst::BackRange { .. } | Inst::AtLimit | Inst::BackReference(_) | Inst::Match => {
+                return None
+            }
         }
         if seen.len() > MAX_WALK {
             return None;
@@ -113,9 +110,7 @@ fn first_bytes(program: &Program, address: u32) -> Option<ByteSet> {
 /// The bytes with which every match starts.
 fn prefix(node: &Node) -> Vec<u8> {
     match node {
-        Node::Text { codes, fold: false } => {
-            codes.iter().map_while(|&code| char::from_u32(code)).collect::<String>().into_bytes()
-        }
+        Node::Text { codes, fold: false } => codes.iter().map_while(|&code| char::from_u32(code)).collect::<String>().into_bytes(),
         Node::List(parts) => parts.first().map(prefix).unwrap_or_default(),
         Node::Group { body, .. } | Node::Options(body) | Node::Atomic(body) => prefix(body),
         _ => Vec::new(),

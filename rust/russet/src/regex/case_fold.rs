@@ -35,8 +35,7 @@ fn folds() -> &'static Folds {
             text.split_ascii_whitespace().filter_map(|number| u32::from_str_radix(number, 16).ok()).collect()
         };
         let classes: Vec<_> = FOLDS.split(';').map(numbers).collect();
-        let class_of =
-            classes.iter().enumerate().flat_map(|(index, class)| class.iter().map(move |&code| (code, index))).collect();
+        let class_of = classes.iter().enumerate().flat_map(|(index, class)| class.iter().map(move |&code| (code, index))).collect();
         let mut sequences: Vec<_> = FOLD_SEQUENCES
             .split(';')
             .filter_map(|entry| entry.split_once('='))

@@ -25,7 +25,12 @@ pub(super) fn compile(pattern: &str, tuned: &Tuned) -> Result<Program> {
     let first_group = 1 + iterations;
     let mut compiler = Compiler {
         pattern,
-        program: Program { first_group, registers: first_group + 2 * tuned.groups, remembers: tuned.groups == 0, ..Program::default() },
+        program: Program {
+            first_group,
+            registers: first_group + 2 * tuned.groups,
+            remembers: tuned.groups == 0,
+            ..Program::default()
+        },
         classes: HashMap::new(),
         groups: tuned.groups > 0,
         next_iteration: 1,
@@ -475,9 +480,7 @@ pub(super) fn size(node: &Node) -> u64 {
         }
         Node::Set(_) | Node::Anchor(_) | Node::BackReference(_) | Node::Keep => 1,
         Node::List(parts) => parts.iter().map(size).fold(0, u64::saturating_add),
-        Node::Alternatives(branches) => {
-            branches.iter().map(size).fold(2 * (branches.len() as u64 - 1), u64::saturating_add)
-        }
+        Node::Alternatives(branches) => branches.iter().map(size).fold(2 * (branches.len() as u64 - 1), u64::saturating_add),
         Node::Group { body, .. } | Node::Atomic(body) => size(body).saturating_add(2),
         Node::Options(body) => size(body),
         Node::Condition { test, then, otherwise } => {

@@ -30,7 +30,10 @@ pub(super) enum Token {
     Property(bool),
     Anchor(Anchor),
     /// A reference by number, or by name to the groups with that name.
-    BackReference { groups: Vec<u32>, by_name: bool },
+    BackReference {
+        groups: Vec<u32>,
+        by_name: bool,
+    },
     Repeat(Quantifier),
     /// `|`
     Or,
@@ -347,7 +350,9 @@ impl Parser<'_> {
                 match self.peek() {
                     Some('}') => self.position += 1,
                     // More code points, after spaces.
-                    Some(' ' | '\n') if self.chars[self.position..].iter().find(|char| !matches!(char, ' ' | '\n')) != Some(&'}') => {
+                    Some(' ' | '\n')
+                        if self.chars[self.position..].iter().find(|char| !matches!(char, ' ' | '\n')) != Some(&'}') =>
+                    {
                         self.sequence = Some(base);
                     }
                     _ => return Err(self.error("the number of the code point has no end")),

@@ -21,9 +21,9 @@
 use super::ast::Anchor;
 use super::case_fold;
 use super::charset::{char_before, decode, Class};
-use super::properties;
 use super::memo::{Memo, Plane};
 use super::program::{Inst, Part, Program, Run, RunKind, NONE};
+use super::properties;
 use crate::{Error, Result};
 use std::ops::Range;
 
@@ -470,7 +470,13 @@ impl Matcher<'_> {
         match run.kind {
             RunKind::Possessive => {
                 if noting && (counts || !bounded) {
-                    let first = if bounded { entry } else if counts { low } else { low.max(entry + 1) };
+                    let first = if bounded {
+                        entry
+                    } else if counts {
+                        low
+                    } else {
+                        low.max(entry + 1)
+                    };
                     let last = if bounded { entry } else { high };
                     if first <= last {
                         self.push(Frame { kind: Kind::Failed, at: run.memo, a: first as u32, b: last as u32, c: 0 })?;
@@ -738,9 +744,8 @@ impl Matcher<'_> {
     /// What stays of a frame when the atomic part that it is in has matched: a register's old value, and that the state
     /// led to the end of the part.
     fn kept(&self, frame: Frame) -> Option<Frame> {
-        let done = |memo, first: u32, last: u32| {
-            (first <= last).then_some(Frame { kind: Kind::Done, at: memo, a: first, b: last, c: 0 })
-        };
+        let done =
+            |memo, first: u32, last: u32| (first <= last).then_some(Frame { kind: Kind::Done, at: memo, a: first, b: last, c: 0 });
         match frame.kind {
             Kind::Register => self.program.keeps_registers.then_some(frame),
             Kind::SplitNoted => done(self.program.splits[frame.at as usize].memo, frame.a, frame.a),

@@ -158,9 +158,7 @@ impl Walk<'_> {
     fn list(&self, parts: &[Node], position: usize, state: &mut State, then: &mut Then<'_>) -> bool {
         match parts {
             [] => then(position, state),
-            [first, rest @ ..] => {
-                self.node(first, position, state, &mut |next, state| self.list(rest, next, state, then))
-            }
+            [first, rest @ ..] => self.node(first, position, state, &mut |next, state| self.list(rest, next, state, then)),
         }
     }
 
@@ -208,9 +206,8 @@ impl Walk<'_> {
             Anchor::SearchStart => position == self.search_start,
             Anchor::WordBoundary { ascii, not } => {
                 let word = properties::known("word");
-                let is_word = |char: Option<char>| {
-                    char.is_some_and(|char| word.contains(u32::from(char)) && (!ascii || char.is_ascii()))
-                };
+                let is_word =
+                    |char: Option<char>| char.is_some_and(|char| word.contains(u32::from(char)) && (!ascii || char.is_ascii()));
                 (is_word(before) != is_word(after)) != not
             }
         }

@@ -41,7 +41,8 @@ pub(super) fn tune(pattern: &str, parsed: Parsed) -> Result<Tuned> {
             groups = named;
         }
     }
-    let missing = |node: &Node| matches!(node, Node::BackReference(reference) if reference.groups.iter().any(|&group| group > groups));
+    let missing =
+        |node: &Node| matches!(node, Node::BackReference(reference) if reference.groups.iter().any(|&group| group > groups));
     if root.any(&missing) {
         return Err(error("\\1", "there is no such group"));
     }
@@ -58,7 +59,9 @@ fn join_texts(node: &mut Node) {
         let mut joined: Vec<Node> = Vec::with_capacity(parts.len());
         for part in parts.drain(..) {
             match (part, joined.last_mut()) {
-                (Node::Text { codes: more, fold }, Some(Node::Text { codes, fold: before })) if *before == fold => codes.extend(more),
+                (Node::Text { codes: more, fold }, Some(Node::Text { codes, fold: before })) if *before == fold => {
+                    codes.extend(more)
+                }
                 (part, _) => joined.push(part),
             }
         }
