@@ -181,6 +181,7 @@ impl Run<'_> {
                 normalized.reset(raw, section.range.start);
                 if let Some(normalizer) = normalizer {
                     normalizer.normalize(normalized, normalizer_scratch)?;
+                    normalized.release_spare(KEPT_TEXT_BYTES);
                 }
                 normalized.as_piece()
             } else {

@@ -151,6 +151,14 @@ impl<A: Align> NormalizedText<A> {
         self.hollow = piece.hollow;
     }
 
+    /// Gives the spare buffer back if a long text made it large: the stages that follow need memory of their own.
+    pub(crate) fn release_spare(&mut self, kept_bytes: usize) {
+        if self.next_text.capacity() > kept_bytes {
+            self.next_text = String::new();
+            self.next_align = Vec::new();
+        }
+    }
+
     /// The characters.
     pub fn text(&self) -> &str {
         &self.text
