@@ -51,98 +51,118 @@ impl PyEncoding {
 
 #[pymethods]
 impl PyEncoding {
+    /// The ids.
     #[getter]
     fn ids<'py>(&self, py: Python<'py>) -> IntegerList<'py> {
         integer_list(py, self.flat_ids())
     }
 
+    /// The ids as a read-only uint32 array, without a copy.
     #[getter]
     fn ids_array<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyArray1<u32>>> {
         arrays::ids(slf)
     }
 
+    /// Which part of a pair each token belongs to.
     #[getter]
     fn type_ids<'py>(&self, py: Python<'py>) -> IntegerList<'py> {
         integer_list(py, &self.core.type_ids())
     }
 
+    /// The text of each token.
     #[getter]
     fn tokens<'py>(&self, py: Python<'py>) -> IntegerList<'py> {
         PyList::new(py, self.ask(py, Encoding::tokens)?)
     }
 
+    /// The characters of the text that each token stands for: first, and one past the last.
     #[getter]
     fn offsets<'py>(&self, py: Python<'py>) -> IntegerList<'py> {
         PyList::new(py, self.ask(py, Encoding::offsets)?)
     }
 
+    /// The same in bytes of the text's UTF-8.
     #[getter]
     fn byte_offsets<'py>(&self, py: Python<'py>) -> IntegerList<'py> {
         PyList::new(py, self.ask(py, Encoding::byte_offsets)?)
     }
 
+    /// 0 for padding, else 1.
     #[getter]
     fn attention_mask<'py>(&self, py: Python<'py>) -> IntegerList<'py> {
         integer_list(py, &self.core.attention_mask())
     }
 
+    /// 1 for special tokens and padding, else 0.
     #[getter]
     fn special_tokens_mask<'py>(&self, py: Python<'py>) -> IntegerList<'py> {
         integer_list(py, &self.core.special_tokens_mask())
     }
 
+    /// The index of the piece, or given word, that each token comes from.
     #[getter]
     fn word_ids<'py>(&self, py: Python<'py>) -> IntegerList<'py> {
         PyList::new(py, self.ask(py, Encoding::word_ids)?)
     }
 
+    /// The sequence that each token comes from.
     #[getter]
     fn sequence_ids<'py>(&self, py: Python<'py>) -> IntegerList<'py> {
         PyList::new(py, self.core.sequence_ids())
     }
 
+    /// The number of sequences.
     #[getter]
     fn n_sequences(&self) -> usize {
         self.core.n_sequences()
     }
 
+    /// The parts that truncation cut off.
     #[getter]
     fn overflowing<'py>(&self, py: Python<'py>) -> IntegerList<'py> {
         encoding_list(py, self.core.overflowing().to_vec())
     }
 
+    /// The token that contains a character.
     #[pyo3(signature = (char_pos, sequence_index=0))]
     fn char_to_token(&self, py: Python<'_>, char_pos: usize, sequence_index: usize) -> PyResult<Option<usize>> {
         self.ask(py, |encoding| encoding.char_to_token(char_pos, sequence_index))
     }
 
+    /// The word that contains a character.
     #[pyo3(signature = (char_pos, sequence_index=0))]
     fn char_to_word(&self, py: Python<'_>, char_pos: usize, sequence_index: usize) -> PyResult<Option<u32>> {
         self.ask(py, |encoding| encoding.char_to_word(char_pos, sequence_index))
     }
 
+    /// The characters of a token.
     fn token_to_chars(&self, py: Python<'_>, token_index: usize) -> PyResult<Option<Offsets>> {
         Ok(self.ask(py, |encoding| encoding.token_to_chars(token_index))?.map(|(_, offsets)| offsets))
     }
 
+    /// The word of a token.
     fn token_to_word(&self, py: Python<'_>, token_index: usize) -> PyResult<Option<u32>> {
         Ok(self.ask(py, |encoding| encoding.token_to_word(token_index))?.map(|(_, word)| word))
     }
 
+    /// The sequence of a token.
     fn token_to_sequence(&self, token_index: usize) -> Option<usize> {
         self.core.token_to_sequence(token_index)
     }
 
+    /// The tokens of a word.
     #[pyo3(signature = (word_index, sequence_index=0))]
     fn word_to_tokens(&self, py: Python<'_>, word_index: u32, sequence_index: usize) -> PyResult<Option<(usize, usize)>> {
         self.ask(py, |encoding| encoding.word_to_tokens(word_index, sequence_index))
     }
 
+    /// The characters of a word.
     #[pyo3(signature = (word_index, sequence_index=0))]
     fn word_to_chars(&self, py: Python<'_>, word_index: u32, sequence_index: usize) -> PyResult<Option<Offsets>> {
         self.ask(py, |encoding| encoding.word_to_chars(word_index, sequence_index))
     }
 
+    /// The same, cut to `max_length`; what is cut off is `overflowing`.
     #[pyo3(signature = (max_length, stride=0, direction="right"))]
     fn truncated(&self, py: Python<'_>, max_length: usize, stride: usize, direction: &str) -> PyResult<Self> {
         let direction = truncation_direction(py, direction)?;
@@ -150,6 +170,7 @@ impl PyEncoding {
         self.ask(py, |_| core.truncate(max_length, stride, direction).map(|()| core)).map(Self::from)
     }
 
+    /// The same, filled up to `length`.
     #[pyo3(signature = (length, direction="right", pad_id=0, pad_type_id=0, pad_token="[PAD]"))]
     fn padded(
         &self,
@@ -171,6 +192,7 @@ impl PyEncoding {
         .map(Self::from)
     }
 
+    /// One after the other. With `growing_offsets`, offsets go on where those of the one before end.
     #[staticmethod]
     #[pyo3(signature = (encodings, growing_offsets=true))]
     fn merged(py: Python<'_>, encodings: Vec<Bound<'_, PyEncoding>>, growing_offsets: bool) -> PyResult<Self> {
@@ -179,6 +201,7 @@ impl PyEncoding {
         detach::run(py, 4 * tokens, |_| Encoding::merge(cores, growing_offsets)).map(Self::from)
     }
 
+    /// The same, said to come from the given sequence.
     fn with_sequence_id(&self, sequence_id: usize) -> Self {
         let mut core = self.core.clone();
         core.set_sequence_id(sequence_id);

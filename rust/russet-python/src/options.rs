@@ -1,11 +1,11 @@
 //! The keywords of a call: truncation, padding and the rest; and `AddedToken`.
 
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyString};
+use pyo3::types::{PyBool, PyDict};
 use russet::added_tokens::AddedToken;
 use russet::padding::{Padding, PaddingDirection, PaddingStrategy};
 use russet::truncation::{Truncation, TruncationDirection, TruncationStrategy};
-use russet::{EncodeOptions, Keep, OnUnknown, Watch};
+use russet::{EncodeOptions, Keep, Watch};
 use std::borrow::Cow;
 
 use crate::error::argument;
@@ -310,14 +310,5 @@ pub fn surrogates(py: Python<'_>, errors: &str) -> PyResult<Surrogates> {
         "strict" => Ok(Surrogates::Refuse),
         "replace" => Ok(Surrogates::Replace),
         other => Err(argument(py, "errors", format!("{other:?} is not one of \"strict\", \"replace\""))),
-    }
-}
-
-/// `on_unknown=`.
-pub fn on_unknown(value: &Bound<'_, PyString>) -> PyResult<OnUnknown> {
-    match value.to_cow()?.as_ref() {
-        "error" => Ok(OnUnknown::Error),
-        "skip" => Ok(OnUnknown::Skip),
-        other => Err(argument(value.py(), "on_unknown", format!("{other:?} is not one of \"error\", \"skip\""))),
     }
 }

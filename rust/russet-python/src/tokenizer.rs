@@ -15,6 +15,7 @@ use std::sync::OnceLock;
 use crate::decode_stream::PyDecodeStream;
 use crate::detach;
 use crate::encoding::{encoding_list, PyEncoding};
+use crate::error::argument;
 use crate::inputs::{self, Inputs, OutOfRange};
 use crate::options::{self, Call, PyAddedToken, PyPadding, PyTruncation};
 use crate::strings::{Surrogates, Text};
@@ -85,11 +86,13 @@ fn bytes(views: &[&str]) -> usize {
 #[pymethods]
 #[allow(clippy::too_many_arguments)] // the arguments are the public interface
 impl PyTokenizer {
+    /// Reads a tokenizer file: tokenizer.json, a SentencePiece model, tiktoken ranks, vocab.json with merges.txt, or vocab.txt.
     #[staticmethod]
     fn from_file(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
         Self::load(py, || Tokenizer::from_file(path))
     }
 
+    /// Reads the text of a tokenizer.json.
     #[staticmethod]
     fn from_str(json: &Bound<'_, PyString>) -> PyResult<Self> {
         let json_text = Text::new(json, Surrogates::Refuse)?;
@@ -97,11 +100,13 @@ impl PyTokenizer {
         Self::load(json.py(), || Tokenizer::from_bytes(bytes))
     }
 
+    /// Reads a tokenizer file that is in memory.
     #[staticmethod]
     fn from_buffer(py: Python<'_>, buffer: &[u8]) -> PyResult<Self> {
         Self::load(py, || Tokenizer::from_bytes(buffer))
     }
 
+    /// Reads the tokenizer of a folder. Repositories on the Hub are not supported yet.
     #[staticmethod]
     #[pyo3(signature = (identifier, *, revision="main", token=None))]
     fn from_pretrained(py: Python<'_>, identifier: Any<'_, '_>, revision: &str, token: Option<&str>) -> PyResult<Self> {
@@ -109,6 +114,11 @@ impl PyTokenizer {
         Self::from_file(py, path.extract()?)
     }
 
+    /// Encodes a text or a pair; with `is_pretokenized` each is a list of words.
+    ///
+    /// `truncation` and `padding`: None is what the file says, False is off, an int is a length, a dict or `Truncation` or `Padding` says
+    /// all. With `split_special_tokens`, special tokens in the text are ordinary text. Without `keep_text`, only ids can be asked for.
+    /// With `errors="replace"`, a lone surrogate is U+FFFD, else a `TextError`.
     #[pyo3(signature = (text, pair=None, *, is_pretokenized=false, add_special_tokens=true, split_special_tokens=false,
                         truncation=None, padding=None, keep_text=true, errors="strict"))]
     fn encode<'py>(
@@ -129,6 +139,7 @@ impl PyTokenizer {
         self.encode_one(py, &inputs, &call)
     }
 
+    /// Encodes many, on several threads. Each is a text, or a pair as a tuple or list of two. The rest is as in `encode`.
     #[pyo3(signature = (texts, *, is_pretokenized=false, add_special_tokens=true, split_special_tokens=false,
                         truncation=None, padding=None, keep_text=true, errors="strict"))]
     fn encode_batch<'py>(
@@ -148,6 +159,7 @@ impl PyTokenizer {
         encoding_list(py, self.run_batch(py, &inputs, &call, |pairs, options| self.core.encode_batch(pairs, options))?)
     }
 
+    /// Encodes many to ids alone: all ids end to end as uint32, and where each text's begin as int64, one more than texts.
     #[pyo3(signature = (texts, *, is_pretokenized=false, add_special_tokens=true, split_special_tokens=false,
                         truncation=None, padding=None, errors="strict"))]
     fn encode_arrays<'py>(
@@ -167,6 +179,7 @@ impl PyTokenizer {
         Ok((PyArray1::from_vec(py, ids), PyArray1::from_vec(py, splits)))
     }
 
+    /// The number of ids that `encode` gives.
     #[pyo3(signature = (text, pair=None, *, is_pretokenized=false, add_special_tokens=true, split_special_tokens=false,
                         truncation=None, padding=None, errors="strict"))]
     fn count<'py>(
@@ -188,44 +201,44 @@ impl PyTokenizer {
         })
     }
 
-    #[pyo3(signature = (ids, *, skip_special_tokens=true, on_unknown=None))]
-    fn decode(
-        &self,
-        py: Python<'_>,
-        ids: Any<'_, '_>,
-        skip_special_tokens: bool,
-        on_unknown: Option<&Bound<'_, PyString>>,
-    ) -> PyResult<String> {
-        let (unknown, out_of_range) = unknown(on_unknown)?;
+    /// The text of ids. `on_unknown="skip"` leaves out ids that no token has; by default they are an `UnknownIdError`.
+    #[pyo3(signature = (ids, *, skip_special_tokens=true, on_unknown="error"))]
+    fn decode(&self, py: Python<'_>, ids: Any<'_, '_>, skip_special_tokens: bool, on_unknown: &str) -> PyResult<String> {
+        let (unknown, out_of_range) = unknown(py, on_unknown)?;
         let ids = inputs::ids(ids, out_of_range)?;
         detach::run(py, 4 * ids.len(), |_| self.core.decode(&ids, skip_special_tokens, unknown))
     }
 
-    #[pyo3(signature = (sequences, *, skip_special_tokens=true, on_unknown=None))]
+    /// The text of each list of ids.
+    #[pyo3(signature = (sequences, *, skip_special_tokens=true, on_unknown="error"))]
     fn decode_batch(
         &self,
         py: Python<'_>,
         sequences: Any<'_, '_>,
         skip_special_tokens: bool,
-        on_unknown: Option<&Bound<'_, PyString>>,
+        on_unknown: &str,
     ) -> PyResult<Vec<String>> {
-        let (unknown, out_of_range) = unknown(on_unknown)?;
+        let (unknown, out_of_range) = unknown(py, on_unknown)?;
         self.decode_many(py, sequences, skip_special_tokens, unknown, out_of_range)
     }
 
-    #[pyo3(signature = (*, skip_special_tokens=true, on_unknown=None))]
-    fn decode_stream(&self, skip_special_tokens: bool, on_unknown: Option<&Bound<'_, PyString>>) -> PyResult<PyDecodeStream> {
-        Ok(PyDecodeStream::new(&self.core, skip_special_tokens, unknown(on_unknown)?.0))
+    /// A stream that takes ids one by one and gives text as soon as it is certain.
+    #[pyo3(signature = (*, skip_special_tokens=true, on_unknown="error"))]
+    fn decode_stream(&self, py: Python<'_>, skip_special_tokens: bool, on_unknown: &str) -> PyResult<PyDecodeStream> {
+        Ok(PyDecodeStream::new(&self.core, skip_special_tokens, unknown(py, on_unknown)?.0))
     }
 
+    /// The id of a token, None if there is no such token.
     fn token_to_id(&self, token: &str) -> Option<u32> {
         self.core.token_to_id(token)
     }
 
+    /// The token of an id, None if there is no such id.
     fn id_to_token(&self, id: u32) -> Option<&str> {
         self.core.id_to_token(id)
     }
 
+    /// All tokens and their ids.
     #[pyo3(signature = (with_added_tokens=true))]
     fn get_vocab<'py>(&self, py: Python<'py>, with_added_tokens: bool) -> PyResult<Bound<'py, PyDict>> {
         let vocab = PyDict::new(py);
@@ -235,11 +248,13 @@ impl PyTokenizer {
         Ok(vocab)
     }
 
+    /// The number of tokens.
     #[pyo3(signature = (with_added_tokens=true))]
     fn get_vocab_size(&self, with_added_tokens: bool) -> usize {
         self.core.vocab_size(with_added_tokens)
     }
 
+    /// The added tokens by id.
     fn get_added_tokens_decoder<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let tokens = PyDict::new(py);
         for (id, token) in self.core.added_tokens() {
@@ -248,26 +263,31 @@ impl PyTokenizer {
         Ok(tokens)
     }
 
+    /// How many special tokens are added to a sequence or a pair.
     #[pyo3(signature = (is_pair=false))]
     fn num_special_tokens_to_add(&self, is_pair: bool) -> usize {
         self.core.num_special_tokens_to_add(is_pair)
     }
 
+    /// The file's truncation.
     #[getter]
     fn truncation(&self) -> Option<PyTruncation> {
         self.core.truncation().cloned().map(PyTruncation)
     }
 
+    /// The file's padding.
     #[getter]
     fn padding(&self) -> Option<PyPadding> {
         self.core.padding().cloned().map(PyPadding)
     }
 
+    /// The text of a tokenizer.json.
     #[pyo3(signature = (pretty=false))]
     fn to_str(&self, py: Python<'_>, pretty: bool) -> PyResult<String> {
         detach::run(py, usize::MAX, |_| Ok(self.saved(pretty)))
     }
 
+    /// Writes a tokenizer.json.
     #[pyo3(signature = (path, pretty=true))]
     fn save(&self, py: Python<'_>, path: PathBuf, pretty: bool) -> PyResult<()> {
         detach::run(py, usize::MAX, |_| {
@@ -506,11 +526,12 @@ fn lenient_call<'a>(
     }
 }
 
-fn unknown(on_unknown: Option<&Bound<'_, PyString>>) -> PyResult<(OnUnknown, OutOfRange)> {
-    Ok(match on_unknown.map_or(Ok(OnUnknown::Error), options::on_unknown)? {
-        OnUnknown::Error => (OnUnknown::Error, OutOfRange::Unknown),
-        OnUnknown::Skip => (OnUnknown::Skip, OutOfRange::Skip),
-    })
+fn unknown(py: Python<'_>, on_unknown: &str) -> PyResult<(OnUnknown, OutOfRange)> {
+    match on_unknown {
+        "error" => Ok((OnUnknown::Error, OutOfRange::Unknown)),
+        "skip" => Ok((OnUnknown::Skip, OutOfRange::Skip)),
+        other => Err(argument(py, "on_unknown", format!("{other:?} is not one of \"error\", \"skip\""))),
+    }
 }
 
 /// What runs a regular expression: raises `PatternError` if nothing does.
