@@ -33,7 +33,9 @@ impl PyDecodeStream {
 #[pymethods]
 impl PyDecodeStream {
     /// The text that is certain with this id; it may be empty.
-    fn step(&self, py: Python<'_>, id: u32) -> PyResult<String> {
+    fn step(&self, py: Python<'_>, id: &Bound<'_, PyAny>) -> PyResult<String> {
+        let out_of_range = if self.on_unknown == OnUnknown::Skip { OutOfRange::Skip } else { OutOfRange::Unknown };
+        let Some(id) = inputs::id(id, 0, out_of_range)? else { return Ok(String::new()) };
         let source = self.core.tokens(self.skip_special_tokens, self.on_unknown);
         let mut text = String::new();
         detach::run(py, 0, |_| lock(&self.stream).step_into(&source, id, &mut text).map(|()| text))

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
 use crate::options::{padding_direction, truncation_direction};
-use crate::strings::integer_list;
+use crate::strings::{integer_list, list};
 use crate::{arrays, detach};
 
 type IntegerList<'py> = PyResult<Bound<'py, PyList>>;
@@ -72,19 +72,19 @@ impl PyEncoding {
     /// The text of each token.
     #[getter]
     fn tokens<'py>(&self, py: Python<'py>) -> IntegerList<'py> {
-        PyList::new(py, self.ask(py, Encoding::tokens)?)
+        list(py, &self.ask(py, Encoding::tokens)?, |token| Ok(*token))
     }
 
     /// The characters of the text that each token stands for: first, and one past the last.
     #[getter]
     fn offsets<'py>(&self, py: Python<'py>) -> IntegerList<'py> {
-        PyList::new(py, self.ask(py, Encoding::offsets)?)
+        list(py, &self.ask(py, Encoding::offsets)?, |offset| Ok(*offset))
     }
 
     /// The same in bytes of the text's UTF-8.
     #[getter]
     fn byte_offsets<'py>(&self, py: Python<'py>) -> IntegerList<'py> {
-        PyList::new(py, self.ask(py, Encoding::byte_offsets)?)
+        list(py, &self.ask(py, Encoding::byte_offsets)?, |byte_offset| Ok(*byte_offset))
     }
 
     /// 0 for padding, else 1.
@@ -102,13 +102,13 @@ impl PyEncoding {
     /// The index of the piece, or given word, that each token comes from.
     #[getter]
     fn word_ids<'py>(&self, py: Python<'py>) -> IntegerList<'py> {
-        PyList::new(py, self.ask(py, Encoding::word_ids)?)
+        list(py, &self.ask(py, Encoding::word_ids)?, |word_id| Ok(*word_id))
     }
 
     /// The sequence that each token comes from.
     #[getter]
     fn sequence_ids<'py>(&self, py: Python<'py>) -> IntegerList<'py> {
-        PyList::new(py, self.core.sequence_ids())
+        list(py, &self.core.sequence_ids(), |id| Ok(*id))
     }
 
     /// The number of sequences.
@@ -225,7 +225,6 @@ impl PyEncoding {
     }
 
     #[staticmethod]
-    #[allow(clippy::too_many_arguments, clippy::type_complexity)] // one for each field
     fn _from_fields(
         py: Python<'_>,
         ids: Vec<u32>,

@@ -123,7 +123,6 @@ pub enum OutOfRange {
 
 /// Token ids: a NumPy array, a list, or any other sequence of integers.
 pub fn ids(value: &Bound<'_, PyAny>, out_of_range: OutOfRange) -> PyResult<Vec<u32>> {
-    let py = value.py();
     if let Ok(array) = value.cast::<PyArray1<u32>>() {
         return Ok(array.try_readonly()?.as_array().to_vec());
     }
@@ -134,23 +133,24 @@ pub fn ids(value: &Bound<'_, PyAny>, out_of_range: OutOfRange) -> PyResult<Vec<u
         }
     }
     let items: Vec<Bound<'_, PyAny>> = value.extract()?;
-    let mut ids = Vec::with_capacity(items.len());
-    for (position, item) in items.iter().enumerate() {
-        match item.extract::<u32>() {
-            Ok(id) => ids.push(id),
-            Err(error) if out_of_range == OutOfRange::Overflow || !error.is_instance_of::<PyOverflowError>(py) => {
-                return Err(error)
-            }
-            Err(_) if out_of_range == OutOfRange::Skip => {}
-            Err(_) => {
-                let message =
-                    format!("ids[{position}]: {item} is not in the vocabulary (pass on_unknown=\"skip\" to leave such ids out)");
-                let error = classes(py)?.getattr(intern!(py, "UnknownIdError"))?.call1((message,))?;
-                error.setattr("id", item)?;
-                error.setattr("position", position)?;
-                return Err(PyErr::from_value(error));
-            }
+    let ids = items.iter().enumerate().map(|(position, item)| id(item, position, out_of_range).transpose());
+    ids.flatten().collect()
+}
+
+/// One token id, None if it is out of range and to be left out.
+pub fn id(item: &Bound<'_, PyAny>, position: usize, out_of_range: OutOfRange) -> PyResult<Option<u32>> {
+    let py = item.py();
+    match item.extract::<u32>() {
+        Ok(id) => Ok(Some(id)),
+        Err(error) if out_of_range == OutOfRange::Overflow || !error.is_instance_of::<PyOverflowError>(py) => Err(error),
+        Err(_) if out_of_range == OutOfRange::Skip => Ok(None),
+        Err(_) => {
+            let message =
+                format!("ids[{position}]: {item} is not in the vocabulary (pass on_unknown=\"skip\" to leave such ids out)");
+            let error = classes(py)?.getattr(intern!(py, "UnknownIdError"))?.call1((message,))?;
+            error.setattr("id", item)?;
+            error.setattr("position", position)?;
+            Err(PyErr::from_value(error))
         }
     }
-    Ok(ids)
 }

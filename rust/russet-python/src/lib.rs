@@ -4,6 +4,9 @@
 //! call the core, convert what comes back ([`strings`], [`arrays`]). Decisions are made in the core or in Python. All classes are
 //! frozen, no lock is held while the interpreter is waited for, and no panic leaves the module.
 
+// Signatures are Python's: tuples, and as many arguments as there are keywords.
+#![allow(clippy::too_many_arguments, clippy::type_complexity)]
+
 mod arrays;
 mod decode_stream;
 mod detach;

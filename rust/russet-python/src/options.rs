@@ -1,5 +1,6 @@
 //! The keywords of a call: truncation, padding and the rest; and `AddedToken`.
 
+use pyo3::exceptions::PyOverflowError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict};
 use russet::added_tokens::AddedToken;
@@ -159,7 +160,6 @@ impl PyPadding {
         self.0.pad_id as usize ^ (self.length().unwrap_or_default() << 32)
     }
 
-    #[allow(clippy::type_complexity)]
     fn __reduce__(slf: &Bound<'_, Self>) -> PyResult<(Py<PyAny>, (Option<usize>, &'static str, u32, u32, String, Option<usize>))> {
         let value = slf.get();
         let token = value.pad_token().to_owned();
@@ -301,7 +301,10 @@ fn plain<'py>(value: &Bound<'py, PyAny>, name: &'static str, class: &str) -> PyR
         let class = py.import("russet._core")?.getattr(class)?;
         return Ok(Plain::Made(class.call((), Some(arguments))?));
     }
-    value.extract().map(Plain::Length)
+    value.extract().map(Plain::Length).map_err(|error| match error.is_instance_of::<PyOverflowError>(py) {
+        true => argument(py, name, format!("{value} is no length")),
+        false => error,
+    })
 }
 
 /// `errors=`.

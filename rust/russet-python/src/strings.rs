@@ -10,7 +10,7 @@
 use pyo3::exceptions::{PyUnicodeEncodeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyInt, PyList, PyString};
+use pyo3::types::{PyBytes, PyInt, PyList, PySlice, PyString};
 use std::sync::OnceLock;
 
 use crate::error::classes;
@@ -33,7 +33,11 @@ pub enum Text<'py> {
 
 impl<'py> Text<'py> {
     pub fn new(text: &Bound<'py, PyString>, surrogates: Surrogates) -> PyResult<Self> {
-        read(text).or_else(|error| {
+        let read = match text.len()? {
+            0..=PIECE => read(text),
+            length => read_in_pieces(text, length),
+        };
+        read.or_else(|error| {
             let py = text.py();
             if !error.is_instance_of::<PyUnicodeEncodeError>(py) {
                 Err(error)
@@ -79,6 +83,31 @@ fn read<'py>(text: &Bound<'py, PyString>) -> PyResult<Text<'py>> {
     read.map(Text::Owned).map_or_else(|| Ok(Text::Bytes(text.encode_utf8()?)), Ok)
 }
 
+/// A long text, a part at a time, so that other Python threads run on in between. Lone surrogates are left to [`read`].
+fn read_in_pieces<'py>(text: &Bound<'py, PyString>, length: usize) -> PyResult<Text<'py>> {
+    let py = text.py();
+    if text.call_method0(intern!(py, "isascii"))?.is_truthy()? {
+        return Ok(Text::Ascii(text.clone()));
+    }
+    let mut read = String::with_capacity(length + length / 2);
+    for start in (0..length).step_by(PIECE) {
+        let slice = PySlice::new(py, start as isize, length.min(start + PIECE) as isize, 1);
+        let part = text.get_item(slice)?;
+        match self::read(part.cast()?) {
+            Ok(part) => read.push_str(part.as_str()?),
+            Err(_) => return self::read(text),
+        }
+        pause(py)?;
+    }
+    Ok(Text::Owned(read))
+}
+
+/// Lets other Python threads run, and Ctrl-C come through.
+fn pause(py: Python<'_>) -> PyResult<()> {
+    py.detach(|| ());
+    py.check_signals()
+}
+
 /// UTF-8 in which each encoded surrogate (`ED A0..BF xx`) became U+FFFD, which is as long.
 fn without_surrogates(mut bytes: Vec<u8>) -> String {
     for index in 2..bytes.len() {
@@ -88,6 +117,9 @@ fn without_surrogates(mut bytes: Vec<u8>) -> String {
     }
     String::from_utf8_lossy(&bytes).into_owned()
 }
+
+/// From so many characters or objects on, other Python threads get a turn.
+const PIECE: usize = 1 << 16;
 
 const BLOCK: usize = 256;
 const BLOCKS: usize = 1024;
@@ -108,6 +140,24 @@ fn integer(py: Python<'_>, value: u32) -> PyResult<Bound<'_, PyInt>> {
 
 /// A list of ids, or of other small numbers.
 pub fn integer_list<'py>(py: Python<'py>, values: &[u32]) -> PyResult<Bound<'py, PyList>> {
-    let list = PyList::new(py, values.iter().map(|value| integer(py, *value)).collect::<PyResult<Vec<_>>>()?)?;
-    Ok(list)
+    list(py, values, |value| integer(py, *value))
+}
+
+/// A list of what `object` makes of each value.
+pub fn list<'py, V, O: IntoPyObject<'py>>(
+    py: Python<'py>,
+    values: &[V],
+    object: impl Fn(&V) -> PyResult<O>,
+) -> PyResult<Bound<'py, PyList>> {
+    let short = |values: &[V]| PyList::new(py, values.iter().map(&object).collect::<PyResult<Vec<O>>>()?);
+    if values.len() <= PIECE {
+        return short(values);
+    }
+    let whole = PyList::empty(py);
+    for values in values.chunks(PIECE) {
+        let end = whole.len();
+        whole.set_slice(end, end, short(values)?.as_any())?;
+        pause(py)?;
+    }
+    Ok(whole)
 }

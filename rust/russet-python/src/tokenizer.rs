@@ -84,7 +84,6 @@ fn bytes(views: &[&str]) -> usize {
 }
 
 #[pymethods]
-#[allow(clippy::too_many_arguments)] // the arguments are the public interface
 impl PyTokenizer {
     /// Reads a tokenizer file: tokenizer.json, a SentencePiece model, tiktoken ranks, vocab.json with merges.txt, or vocab.txt.
     #[staticmethod]
@@ -396,7 +395,6 @@ impl PyTokenizer {
     }
 
     /// A tokenizer with more added tokens, each given as content, single_word, lstrip, rstrip, normalized, special.
-    #[allow(clippy::type_complexity)]
     fn _with_added_tokens(
         &self,
         py: Python<'_>,
@@ -451,12 +449,10 @@ impl PyTokenizer {
         with_text(text, |text| self.core.normalize_str(text))
     }
 
-    #[allow(clippy::type_complexity)]
     fn _pre_tokenize_str(&self, text: &Bound<'_, PyString>) -> PyResult<Vec<(String, (usize, usize))>> {
         with_text(text, |text| self.core.pre_tokenize_str(text))
     }
 
-    #[allow(clippy::type_complexity)]
     fn _tokenize(&self, piece: &Bound<'_, PyString>) -> PyResult<Vec<(u32, String, (usize, usize))>> {
         with_text(piece, |piece| self.core.tokenize_piece(piece))
     }

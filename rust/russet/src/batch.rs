@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Mutex;
 
-use crate::tokenizer::InputPair;
+use crate::tokenizer::{InputPair, Watch};
 use crate::{Error, Result};
 
 /// A call with fewer bytes than this stays on its thread: starting one costs about as much as encoding this.
@@ -15,12 +15,32 @@ const PARALLEL_BYTES: usize = 1 << 16;
 /// How many runs of inputs each thread gets on average.
 const RUNS_PER_THREAD: usize = 8;
 
+/// [`Watch::check`] is called each time that a thread has done this many bytes. A long input sees to it itself.
+const WATCH_BYTES: usize = 1 << 18;
+
 /// `each` of every input, in order, or the error of the first input that failed.
-pub(crate) fn map<T: Send>(inputs: &[InputPair<'_>], each: &(dyn Fn(&InputPair<'_>) -> Result<T> + Sync)) -> Result<Vec<T>> {
-    let bytes: usize = inputs.iter().map(|(first, second)| first.len() + second.map_or(0, |second| second.len())).sum();
+pub(crate) fn map<T: Send>(
+    inputs: &[InputPair<'_>],
+    watch: Option<&dyn Watch>,
+    each: &(dyn Fn(&InputPair<'_>) -> Result<T> + Sync),
+) -> Result<Vec<T>> {
+    let length = |(first, second): &InputPair<'_>| first.len() + second.map_or(0, |second| second.len());
+    let run = |inputs: &[InputPair<'_>]| {
+        let mut watched = 0;
+        let watched_each = |input| {
+            watched += length(input);
+            if watched >= WATCH_BYTES {
+                watched = 0;
+                watch.map_or(Ok(()), Watch::check)?;
+            }
+            each(input)
+        };
+        inputs.iter().map(watched_each).collect::<Result<Vec<T>>>()
+    };
+    let bytes: usize = inputs.iter().map(length).sum();
     let threads = if bytes < PARALLEL_BYTES { 1 } else { thread_count().min(inputs.len()) };
     if threads <= 1 {
-        return inputs.iter().map(each).collect();
+        return run(inputs);
     }
     let run_length = inputs.len().div_ceil(threads * RUNS_PER_THREAD);
     let next = AtomicUsize::new(0);
@@ -33,7 +53,7 @@ pub(crate) fn map<T: Send>(inputs: &[InputPair<'_>], each: &(dyn Fn(&InputPair<'
                 break;
             }
             let end = inputs.len().min(start + run_length);
-            let result: Result<Vec<T>> = inputs[start..end].iter().map(each).collect();
+            let result = run(&inputs[start..end]);
             failed.fetch_or(result.is_err(), Ordering::Relaxed);
             if let Ok(mut done) = done.lock() {
                 done.push((start, result));
@@ -83,11 +103,31 @@ mod tests {
             Input::Text(text) => Ok(text.trim().parse::<usize>().unwrap()),
             Input::Words(_) => unreachable!(),
         };
-        assert_eq!(map(&inputs, &number).unwrap(), (0..5000).collect::<Vec<_>>());
+        assert_eq!(map(&inputs, None, &number).unwrap(), (0..5000).collect::<Vec<_>>());
         let failing = |input: &InputPair<'_>| match number(input)? {
             value if value >= 4000 => Err(Error::Interrupted),
             value => Ok(value),
         };
-        assert!(matches!(map(&inputs, &failing), Err(Error::Interrupted)));
+        assert!(matches!(map(&inputs, None, &failing), Err(Error::Interrupted)));
+    }
+
+    #[test]
+    fn stops_when_the_watch_says_so() {
+        struct Stop;
+        impl Watch for Stop {
+            fn check(&self) -> Result<()> {
+                Err(Error::Interrupted)
+            }
+        }
+        let text = "x".repeat(WATCH_BYTES / 4);
+        let inputs = vec![(Input::Text(&text), None); 9];
+        let done = AtomicUsize::new(0);
+        let count = |_: &InputPair<'_>| {
+            done.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        };
+        assert!(map(&inputs[..3], Some(&Stop), &count).is_ok());
+        assert!(matches!(map(&vec![inputs[0]; 1000], Some(&Stop), &count), Err(Error::Interrupted)));
+        assert!(done.load(Ordering::Relaxed) < 1000);
     }
 }

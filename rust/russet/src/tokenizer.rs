@@ -214,7 +214,7 @@ impl Tokenizer {
 
     /// Encodes many, on several threads if there is enough to do. Padding is to the longest of the batch.
     pub fn encode_batch(&self, inputs: &[InputPair<'_>], options: &EncodeOptions<'_>) -> Result<Vec<Encoding>> {
-        let mut encodings = batch::map(inputs, &|input| self.encode_unpadded(*input, options))?;
+        let mut encodings = batch::map(inputs, options.watch, &|input| self.encode_unpadded(*input, options))?;
         if let Some(padding) = options.padding {
             padding.apply(&mut encodings)?;
         }
