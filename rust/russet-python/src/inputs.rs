@@ -9,7 +9,7 @@ use russet::{Input, InputPair};
 use std::ops::Range;
 
 use crate::error::classes;
-use crate::strings::{Surrogates, Text};
+use crate::strings::{pause, Surrogates, Text, PIECE};
 
 enum Part {
     Text(usize),
@@ -133,8 +133,14 @@ pub fn ids(value: &Bound<'_, PyAny>, out_of_range: OutOfRange) -> PyResult<Vec<u
         }
     }
     let items: Vec<Bound<'_, PyAny>> = value.extract()?;
-    let ids = items.iter().enumerate().map(|(position, item)| id(item, position, out_of_range).transpose());
-    ids.flatten().collect()
+    let mut ids = Vec::with_capacity(items.len());
+    for (position, item) in items.iter().enumerate() {
+        ids.extend(id(item, position, out_of_range)?);
+        if position % PIECE == PIECE - 1 {
+            pause(value.py())?;
+        }
+    }
+    Ok(ids)
 }
 
 /// One token id, None if it is out of range and to be left out.

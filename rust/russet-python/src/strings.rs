@@ -103,7 +103,7 @@ fn read_in_pieces<'py>(text: &Bound<'py, PyString>, length: usize) -> PyResult<T
 }
 
 /// Lets other Python threads run, and Ctrl-C come through.
-fn pause(py: Python<'_>) -> PyResult<()> {
+pub fn pause(py: Python<'_>) -> PyResult<()> {
     py.detach(|| ());
     py.check_signals()
 }
@@ -119,7 +119,7 @@ fn without_surrogates(mut bytes: Vec<u8>) -> String {
 }
 
 /// From so many characters or objects on, other Python threads get a turn.
-const PIECE: usize = 1 << 16;
+pub const PIECE: usize = 1 << 16;
 
 const BLOCK: usize = 256;
 const BLOCKS: usize = 1024;

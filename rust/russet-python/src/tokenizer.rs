@@ -5,8 +5,9 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyList, PyString};
 use russet::added_tokens::AddedToken;
+use russet::decoders::DecodeStream;
 use russet::formats;
-use russet::{EncodeOptions, InputPair, Keep, OnUnknown, Result, StringList, Tokenizer, Watch};
+use russet::{EncodeOptions, Error, InputPair, Keep, OnUnknown, Result, StringList, Tokenizer, Watch};
 use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
@@ -18,7 +19,7 @@ use crate::encoding::{encoding_list, PyEncoding};
 use crate::error::argument;
 use crate::inputs::{self, Inputs, OutOfRange};
 use crate::options::{self, Call, PyAddedToken, PyPadding, PyTruncation};
-use crate::strings::{Surrogates, Text};
+use crate::strings::{Surrogates, Text, PIECE};
 
 type Any<'a, 'py> = &'a Bound<'py, PyAny>;
 
@@ -205,7 +206,7 @@ impl PyTokenizer {
     fn decode(&self, py: Python<'_>, ids: Any<'_, '_>, skip_special_tokens: bool, on_unknown: &str) -> PyResult<String> {
         let (unknown, out_of_range) = unknown(py, on_unknown)?;
         let ids = inputs::ids(ids, out_of_range)?;
-        detach::run(py, 4 * ids.len(), |_| self.core.decode(&ids, skip_special_tokens, unknown))
+        detach::run(py, 4 * ids.len(), |watch| decode(&self.core, &ids, skip_special_tokens, unknown, watch))
     }
 
     /// The text of each list of ids.
@@ -386,7 +387,7 @@ impl PyTokenizer {
     #[pyo3(signature = (ids, skip_special_tokens, /))]
     fn _decode(&self, py: Python<'_>, ids: Any<'_, '_>, skip_special_tokens: bool) -> PyResult<String> {
         let ids = inputs::ids(ids, OutOfRange::Overflow)?;
-        detach::run(py, 4 * ids.len(), |_| self.core.decode(&ids, skip_special_tokens, OnUnknown::Skip))
+        detach::run(py, 4 * ids.len(), |watch| decode(&self.core, &ids, skip_special_tokens, OnUnknown::Skip, watch))
     }
 
     #[pyo3(signature = (sequences, skip_special_tokens, /))]
@@ -503,6 +504,31 @@ impl PyTokenizer {
         let tokens: usize = sequences.iter().map(Vec::len).sum();
         detach::run(py, 4 * tokens, |_| sequences.iter().map(|ids| self.core.decode(ids, skip_special_tokens, unknown)).collect())
     }
+}
+
+/// The text of `ids`. Many are decoded as a stream, which can be stopped.
+fn decode(
+    core: &Tokenizer,
+    ids: &[u32],
+    skip_special_tokens: bool,
+    unknown: OnUnknown,
+    watch: Option<&dyn Watch>,
+) -> Result<String> {
+    let Some(watch) = watch.filter(|_| ids.len() > PIECE) else { return core.decode(ids, skip_special_tokens, unknown) };
+    let source = core.tokens(skip_special_tokens, unknown);
+    let mut stream = DecodeStream::new();
+    let mut text = String::with_capacity(4 * ids.len());
+    for (position, &id) in ids.iter().enumerate() {
+        if position % PIECE == 0 {
+            watch.check()?;
+        }
+        stream.step_into(&source, id, &mut text).map_err(|error| match error {
+            Error::UnknownId { id, .. } => Error::UnknownId { id, position },
+            other => other,
+        })?;
+    }
+    stream.finish_into(&source, &mut text)?;
+    Ok(text)
 }
 
 fn lenient_call<'a>(
