@@ -237,7 +237,8 @@ impl Tokenizer {
 
     /// The number of ids that [`encode`](Self::encode) would give.
     pub fn count(&self, text: Input<'_>, pair: Option<Input<'_>>, options: &EncodeOptions<'_>) -> Result<usize> {
-        if options.truncation.is_none() && options.padding.is_none() {
+        let is_additive = self.post_processor.as_ref().is_none_or(|post_processor| post_processor.is_additive());
+        if is_additive && options.truncation.is_none() && options.padding.is_none() {
             let special = if options.add_special_tokens { self.num_special_tokens_to_add(pair.is_some()) } else { 0 };
             let second = pair.map_or(Ok(0), |pair| pipeline::count(&self.core, pair, options))?;
             return Ok(special + second + pipeline::count(&self.core, text, options)?);

@@ -67,6 +67,19 @@ impl PostProcessor {
         }
     }
 
+    /// Whether the result always has the tokens of each sequence once, and [`added_tokens`](Self::added_tokens) more.
+    pub(crate) fn is_additive(&self) -> bool {
+        match self {
+            Self::Bert(_) | Self::ByteLevel(_) | Self::Roberta(_) => true,
+            Self::Template(template) => template.is_additive(),
+            Self::Sequence(processors) => {
+                // After a template there are more lists of tokens than sequences, and others add to each of them.
+                let adding = |processor: &&PostProcessor| !matches!(processor, PostProcessor::ByteLevel(_));
+                processors.iter().all(Self::is_additive) && processors.iter().filter(adding).count() <= 1
+            }
+        }
+    }
+
     /// Makes one encoding of a sequence or a pair.
     pub fn process(&self, first: Encoding, second: Option<Encoding>, add_special_tokens: bool) -> Result<Encoding> {
         let mut encodings = vec![first];

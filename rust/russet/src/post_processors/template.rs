@@ -29,6 +29,14 @@ impl Template {
         if is_pair { &self.pair } else { &self.single }.iter().map(count).sum()
     }
 
+    /// Whether each template has each of its sequences once.
+    pub(super) fn is_additive(&self) -> bool {
+        let uses = |template: &[Part], sequence: usize| {
+            template.iter().filter(|part| matches!(part, Part::Sequence { index, .. } if *index == sequence)).count()
+        };
+        uses(&self.single, 0) == 1 && uses(&self.single, 1) == 0 && uses(&self.pair, 0) == 1 && uses(&self.pair, 1) == 1
+    }
+
     pub(super) fn process(&self, encodings: &mut Vec<Encoding>, add_special_tokens: bool) -> Result<()> {
         let template = match encodings.len() {
             1 => &self.single,
