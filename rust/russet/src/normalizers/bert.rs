@@ -187,9 +187,10 @@ mod tests {
     }
 
     #[test]
-    fn every_character_gives_what_the_steps_give() {
+    fn every_changing_character_gives_what_the_steps_give() {
         let bert = bert(UNCASED);
-        for character in '\0'..=char::MAX {
+        let is_changing = |character: &char| flags(*character) & bert.changing != 0;
+        for character in ('\0'..'\u{f0000}').filter(is_changing) {
             assert_same(&format!("a{character}b"), |text| bert.normalize(text), |text| bert.normalize_by_steps(text));
         }
     }

@@ -309,3 +309,165 @@ impl<'w, 't, A: Align> Writer<'w, 't, A> {
         self.cursor += replaced.map(char::len_utf8).sum::<usize>();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::normalizers::tests::{assert_same, normalized, spans_after};
+    use proptest::prelude::*;
+
+    /// A charsmap with these entries, each node's children in a block of their own.
+    fn charsmap(entries: &[(&str, &str)]) -> Vec<u8> {
+        let mut replacements = Vec::new();
+        let mut units = vec![0u32; 512];
+        units[0] = 256 << 10;
+        for (key, replacement) in entries {
+            let (mut parent, mut base) = (0, 256);
+            for &byte in key.as_bytes() {
+                let child = base ^ usize::from(byte);
+                if units[child] == 0 {
+                    let children = units.len();
+                    units.resize(children + 256, 0);
+                    units[child] = ((child ^ children) as u32) << 10 | u32::from(byte);
+                }
+                (parent, base) = (child, child ^ offset(units[child]));
+            }
+            units[parent] |= 1 << 8;
+            units[base] = 1 << 31 | replacements.len() as u32;
+            replacements.extend_from_slice(replacement.as_bytes());
+            replacements.push(0);
+        }
+        let bytes: Vec<u8> = units.iter().flat_map(|unit| unit.to_le_bytes()).collect();
+        [&(bytes.len() as u32).to_le_bytes()[..], &bytes, &replacements].concat()
+    }
+
+    fn precompiled(entries: &[(&str, &str)]) -> Precompiled {
+        Precompiled::new(&charsmap(entries)).unwrap()
+    }
+
+    /// The changes as the reference lists them, from a list of entries and the grapheme clusters of the whole text.
+    fn naive<A: Align>(entries: &[(&str, &str)], text: &mut NormalizedText<A>) {
+        let find = |key: &str| {
+            let mut found: Vec<_> = entries.iter().filter(|(entry, _)| key.starts_with(entry)).collect();
+            found.sort_by_key(|(entry, _)| entry.len());
+            found.first().map(|(_, replacement)| *replacement)
+        };
+        let mut changes: Vec<Change> = Vec::new();
+        let mut replace = |old: &str, new: &str| {
+            let difference = new.chars().count() as isize - old.chars().count() as isize;
+            changes.extend(new.chars().map(|character| (character, 0)));
+            if difference > 0 {
+                let from = changes.len() - difference as usize;
+                changes[from..].iter_mut().for_each(|(_, change)| *change = 1);
+            } else if let Some((_, change)) = changes.last_mut() {
+                *change += difference;
+            }
+        };
+        let old = text.text().to_owned();
+        let mut is_changed = false;
+        for cluster in old.graphemes(true) {
+            match find(cluster) {
+                Some(new) if cluster.len() < 6 => {
+                    replace(cluster, new);
+                    is_changed = true;
+                }
+                _ => {
+                    for character in cluster.split_inclusive(|_| true) {
+                        let new = find(character);
+                        replace(character, new.unwrap_or(character));
+                        is_changed |= new.is_some();
+                    }
+                }
+            }
+        }
+        if is_changed {
+            text.transform(changes, 0);
+        }
+    }
+
+    const ENTRIES: &[(&str, &str)] = &[
+        ("\u{fb01}", "fi"),
+        ("\n", " "),
+        ("\r", "CR"),
+        ("\u{ad}", ""),
+        ("\u{1e}", ""),
+        ("\u{2122}", "TM"),
+        ("e\u{301}", "\u{e9}"),
+        ("a", "\u{e4}"),
+        ("\u{1100}\u{1161}", "\u{ac00}"),
+        ("\u{915}", "ka"),
+        ("\u{4e00}", "1"),
+        ("\u{3a9}", "\u{2126}"),
+        ("\u{1f468}", "man"),
+    ];
+
+    #[test]
+    fn a_cluster_is_looked_up_whole_if_it_is_short() {
+        let map = precompiled(ENTRIES);
+        let run = |text| normalized(text, |text| map.normalize(text));
+        assert_eq!(run("e\u{301}x"), "\u{e9}x");
+        assert_eq!(run("xa\u{302}"), "x\u{e4}", "the entry of a beginning replaces the whole cluster");
+        assert_eq!(run("a\u{302}\u{303}\u{304}"), "\u{e4}\u{302}\u{303}\u{304}", "a cluster of seven bytes");
+        assert_eq!(run("\r\n"), "CR");
+        assert_eq!(run("the text"), "the text");
+    }
+
+    #[test]
+    fn records_go_by_position() {
+        let map = precompiled(ENTRIES);
+        let run = |text| spans_after(text, |text| map.normalize(text));
+        assert_eq!(run("\u{2122}g"), [(0, 3), (0, 3), (3, 4)]);
+        assert_eq!(run("x\u{ad}y"), [(0, 1), (3, 4)]);
+        assert_eq!(run("\u{ad}xy"), [(0, 2), (2, 3)], "a removal at the start is not counted");
+        assert_eq!(run("\u{2122}\u{1e}g"), [(0, 3), (3, 4), (4, 5)], "a removal after an insertion undoes it");
+    }
+
+    #[test]
+    fn a_bad_charsmap_is_an_error() {
+        let message = |bytes: &[u8]| Precompiled::new(bytes).unwrap_err().to_string();
+        let sound = charsmap(&[("a", "\u{e9}")]);
+        assert!(message(b"\0\0\0").contains("3 bytes are no charsmap"));
+        assert!(message(&[0; 4]).contains("the trie is empty"));
+        let mut long = sound.clone();
+        long[..4].copy_from_slice(&0xFFFF_FFF0u32.to_le_bytes());
+        assert!(message(&long).contains("said to have 4294967280 bytes"), "{}", message(&long));
+        assert!(message(b"\x04\0\0\0\x12\x34\x56\x78abc\0").contains("unit 0 leads to"));
+        assert!(message(&[&sound[..], b"\xFF"].concat()).contains("not UTF-8 from their byte 3 on"));
+        for value in [1, 4, 1 << 20] {
+            let mut wrong = sound.clone();
+            wrong[4 + 512 * 4..][..4].copy_from_slice(&(1u32 << 31 | value).to_le_bytes());
+            assert!(message(&wrong).contains(&format!("the replacement at byte {value}")), "{}", message(&wrong));
+        }
+    }
+
+    #[test]
+    fn a_length_is_rounded_down_to_whole_units() {
+        let mut map = charsmap(&[("a", "bc")]);
+        map[0] |= 3;
+        let map = Precompiled::new(&map).unwrap();
+        assert_eq!(normalized("ab", |text| map.normalize(text)), "bcb");
+    }
+
+    proptest! {
+        #[test]
+        fn spans_between_clusters_give_what_the_whole_text_gives(
+            text in "[abe \r\n\u{301}\u{302}\u{ad}\u{1e}\u{fb01}\u{2122}\u{1100}\u{1161}\u{ac00}\u{915}\u{94d}\u{93f}\u{4e00}\u{3a9}\u{600}\
+                     \u{1f468}\u{200d}\u{1f1e6}\u{fe0f}\u{1f3fb}\u{e33}]{0,16}",
+        ) {
+            let map = precompiled(ENTRIES);
+            assert_same(&text, |text| map.normalize(text), |text| naive(ENTRIES, text));
+            assert_same(&text, |text| map.normalize_whole(text), |text| naive(ENTRIES, text));
+        }
+
+        #[test]
+        fn any_bytes_are_refused_or_searched(
+            mut bytes in prop::collection::vec(prop_oneof![4 => Just(0u8), 1 => any::<u8>()], 1028..1100),
+            text in "[\0-\u{ff}]{0,8}",
+        ) {
+            bytes[..4].copy_from_slice(&1024u32.to_le_bytes());
+            if let Ok(map) = Precompiled::new(&bytes) {
+                normalized(&text, |text| map.normalize(text));
+            }
+        }
+    }
+}

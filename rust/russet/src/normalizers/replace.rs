@@ -18,7 +18,7 @@ pub(super) struct Replace {
 
 #[derive(Debug)]
 enum Matcher {
-    Literal(Finder<'static>),
+    Literal(Box<Finder<'static>>),
     Everywhere,
     Pattern(Regex),
 }
@@ -27,7 +27,7 @@ impl Replace {
     pub(super) fn new(pattern: &PatternConfig, content: &str) -> Result<Self> {
         let matcher = match pattern {
             PatternConfig::String(literal) if literal.is_empty() => Matcher::Everywhere,
-            PatternConfig::String(literal) => Matcher::Literal(Finder::new(literal).into_owned()),
+            PatternConfig::String(literal) => Matcher::Literal(Box::new(Finder::new(literal).into_owned())),
             PatternConfig::Regex(pattern) => Matcher::Pattern(Regex::new(pattern)?),
         };
         Ok(Replace { matcher, content: content.into() })

@@ -34,8 +34,20 @@ FLAGS = [  # bit, name, what it is measured with
 ]
 BIT = {name: 1 << bit for bit, (name, _) in enumerate(FLAGS)}
 
-# Letters and marks that join a neighbour without being combining marks: jamo, prepended and spacing letters, joiners.
-JOINING = [(0x600, 0x605), (0xD4E, 0xD4E)]
+# Blocks where whatever joins a neighbour is a combining mark: letters, digits and punctuation of the scripts most written.
+# A test checks them against the crate that finds grapheme clusters.
+ALONE_BLOCKS = [
+    (0x0, 0x6FF),  # Latin to Arabic
+    (0x900, 0x9FD),  # Devanagari, Bengali
+    (0xE00, 0xE32),  # Thai, but SARA AM
+    (0xE34, 0xE7F),
+    (0x10A0, 0x10FF),  # Georgian
+    (0x1E00, 0x1FFF),  # more Latin and Greek
+    (0x2010, 0x9FFF),  # punctuation, symbols, kana, Chinese characters
+    (0xAC00, 0xD7A3),  # Hangul syllables
+    (0xF900, 0xFF9D),  # compatibility characters
+    (0x20000, 0x3FFFF),  # more Chinese characters
+]
 
 
 def in_batches(codes, size=4096):
@@ -97,10 +109,8 @@ def measure():
         c for c in CODE_POINTS if any(ord(part) in kept for part in forms["NFD"](chr(c)))
     }
     visible = sets["WORD"] | sets["PUNCTUATION"] | sets["NUMERIC"] | sets["WHITESPACE"] | set(range(128))
-    joining = {c for first, last in JOINING for c in range(first, last + 1)}
-    sets["STANDS_ALONE"] = {
-        c for c in visible - sets["COMBINING_MARK"] - joining if c < 0x10000 or 0x20000 <= c < 0x40000
-    }
+    blocks = {c for first, last in ALONE_BLOCKS for c in range(first, last + 1)}
+    sets["STANDS_ALONE"] = (visible & blocks) - sets["COMBINING_MARK"]
     for name, form in forms.items():
         sets[f"{name}_ACTIVE"] = {c for c in CODE_POINTS if form(chr(c)) != chr(c)} | marks
         if name.endswith("C"):

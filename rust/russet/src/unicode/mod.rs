@@ -99,6 +99,8 @@ mod tests {
     use unicode_normalization_alignments::char::{canonical_combining_class, is_combining_mark as is_mark};
     use unicode_normalization_alignments::{is_nfc_quick, is_nfd_quick, is_nfkc_quick, is_nfkd_quick, IsNormalized};
 
+    use unicode_segmentation::UnicodeSegmentation;
+
     fn every_char() -> impl Iterator<Item = char> {
         '\0'..=char::MAX
     }
@@ -148,6 +150,18 @@ mod tests {
             assert_eq!(flags(character) & (CONTROL | MARK_NONSPACING | CHINESE), expected, "{character:?}");
         }
         assert_eq!(flags('\u{2b820}') & CHINESE, 0, "the reference's ranges leave out 2B820..2B91F");
+    }
+
+    /// A character that joins neither a letter after it, nor one before it, nor itself, is of a class that never joins another
+    /// such character: the classes that join some of their own kind or letters are all that are left out.
+    #[test]
+    fn what_stands_alone_joins_no_neighbour() {
+        let clusters = |text: String| text.graphemes(true).count();
+        let joining: Vec<char> = every_char()
+            .filter(|&character| flags(character) & STANDS_ALONE != 0)
+            .filter(|&character| clusters(format!("a{character}a")) != 3 || clusters(format!("{character}{character}")) != 2)
+            .collect();
+        assert_eq!(joining, []);
     }
 
     #[test]
