@@ -12,6 +12,8 @@ pub(super) enum Node {
     Text { codes: Vec<u32>, fold: bool },
     /// One character of a set.
     Set(CharSet),
+    /// One character, but no line feed without `newline`.
+    Any { newline: bool },
     /// One after the other.
     List(Vec<Node>),
     /// The first that leads to a match.
@@ -34,6 +36,8 @@ pub(super) enum Node {
     BackReference(BackReference),
     /// `\K`: the match starts here.
     Keep,
+    /// Does not match.
+    Never,
 }
 
 /// A repetition.
@@ -84,7 +88,13 @@ impl Node {
     /// Calls `visit` for each direct part.
     pub(super) fn for_each_part<'n>(&'n self, visit: &mut dyn FnMut(&'n Node)) {
         match self {
-            Self::Text { .. } | Self::Set(_) | Self::Anchor(_) | Self::BackReference(_) | Self::Keep => {}
+            Self::Text { .. }
+            | Self::Set(_)
+            | Self::Any { .. }
+            | Self::Anchor(_)
+            | Self::BackReference(_)
+            | Self::Keep
+            | Self::Never => {}
             Self::List(parts) | Self::Alternatives(parts) => parts.iter().for_each(visit),
             Self::Repeat(Repeat { body, .. })
             | Self::Group { body, .. }
@@ -100,22 +110,25 @@ impl Node {
 
     /// Replaces each direct part by what `change` makes of it.
     pub(super) fn try_map_parts<E>(self, change: &mut dyn FnMut(Node) -> Result<Node, E>) -> Result<Self, E> {
-        fn boxed<E>(node: Box<Node>, change: &mut dyn FnMut(Node) -> Result<Node, E>) -> Result<Box<Node>, E> {
-            Ok(Box::new(change(*node)?))
-        }
         Ok(match self {
-            Self::Text { .. } | Self::Set(_) | Self::Anchor(_) | Self::BackReference(_) | Self::Keep => self,
+            Self::Text { .. }
+            | Self::Set(_)
+            | Self::Any { .. }
+            | Self::Anchor(_)
+            | Self::BackReference(_)
+            | Self::Keep
+            | Self::Never => self,
             Self::List(parts) => Self::List(parts.into_iter().map(change).collect::<Result<_, E>>()?),
             Self::Alternatives(parts) => Self::Alternatives(parts.into_iter().map(change).collect::<Result<_, E>>()?),
-            Self::Repeat(repeat) => Self::Repeat(Repeat { body: boxed(repeat.body, change)?, ..repeat }),
-            Self::Group { number, named, body } => Self::Group { number, named, body: boxed(body, change)? },
-            Self::Options(body) => Self::Options(boxed(body, change)?),
-            Self::Atomic(body) => Self::Atomic(boxed(body, change)?),
-            Self::Look { behind, negative, body } => Self::Look { behind, negative, body: boxed(body, change)? },
+            Self::Repeat(repeat) => Self::Repeat(Repeat { body: Box::new(change(*repeat.body)?), ..repeat }),
+            Self::Group { number, named, body } => Self::Group { number, named, body: Box::new(change(*body)?) },
+            Self::Options(body) => Self::Options(Box::new(change(*body)?)),
+            Self::Atomic(body) => Self::Atomic(Box::new(change(*body)?)),
+            Self::Look { behind, negative, body } => Self::Look { behind, negative, body: Box::new(change(*body)?) },
             Self::Condition { test, then, otherwise } => Self::Condition {
-                test: boxed(test, change)?,
-                then: then.map(|node| boxed(node, change)).transpose()?,
-                otherwise: otherwise.map(|node| boxed(node, change)).transpose()?,
+                test: Box::new(change(*test)?),
+                then: then.map(|node| change(*node).map(Box::new)).transpose()?,
+                otherwise: otherwise.map(|node| change(*node).map(Box::new)).transpose()?,
             },
         })
     }

@@ -6,7 +6,7 @@
 //! a text is rewritten from left to right, the longest sequence first.
 
 use super::ast::Node;
-use super::charset::CharSet;
+use super::charset::{decode, CharSet};
 use super::unicode_data::{FOLDS, FOLD_SEQUENCES};
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -66,9 +66,34 @@ impl Folds {
     }
 }
 
-/// Whether two characters match when case is ignored.
-pub(super) fn equal(left: u32, right: u32) -> bool {
-    folds().equal(left, right)
+/// How many bytes at the start of `rest`, which is not shorter than `held`, are `held` when case is ignored.
+///
+/// The reference compares character by character within the length of `held` in bytes. A character of `rest` that reaches
+/// beyond that is read as if it were cut there, so that it may pass for another; that is so here as well.
+pub(super) fn same(held: &str, rest: &str) -> Option<usize> {
+    let (bytes, end) = (rest.as_bytes(), held.len());
+    let (mut next, mut chars) = (0, held.chars().peekable());
+    while let Some(char) = chars.next() {
+        let (mut code, length) = decode(bytes, next);
+        let inside = (end - next).min(length);
+        if inside < length {
+            let tail = |offset: usize| u32::from(bytes[next + offset] & 0x3F);
+            let lead = u32::from(bytes[next]);
+            code = match inside {
+                1 => lead,
+                2 => (lead & 0x1F) << 6 | tail(1),
+                _ => (lead & 0x0F) << 12 | tail(1) << 6 | tail(2),
+            };
+        }
+        if !folds().equal(u32::from(char), code) {
+            return None;
+        }
+        next += length;
+        if next >= end && chars.peek().is_some() {
+            return None;
+        }
+    }
+    Some(next)
 }
 
 /// A class when case is ignored: the raw members with all that match one of them, and the sequences that members stand for

@@ -103,7 +103,10 @@ impl CharSet {
         let mut bytes = ByteSet::default();
         for &(first, last) in &self.ranges {
             for byte in lead_byte(first)..=lead_byte(last) {
-                bytes.insert(byte);
+                // No character starts with the bytes between ASCII and the first of two.
+                if !(0x80..0xC2).contains(&byte) {
+                    bytes.insert(byte);
+                }
             }
         }
         bytes
@@ -288,4 +291,50 @@ pub(super) fn char_before(bytes: &[u8], position: usize) -> usize {
         start -= 1;
     }
     start
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn sets() -> impl Strategy<Value = CharSet> {
+        let code = prop_oneof![0..0x200_u32, 0..=LAST];
+        prop::collection::vec((code, 0..0x300_u32), 0..8)
+            .prop_map(|ranges| CharSet::from_ranges(ranges.into_iter().map(|(first, length)| (first, first + length)).collect()))
+    }
+
+    proptest! {
+        #[test]
+        fn operations_do_what_their_names_say(a in sets(), b in sets(), codes in prop::collection::vec(0..=LAST, 50)) {
+            let class = Class::new(&a);
+            let (union, both, not) = (a.union(&b), a.intersection(&b), a.complement());
+            let edges = a.ranges().iter().chain(b.ranges()).flat_map(|&(first, last)| [first.saturating_sub(1), first, last, last + 1]);
+            for code in codes.into_iter().chain(edges).filter(|&code| code <= LAST) {
+                prop_assert_eq!(union.contains(code), a.contains(code) || b.contains(code));
+                prop_assert_eq!(both.contains(code), a.contains(code) && b.contains(code));
+                prop_assert_eq!(not.contains(code), !a.contains(code));
+                // Surrogates are in no text, so it does not matter what a class says of them.
+                let Some(char) = char::from_u32(code) else { continue };
+                prop_assert_eq!(class.contains(code), a.contains(code));
+                prop_assert!(!a.contains(code) || class.leads.contains(char.to_string().as_bytes()[0]));
+            }
+        }
+    }
+
+    #[test]
+    fn classes_hold_what_their_sets_hold() {
+        let word = properties::known("word");
+        let letters = properties::known("l");
+        let sets =
+            [word.complement(), letters.clone(), letters.complement(), properties::known("space"), properties::known("han"), word];
+        for set in sets {
+            let class = Class::new(&set);
+            for char in (0..=LAST).step_by(3).chain(0..0x3000).filter_map(char::from_u32) {
+                assert_eq!(class.contains(u32::from(char)), set.contains(u32::from(char)), "{char:?}");
+            }
+            // A byte inside a character must not be taken for the start of one.
+            assert!((0x80..0xC0).all(|byte| !class.leads.contains(byte)));
+        }
+    }
 }

@@ -5,7 +5,7 @@
 
 use super::charset::CharSet;
 use super::lexer::{CharType, Numeric};
-use super::parser::{ascii_part, Options, Parser};
+use super::parser::{ascii_part, Parser};
 use super::properties;
 use crate::Result;
 
@@ -114,11 +114,11 @@ impl Parser<'_> {
                     self.class_value(&mut class, code)?;
                 }
                 ClassToken::Type(kind, negated) => {
-                    let set = within_class(self.type_set(kind));
+                    let set = self.type_set(kind, true);
                     self.class_set(&mut class, if negated { set.complement() } else { set })?;
                 }
                 ClassToken::Property(negated) => {
-                    let set = within_class(self.property_set()?);
+                    let set = self.property_set(true)?;
                     self.class_set(&mut class, if negated { set.complement() } else { set })?;
                 }
                 ClassToken::Posix => {
@@ -363,20 +363,11 @@ impl Parser<'_> {
         if !NAMES.contains(&name.as_str()) {
             return Err(self.error("there is no such POSIX bracket"));
         }
-        // The bracket takes symbols for punctuation; the property of that name does not.
-        let mut set = within_class(properties::known(if name == "punct" { "posixpunct" } else { &name }));
-        if self.posix_is_ascii(&name) || self.options.has(Options::ASCII_POSIX) {
+        // The bracket has symbols too, the property of the same name has not.
+        let mut set = properties::known(if name == "punct" { "posixpunct" } else { &name });
+        if self.posix_is_ascii(&name) {
             set = ascii_part(&set);
         }
         Ok(if negated { set.complement() } else { set })
     }
-}
-
-/// What a set of characters becomes inside a class: there, Oniguruma looks word characters below U+0100 up in Latin-1's table, in
-/// which superscripts and fractions are none.
-fn within_class(set: CharSet) -> CharSet {
-    if set != properties::known("word") {
-        return set;
-    }
-    set.intersection(&CharSet::from_ranges(vec![(0xB2, 0xB3), (0xB9, 0xB9), (0xBC, 0xBE)]).complement())
 }

@@ -10,7 +10,7 @@ use super::charset::{CharSet, Class};
 use super::program::{Inst, Part, Program, Reference, Run, RunKind, Split, NONE};
 use super::tune::{length, Tuned};
 use crate::{Error, Result};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// The largest program, in bytes of its tables.
 const MAX_PROGRAM_BYTES: usize = 10_000_000;
@@ -23,8 +23,11 @@ pub(super) const COPY_LIMIT: u64 = 10;
 pub(super) fn compile(pattern: &str, tuned: &Tuned) -> Result<Program> {
     let iterations = count_repeats(&tuned.root);
     let first_group = 1 + iterations;
+    let mut groups = HashSet::new();
+    referenced(&tuned.root, &mut groups);
     let mut compiler = Compiler {
         pattern,
+        referenced: groups,
         program: Program {
             first_group,
             registers: first_group + 2 * tuned.groups,
@@ -52,8 +55,21 @@ fn count_repeats(node: &Node) -> u32 {
     count
 }
 
+/// The groups that are referred to.
+fn referenced(node: &Node, groups: &mut HashSet<u32>) {
+    if let Node::BackReference(reference) = node {
+        groups.extend(&reference.groups);
+    }
+    node.for_each_part(&mut |part| referenced(part, groups));
+}
+
+/// Choices, each with the address of its iteration, and the addresses of checks whose exits are to be set.
+type Counted = (Vec<(u32, u32)>, Vec<u32>);
+
 struct Compiler<'p> {
     pattern: &'p str,
+    /// The groups that are referred to.
+    referenced: HashSet<u32>,
     program: Program,
     /// The classes so far, by their ranges.
     classes: HashMap<Vec<(u32, u32)>, u32>,
@@ -140,7 +156,8 @@ impl Compiler<'_> {
         }
         match node {
             Node::Text { codes, .. } => self.text(codes),
-            Node::Set(_) => Ok(()),
+            // These are one character each.
+            Node::Set(_) | Node::Any { .. } => Ok(()),
             Node::List(parts) => parts.iter().try_for_each(|part| self.node(part)),
             Node::Alternatives(branches) => self.alternatives(branches),
             Node::Repeat(repeat) => self.repeat(repeat),
@@ -167,6 +184,7 @@ impl Compiler<'_> {
                 self.emit(if reference.check { Inst::Check(index) } else { Inst::BackReference(index) }).map(drop)
             }
             Node::Keep => self.emit(Inst::Save(0)).map(drop),
+            Node::Never => self.emit(Inst::Fail).map(drop),
         }
     }
 
@@ -324,7 +342,7 @@ impl Compiler<'_> {
 
     /// `count` iterations, of which those after the least number are optional; an empty one is the last. Returns the choices,
     /// each with the address of its iteration, and the checks whose exits are to be set.
-    fn counted(&mut self, repeat: &Repeat, checked: Option<u32>, count: u32) -> Result<(Vec<(u32, u32)>, Vec<u32>)> {
+    fn counted(&mut self, repeat: &Repeat, checked: Option<u32>, count: u32) -> Result<Counted> {
         let (mut splits, mut ends) = (Vec::new(), Vec::new());
         for index in 0..count {
             if index >= repeat.least {
@@ -360,8 +378,12 @@ impl Compiler<'_> {
         if length(&repeat.body).least > 0 {
             return Ok(None);
         }
-        if self.groups && repeat.body.any(&|node| matches!(node, Node::Group { .. })) {
-            return Err(self.error("(...)*", "groups inside a repetition that can be empty cannot be referred to here"));
+        if self.groups {
+            // Then Oniguruma may go on after an empty iteration, if it changed what such a group holds.
+            let referenced = |node: &Node| matches!(node, Node::Group { number, .. } if self.referenced.contains(number));
+            if repeat.body.any(&referenced) {
+                return Err(self.error("(...)*", "references to a group in a repetition that can be empty are not supported"));
+            }
         }
         let register = self.next_iteration;
         self.next_iteration += 1;
@@ -444,6 +466,8 @@ impl Compiler<'_> {
 fn one_character(node: &Node, groups: bool) -> Option<CharSet> {
     match node {
         Node::Set(set) => Some(set.clone()),
+        Node::Any { newline: true } => Some(CharSet::all()),
+        Node::Any { newline: false } => Some(CharSet::single(0x0A).complement()),
         Node::Text { codes, .. } => match codes.as_slice() {
             [code] => Some(CharSet::single(*code)),
             _ => None,
@@ -478,7 +502,7 @@ pub(super) fn size(node: &Node) -> u64 {
             let length = |code: &u32| char::from_u32(*code).map_or(3, char::len_utf8);
             codes.chunk_by(|a, b| length(a) == length(b)).count() as u64
         }
-        Node::Set(_) | Node::Anchor(_) | Node::BackReference(_) | Node::Keep => 1,
+        Node::Set(_) | Node::Any { .. } | Node::Anchor(_) | Node::BackReference(_) | Node::Keep | Node::Never => 1,
         Node::List(parts) => parts.iter().map(size).fold(0, u64::saturating_add),
         Node::Alternatives(branches) => branches.iter().map(size).fold(2 * (branches.len() as u64 - 1), u64::saturating_add),
         Node::Group { body, .. } | Node::Atomic(body) => size(body).saturating_add(2),

@@ -115,6 +115,9 @@ wspace xdigit xidc xidcontinue xids xidstart xpeo xsux yezi yezidi yi yiii z zan
 zzzz
 """.split()
 
+# Outside of a class `\w` has some more members than in one.
+WORD_TYPE = "\\w"
+
 CATEGORIES = (
     "lu ll lt lm lo mn mc me nd nl no pc pd ps pe pi pf po sm sc sk so zs zl zp cc cf co cn cs".split()
 )
@@ -142,11 +145,12 @@ def ranges_of(pattern):
 
 def measure(name):
     """`name` and its ranges, or None if the reference does not know it."""
+    pattern = WORD_TYPE if name == WORD_TYPE else "[\\p{%s}]" % name
     try:
-        Regex("\\p{%s}" % name)
+        Regex(pattern)
     except Exception:
         return name, None
-    return name, ranges_of("\\p{%s}" % name)
+    return name, ranges_of(pattern)
 
 
 def encode(ranges):
@@ -196,7 +200,7 @@ def main(path):
     """Measure everything and write the file."""
     assert tokenizers.__version__ == VERSION, f"needs tokenizers=={VERSION}"
     with multiprocessing.Pool(2) as pool:
-        measured = dict(pool.imap_unordered(measure, NAMES, chunksize=8))
+        measured = dict(pool.imap_unordered(measure, [WORD_TYPE, *NAMES], chunksize=8))
     tables, index, names = [], {}, []
     for name in sorted(measured):
         if measured[name] is None:
@@ -206,6 +210,7 @@ def main(path):
             tables.append(measured[name])
         names.append((name, index[measured[name]]))
     by_name = dict(names)
+    names.remove((WORD_TYPE, by_name[WORD_TYPE]))
     cased = set()
     for name in ("changeswhencasemapped", "changeswhencasefolded", "cased", "lt"):
         for first, last in measured[name]:
@@ -236,6 +241,9 @@ def main(path):
         line += word
     out += [line, "];", ""]
     out += [
+        "/// What `\\w` is outside of classes.",
+        "pub(super) static WORD_TYPE: u16 = %d;" % by_name[WORD_TYPE],
+        "",
         "/// The properties that are the general categories (which cover each code point once).",
         "#[rustfmt::skip]",
         "pub(super) static CATEGORIES: [u16; %d] = [%s];"

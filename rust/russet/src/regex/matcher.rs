@@ -776,10 +776,9 @@ impl Matcher<'_> {
     /// Begins to note states, or gives up, once there were too many steps.
     #[inline]
     fn check_steps(&mut self, before: u64) -> Result<()> {
-        if self.program.remembers {
-            if !self.noting && self.steps > self.patience.0 + self.patience.1 * self.furthest as u64 {
-                self.begin_to_note();
-            }
+        let patience = self.patience.0 + self.patience.1 * self.furthest as u64;
+        if self.program.remembers && !self.noting && self.steps > patience {
+            self.begin_to_note();
         }
         if self.program.limited {
             let total = MAX_STEPS + MAX_STEPS_PER_BYTE * self.bytes.len() as u64;
@@ -822,6 +821,8 @@ impl Matcher<'_> {
             Anchor::WordBoundary { ascii, not } => {
                 let is_word = |code: u32| if ascii { is_ascii_word(code) } else { properties::word_class().contains(code) };
                 let left = position > 0 && is_word(decode(self.bytes, char_before(self.bytes, position)).0);
+                // At the start of the text, not beyond the end of a look-behind.
+                let end = if position == 0 { self.limit } else { end };
                 let right = position < end && is_word(decode(self.bytes, position).0);
                 (left != right) != not
             }
@@ -846,23 +847,13 @@ impl Matcher<'_> {
             if rest.len() < held.len() {
                 continue;
             }
-            if !reference.fold {
-                if rest.starts_with(held.as_bytes()) {
-                    *position += held.len();
-                    return true;
-                }
-                continue;
-            }
-            let mut next = *position;
-            let equal = held.chars().all(|char| {
-                next < self.limit && {
-                    let (code, length) = decode(self.bytes, next);
-                    next += length;
-                    case_fold::equal(u32::from(char), code)
-                }
-            });
-            if equal {
-                *position = next;
+            let length = if reference.fold {
+                case_fold::same(held, &self.text[*position..self.limit])
+            } else {
+                rest.starts_with(held.as_bytes()).then_some(held.len())
+            };
+            if let Some(length) = length {
+                *position += length;
                 return true;
             }
         }

@@ -24,6 +24,7 @@ mod naive;
 mod parser;
 mod program;
 pub(crate) mod properties;
+mod quirks;
 #[cfg(test)]
 mod tests;
 mod tune;

@@ -86,6 +86,10 @@ impl Walk<'_> {
                 Some(char) if set.contains(u32::from(char)) => then(position + char.len_utf8(), state),
                 _ => false,
             },
+            Node::Any { newline } => match self.next(position, state.limit) {
+                Some(char) if *newline || char != '\n' => then(position + char.len_utf8(), state),
+                _ => false,
+            },
             Node::List(parts) => self.list(parts, position, state, then),
             Node::Alternatives(branches) => branches.iter().any(|branch| {
                 let mut trial = state.clone();
@@ -149,8 +153,9 @@ impl Walk<'_> {
                     _ => false,
                 }
             }
-            Node::Anchor(anchor) => self.is_at(*anchor, position) && then(position, state),
+            Node::Anchor(anchor) => self.is_at(*anchor, position, state.limit) && then(position, state),
             Node::BackReference(reference) => self.back_reference(reference, position, state, then),
+            Node::Never => false,
             Node::Keep => then(position, &mut State { start: position, ..state.clone() }),
         }
     }
@@ -195,7 +200,7 @@ impl Walk<'_> {
         }
     }
 
-    fn is_at(&self, anchor: Anchor, position: usize) -> bool {
+    fn is_at(&self, anchor: Anchor, position: usize, limit: usize) -> bool {
         let (before, after) = (self.text[..position].chars().next_back(), self.text[position..].chars().next());
         match anchor {
             Anchor::TextStart => before.is_none(),
@@ -205,7 +210,9 @@ impl Walk<'_> {
             Anchor::LineEnd => after.is_none_or(|char| char == '\n'),
             Anchor::SearchStart => position == self.search_start,
             Anchor::WordBoundary { ascii, not } => {
-                let word = properties::known("word");
+                // At the start of the text, not beyond the end of a look-behind.
+                let after = after.filter(|_| position > 0 || limit > 0);
+                let word = properties::word();
                 let is_word =
                     |char: Option<char>| char.is_some_and(|char| word.contains(u32::from(char)) && (!ascii || char.is_ascii()));
                 (is_word(before) != is_word(after)) != not
@@ -221,17 +228,16 @@ impl Walk<'_> {
                 return then(position, state);
             }
             let held = self.text.get(start..end).unwrap_or_default();
-            if position + held.len() > state.limit {
+            let rest = &self.text[position..state.limit];
+            if rest.len() < held.len() {
                 continue;
             }
-            let mut next = position;
-            let equal = held.chars().all(|char| match self.next(next, state.limit) {
-                Some(other) => {
-                    next += other.len_utf8();
-                    char == other || (reference.fold && case_fold::equal(u32::from(char), u32::from(other)))
-                }
-                None => false,
-            });
+            let (next, equal) = if reference.fold {
+                let next = case_fold::same(held, rest);
+                (position + next.unwrap_or(0), next.is_some())
+            } else {
+                (position + held.len(), rest.starts_with(held))
+            };
             if equal {
                 return then(next, state);
             }

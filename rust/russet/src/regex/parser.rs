@@ -7,7 +7,7 @@
 
 use super::ast::{BackReference, Node, Repeat};
 use super::case_fold;
-use super::charset::{CharSet, LAST};
+use super::charset::CharSet;
 use super::lexer::{CharType, Quantifier, Token};
 use super::properties;
 use crate::{Error, Result};
@@ -239,11 +239,11 @@ impl Parser<'_> {
             }
             Token::Code(code) => Node::Text { codes: vec![self.code_point(code)?], fold },
             Token::Type(kind, negated) => {
-                let set = self.type_set(kind);
+                let set = self.type_set(kind, false);
                 Node::Set(if negated { set.complement() } else { set })
             }
             Token::Property(negated) => {
-                let set = self.property_set()?;
+                let set = self.property_set(false)?;
                 Node::Set(if negated { set.complement() } else { set })
             }
             Token::ClassOpen => {
@@ -257,9 +257,9 @@ impl Parser<'_> {
                     Node::Alternatives(std::iter::once(set).chain(sequences).collect())
                 }
             }
-            Token::Dot => Node::Set(if self.options.has(Options::DOT_ALL) { CharSet::all() } else { not_newline() }),
-            Token::NotNewline => Node::Set(not_newline()),
-            Token::AnyChar => Node::Set(CharSet::all()),
+            Token::Dot => Node::Any { newline: self.options.has(Options::DOT_ALL) },
+            Token::NotNewline => Node::Any { newline: false },
+            Token::AnyChar => Node::Any { newline: true },
             Token::Newline => general_newline(),
             Token::Anchor(anchor) => Node::Anchor(anchor),
             Token::Keep => Node::Keep,
@@ -358,14 +358,14 @@ impl Parser<'_> {
     }
 
     /// The set of `\w`, `\d`, `\s` or `\h`.
-    pub(super) fn type_set(&self, kind: CharType) -> CharSet {
+    pub(super) fn type_set(&self, kind: CharType, in_class: bool) -> CharSet {
         let (name, option) = match kind {
             CharType::Word => ("word", Options::ASCII_WORD),
             CharType::Digit => ("digit", Options::ASCII_DIGIT),
             CharType::Space => ("space", Options::ASCII_SPACE),
             CharType::HexDigit => ("xdigit", 0),
         };
-        let set = properties::known(name);
+        let set = if kind == CharType::Word && !in_class { properties::word() } else { properties::known(name) };
         if self.options.has(option | Options::ASCII_POSIX) {
             ascii_part(&set)
         } else {
@@ -374,7 +374,7 @@ impl Parser<'_> {
     }
 
     /// The set of the property whose name follows, up to the closing brace.
-    pub(super) fn property_set(&mut self) -> Result<CharSet> {
+    pub(super) fn property_set(&mut self, in_class: bool) -> Result<CharSet> {
         let start = self.position;
         while self.peek().is_some_and(|char| !matches!(char, '}' | '(' | ')' | '{' | '|')) {
             self.position += 1;
@@ -383,9 +383,13 @@ impl Parser<'_> {
         if self.take() != Some('}') {
             return Err(self.error("the name of the property has no end"));
         }
-        let Some(set) = properties::property(&name) else { return Err(self.error("there is no such property")) };
+        let Some(mut set) = properties::property(&name) else { return Err(self.error("there is no such property")) };
         let name: String = name.chars().filter(|char| !matches!(char, ' ' | '-' | '_')).collect();
-        Ok(if self.posix_is_ascii(&name.to_ascii_lowercase()) { ascii_part(&set) } else { set })
+        let name = name.to_ascii_lowercase();
+        if name == "word" && !in_class {
+            set = properties::word();
+        }
+        Ok(if self.posix_is_ascii(&name) { ascii_part(&set) } else { set })
     }
 
     /// Whether the options in force narrow the POSIX property `name`.
@@ -458,7 +462,7 @@ impl Parser<'_> {
         if self.take() != Some(close) {
             return Err(self.error("the name of the group has no end"));
         }
-        let word = properties::known("word");
+        let word = properties::word();
         let first_is_digit = name.starts_with(|char: char| char.is_ascii_digit());
         if name.is_empty() || first_is_digit || !name.chars().all(|char| word.contains(u32::from(char))) {
             return Err(self.error("this cannot be the name of a group"));
@@ -596,10 +600,6 @@ fn can_repeat(node: &Node) -> bool {
 /// The members below 128.
 pub(super) fn ascii_part(set: &CharSet) -> CharSet {
     set.intersection(&CharSet::from_ranges(vec![(0, 0x7F)]))
-}
-
-fn not_newline() -> CharSet {
-    CharSet::from_ranges(vec![(0, 0x09), (0x0B, LAST)])
 }
 
 /// `\R`: a carriage return with its line feed, else one character that ends a line.

@@ -6,7 +6,7 @@
 //! and kept: 256-entry blocks, equal blocks stored once, so a look-up is two loads.
 
 use super::charset::{CharSet, Class, LAST};
-use super::unicode_data::{CATEGORIES, NAMES, PROPERTIES};
+use super::unicode_data::{CATEGORIES, NAMES, PROPERTIES, WORD_TYPE};
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
@@ -35,10 +35,15 @@ pub(super) fn known(name: &str) -> CharSet {
     property(name).unwrap_or_default()
 }
 
-/// The word characters, which decide where words end.
+/// The word characters as `\w` outside of classes has them, and `\b`: a few superscripts and fractions more than in classes.
+pub(super) fn word() -> CharSet {
+    decode(PROPERTIES[usize::from(WORD_TYPE)])
+}
+
+/// The same, ready for tests.
 pub(super) fn word_class() -> &'static Class {
     static WORD: OnceLock<Class> = OnceLock::new();
-    WORD.get_or_init(|| Class::new(&known("word")))
+    WORD.get_or_init(|| Class::new(&word()))
 }
 
 /// The code points of the general category with index `index`, in the order of the tables.

@@ -43,7 +43,7 @@ fn matches_what_the_reference_matches() {
         (r"\h+", "ff xyz 0G", vec!["ff", "0"]),
         (r"a.c(?m:a.c)", "a\nca\nc", vec![]),
         (r"(?m)a.c", "a\nc", vec!["a\nc"]),
-        (r"[a-w&&[^c-g]z]+", "abchz", vec!["ab", "hz"][..1].to_vec().into_iter().chain(["h"]).collect()),
+        (r"[a-w&&[^c-g]z]+", "abchz", vec!["ab", "h"]),
         (r"[]a]+", "a]b", vec!["a]"]),
         (r"[a-]+", "a-b", vec!["a-"]),
         (r"(?<=a|bc)x", "ax bcx cx", vec!["x", "x"]),

@@ -8,7 +8,9 @@
 use super::ast::{BackReference, Node, Repeat};
 use super::case_fold;
 use super::parser::Parsed;
+use super::quirks;
 use crate::{Error, Result};
+use std::cmp::Ordering;
 
 /// The longest look-behind in characters.
 const MAX_LOOK_BEHIND: u64 = 65_535;
@@ -50,6 +52,9 @@ pub(super) fn tune(pattern: &str, parsed: Parsed) -> Result<Tuned> {
         groups = 0;
     }
     let root = expand(root, false).map_err(|(construct, message)| error(construct, message))?;
+    if let Some((construct, message)) = quirks::find(&root) {
+        return Err(error(construct, message));
+    }
     Ok(Tuned { root, groups })
 }
 
@@ -78,7 +83,13 @@ fn join_texts(node: &mut Node) {
             join_texts(test);
             then.iter_mut().chain(otherwise).for_each(|part| join_texts(part));
         }
-        Node::Text { .. } | Node::Set(_) | Node::Anchor(_) | Node::BackReference(_) | Node::Keep => {}
+        Node::Text { .. }
+        | Node::Set(_)
+        | Node::Any { .. }
+        | Node::Anchor(_)
+        | Node::BackReference(_)
+        | Node::Keep
+        | Node::Never => {}
     }
 }
 
@@ -121,7 +132,13 @@ fn renumber(node: &mut Node, numbers: &[u32]) {
             renumber(test, numbers);
             then.iter_mut().chain(otherwise).for_each(|part| renumber(part, numbers));
         }
-        Node::Text { .. } | Node::Set(_) | Node::Anchor(_) | Node::BackReference(_) | Node::Keep => {}
+        Node::Text { .. }
+        | Node::Set(_)
+        | Node::Any { .. }
+        | Node::Anchor(_)
+        | Node::BackReference(_)
+        | Node::Keep
+        | Node::Never => {}
     }
 }
 
@@ -142,8 +159,23 @@ fn expand(node: Node, in_look_behind: bool) -> std::result::Result<Node, Wrong> 
             }
             Node::Look { behind: false, negative, body: Box::new(expand(*body, in_look_behind)?) }
         }
+        Node::Repeat(Repeat { body, least, most, greedy }) => {
+            let body = expand(*body, in_look_behind)?;
+            match &body {
+                // A repeated short text is a text, for what a look-behind may contain.
+                Node::Text { codes, .. } if least > 1 && most == Some(least) && bytes_of(codes) * u64::from(least) <= 100 => {
+                    Node::Text { codes: codes.repeat(least as usize), fold: false }
+                }
+                _ => Node::Repeat(Repeat { body: Box::new(body), least, most, greedy }),
+            }
+        }
         node => node.try_map_parts(&mut |part| expand(part, in_look_behind))?,
     })
+}
+
+/// The length of a text in bytes.
+fn bytes_of(codes: &[u32]) -> u64 {
+    codes.iter().map(|&code| char::from_u32(code).map_or(3, char::len_utf8) as u64).sum()
 }
 
 /// What may not stand in a look-behind.
@@ -168,23 +200,61 @@ fn check_look_behind(body: &Node, negative: bool) -> std::result::Result<(), Wro
 }
 
 /// A look-behind; one whose alternatives have fixed lengths that differ is divided into one for each.
-fn look_behind(body: Node, negative: bool) -> std::result::Result<Node, Wrong> {
+fn look_behind(mut body: Node, negative: bool) -> std::result::Result<Node, Wrong> {
+    match &mut body {
+        Node::Alternatives(branches) => branches.iter_mut().try_for_each(drop_optional_head)?,
+        body => drop_optional_head(body)?,
+    }
     let length = length(&body);
     if length.least > MAX_LOOK_BEHIND || length.most.is_some_and(|most| most > MAX_LOOK_BEHIND) {
         return Err(("(?<", "this look-behind is longer than 65535 characters"));
     }
-    let look = |body| Node::Look { behind: true, negative, body: Box::new(body) };
+    if length.least == 0 && length.sure {
+        return Ok(if negative { Node::Never } else { Node::empty() });
+    }
+    if length.is_fixed() {
+        return Ok(Node::Look { behind: true, negative, body: Box::new(body) });
+    }
+    // Of a condition at the end Oniguruma takes the test for what the look-behind has to end with.
+    if body.any(&|node| matches!(node, Node::Condition { .. })) {
+        return Err(("(?<", "conditions and \\R in a look-behind of variable length are not supported"));
+    }
     Ok(match body {
-        Node::Alternatives(branches) if !length.is_fixed() && branches.iter().all(|branch| self::length(branch).is_fixed()) => {
-            let looks = branches.into_iter().map(look).collect();
+        // That the first alternative has a fixed length is not asked for.
+        Node::Alternatives(branches) if branches[1..].iter().all(|branch| self::length(branch).is_fixed()) => {
+            let looks = branches.into_iter().map(|branch| look_behind(branch, negative)).collect::<std::result::Result<_, _>>()?;
             if negative {
                 Node::List(looks)
             } else {
                 Node::Alternatives(looks)
             }
         }
-        body => look(body),
+        body => Node::Look { behind: true, negative, body: Box::new(body) },
     })
+}
+
+/// At the start of a look-behind the least count of a simple repetition does: what is before it does not matter. As in the
+/// reference it is an error if nothing is left.
+fn drop_optional_head(body: &mut Node) -> std::result::Result<(), Wrong> {
+    let simple = |node: &mut Node| match node {
+        Node::Repeat(repeat) if matches!(*repeat.body, Node::Text { .. } | Node::Set(_) | Node::Any { .. }) => {
+            repeat.most = Some(repeat.least);
+            repeat.least == 0
+        }
+        _ => false,
+    };
+    match body {
+        Node::List(parts) => {
+            if parts.iter_mut().all(simple) {
+                return Err(("(?<", "this look-behind has only optional parts"));
+            }
+            Ok(())
+        }
+        body => {
+            simple(body);
+            Ok(())
+        }
+    }
 }
 
 /// How many characters a node matches.
@@ -193,10 +263,17 @@ pub(super) struct Length {
     pub(super) least: u64,
     /// None: without limit.
     pub(super) most: Option<u64>,
+    /// Whether the least number is sure to match: there is no anchor, look-around or group.
+    sure: bool,
 }
 
 impl Length {
-    const NONE: Self = Self { least: 0, most: Some(0) };
+    const NONE: Self = Self::fixed(0);
+    const UNSURE: Self = Self { sure: false, ..Self::NONE };
+
+    const fn fixed(length: u64) -> Self {
+        Self { least: length, most: Some(length), sure: true }
+    }
 
     pub(super) fn is_fixed(self) -> bool {
         self.most == Some(self.least)
@@ -204,37 +281,43 @@ impl Length {
 
     fn then(self, next: Self) -> Self {
         let most = self.most.zip(next.most).map(|(a, b)| a.saturating_add(b));
-        Self { least: self.least.saturating_add(next.least), most }
+        Self { least: self.least.saturating_add(next.least), most, sure: self.sure && next.sure }
     }
 
     fn or(self, other: Self) -> Self {
-        Self { least: self.least.min(other.least), most: self.most.zip(other.most).map(|(a, b)| a.max(b)) }
+        let sure = match self.least.cmp(&other.least) {
+            Ordering::Less => self.sure,
+            Ordering::Equal => self.sure || other.sure,
+            Ordering::Greater => other.sure,
+        };
+        Self { least: self.least.min(other.least), most: self.most.zip(other.most).map(|(a, b)| a.max(b)), sure }
     }
 }
 
 /// How many characters `node` matches; of a back-reference nothing is known.
 pub(super) fn length(node: &Node) -> Length {
     match node {
-        Node::Text { codes, .. } => Length { least: codes.len() as u64, most: Some(codes.len() as u64) },
-        Node::Set(_) => Length { least: 1, most: Some(1) },
+        Node::Text { codes, .. } => Length::fixed(codes.len() as u64),
+        Node::Set(_) | Node::Any { .. } => Length::fixed(1),
         Node::List(parts) => parts.iter().map(length).fold(Length::NONE, Length::then),
         Node::Alternatives(branches) => branches.iter().map(length).reduce(Length::or).unwrap_or(Length::NONE),
         Node::Repeat(Repeat { body, least, most, .. }) => {
+            if *most == Some(0) {
+                return Length::NONE;
+            }
             let body = length(body);
-            let most = match most {
-                Some(0) => Some(0),
-                Some(most) => body.most.map(|length| length.saturating_mul(u64::from(*most))),
-                None => None,
-            };
-            Length { least: body.least.saturating_mul(u64::from(*least)), most }
+            let most = most.zip(body.most).map(|(most, length)| length.saturating_mul(u64::from(most)));
+            Length { least: body.least.saturating_mul(u64::from(*least)), most, ..body }
         }
-        Node::Group { body, .. } | Node::Options(body) | Node::Atomic(body) => length(body),
+        Node::Group { body, .. } => Length { sure: false, ..length(body) },
+        Node::Options(body) | Node::Atomic(body) => length(body),
         Node::Condition { test, then, otherwise } => {
             let part = |part: &Option<Box<Node>>| part.as_deref().map_or(Length::NONE, length);
             length(test).then(part(then)).or(part(otherwise))
         }
-        Node::Look { .. } | Node::Anchor(_) | Node::Keep => Length::NONE,
-        Node::BackReference(reference) if reference.check => Length::NONE,
-        Node::BackReference(_) => Length { least: 0, most: None },
+        Node::Keep | Node::Never => Length::NONE,
+        Node::Look { .. } | Node::Anchor(_) => Length::UNSURE,
+        Node::BackReference(reference) if reference.check => Length::UNSURE,
+        Node::BackReference(_) => Length { most: None, ..Length::UNSURE },
     }
 }

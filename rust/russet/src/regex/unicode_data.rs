@@ -3,7 +3,37 @@
 /// For each property its ranges of code points: pairs of hexadecimal numbers, the gap to the range before and the
 /// length less one.
 #[rustfmt::skip]
-pub(super) static PROPERTIES: [&str; 609] = [
+pub(super) static PROPERTIES: [&str; 610] = [
+    "30 9 7 19 4 0 1 19 2f 0 7 1 1 0 3 1 1 2 1 16 1 1e 1 1c9 4 b e 4 7 0 1 0 11 74 1 1 2 3 1 0 6 0 1 2 1 0 1 13 1 52 1 8a 1 ac 1 \
+    25 2 0 6 28 8 2c 1 0 1 1 1 1 1 0 8 1a 4 3 1d a 5 49 4 65 1 7 2 9 1 12 2 0 10 3a 2 64 e 35 4 0 2 0 2 2d 12 1b 4 a 5 17 1 5 8 \
+    4a 1 80 2 9 1 12 1 7 2 1 2 15 1 6 1 0 3 3 2 8 2 1 2 3 8 0 4 1 1 4 2 b a 0 1 0 2 2 1 5 4 1 2 15 1 6 1 1 1 1 1 1 2 0 1 4 4 1 2 \
+    2 3 0 7 3 1 0 7 f b 2 1 8 1 2 1 15 1 6 1 1 1 4 2 9 1 2 1 2 2 0 f 3 2 9 9 6 1 2 1 7 2 1 2 15 1 6 1 1 1 4 2 8 2 1 2 2 7 2 4 1 \
+    1 4 2 9 1 0 10 1 1 5 3 2 1 3 3 1 1 0 1 1 3 1 3 2 3 b 4 4 3 2 1 3 2 0 6 0 e 9 10 c 1 2 1 16 1 f 2 8 1 2 1 3 7 1 1 2 2 0 2 3 2 \
+    9 10 3 1 7 1 2 1 16 1 9 1 4 2 8 1 2 1 3 7 1 6 1 1 3 2 9 1 2 c c 1 2 1 32 1 2 1 4 5 3 7 4 2 9 a 5 1 2 1 11 3 17 1 8 1 0 2 6 3 \
+    0 4 5 1 0 1 7 6 9 2 1 d 39 5 e 1 9 27 1 1 0 1 4 1 17 1 0 1 16 2 4 1 0 1 6 1 9 2 3 20 0 17 1 6 9 b 0 1 0 1 0 4 9 1 23 4 13 1 \
+    11 1 23 9 0 39 49 6 4d 2 25 1 0 5 0 2 2a 1 14c 1 3 2 6 1 0 1 3 2 28 1 3 2 20 1 3 2 6 1 0 1 3 2 e 1 38 1 3 2 42 2 2 20 f 10 \
+    55 2 5 3 26b 2 10 1 19 5 4a 3 a 7 15 9 15 b 13 c c 1 2 1 1 c 53 3 0 4 1 2 9 21 2 1 a 6 58 7 2a 5 45 a 1e 1 b 4 b a 27 2 4 b \
+    2b 4 19 6 9 26 1b 4 3e 1 1c 2 a 6 9 d 0 8 1e 31 4c 3 9 11 8 c 73 c 37 8 9 3 30 2 a 5 2a 2 2 10 2 1 26 5 215 2 5 2 25 2 5 2 7 \
+    1 0 1 0 1 0 1 1e 2 34 1 6 1 0 3 2 1 6 3 3 2 5 4 c 5 2 1 6 42 1 13 0 1c 0 d 0 10 c 33 20 11 0 4 0 2 9 1 0 3 4 6 0 1 0 1 0 1 3 \
+    1 a 2 3 5 4 4 0 11 28 32d 33 716 e4 6 8 c 25 1 0 5 0 2 37 7 0 f 17 9 6 1 6 1 6 1 6 1 6 1 6 1 6 1 6 1 1f 2f 0 1d5 2 19 e 1 4 \
+    2 4 4 55 2 1 2 2 1 59 1 3 5 2a 1 5d 11 1f 30 f 200 19bf 40 568c 43 2d 2 10c 3 1b 14 32 1 9 1 72 25 8 2 66 2 42 2 1 1 0 1 7 \
+    15 35 4 0 13 33 c 45 a 9 6 17 3 0 1 30 2 23 c 1c 3 40 e a 6 1e 1 36 9 d 2 9 6 16 3 48 18 2 2 f 2 4 a 5 2 5 2 5 9 6 1 6 1 2a \
+    1 d 6 7a 1 1 2 9 6 2ba3 c 16 4 30 2104 16d 2 69 26 6 c 4 5 b 1 c 1 4 1 0 1 1 1 1 1 6b 21 16a 12 3f 2 35 28 b 4 f 10 f 3 1 18 \
+    2 20 4 1 86 13 9 7 19 4 0 1 19 b 58 3 5 2 5 2 5 2 2 23 b 1 19 1 12 1 1 1 e 2 d 22 7a 45 34 88 0 82 1c 3 30 f 0 1f 1f d 1d 5 \
+    2a 5 1d 2 23 4 7 1 4 2a 9d 2 9 6 23 4 23 4 27 8 33 c a 1 e 1 6 1 1 1 a 1 e 1 6 1 1 3 33 c 136 9 15 a 7 18 5 1 29 1 8 45 5 2 \
+    0 1 2b 1 1 3 0 2 16 a 16 9 1e 41 12 1 1 a 15 a 19 46 37 6 1 40 3 1 1 5 7 1 2 1 1c 2 2 4 0 20 1c 3 1c 23 7 1 1d 19 35 a 15 a \
+    12 d 11 6e 48 37 32 d 32 d 27 8 9 6 25 3 4 1 16 fa 29 1 1 3 1 10 2 37 20 a 0 8 20 1f 15 2a 14 1b 16 9 46 1f f 9 3b 7 0 d 18 \
+    7 9 6 34 1 9 4 3 8 23 2 0 9 44 4 3 1 c 1 0 23 11 1 24 6 3 3e 6 1 0 1 3 1 e 1 9 7 3a 5 9 6 3 1 7 2 1 2 15 1 6 1 1 1 4 1 9 2 1 \
+    2 2 2 0 6 0 5 6 2 6 3 4 b 9 1 0 2 0 1 25 1 9 1 0 2 0 1 3 1 7 d 1 1d 4a 5 9 4 3 1e 45 1 0 8 9 a6 35 2 8 17 5 22 40 3 0 b 9 26 \
+    38 7 9 6 13 1c 1a 2 e 4 9 6 6 b9 3a 65 49 15 7 2 0 2 7 1 1 1 1d 1 1 2 8 c 9 46 7 2 2d 2 7 1 1 1b 3e 8 0 8 49 3 0 12 48 c7 20 \
+    f 9 6 8 1 2c 1 8 f 9 18 1d 2 15 1 d 49 6 1 1 1 2b 3 0 1 1 1 8 8 9 6 5 1 1 1 24 1 1 1 5 7 9 136 16 9 10 1 28 3 4 d a 55 0 4f \
+    399 66 6e 11 c3 a4c 60 f 42f 10 15 a f9a 5 246 1ab9 39 6c6 238 7 1e 1 9 6 4e 1 9 6 1d 2 4 b 36 9 3 c 9 9 14 5 12 1b0 2c 3 9 \
+    c6 3f 80 4a 4 38 7 10 40 1 1 1 b 1 e 17f7 8 4d5 29 9 22e7 3 1 6 1 1 1 122 f 0 1d 2 2 0 e 3 8 18b 904 6a 5 c 3 8 7 9 3 1 1051 \
+    9 206 2d 2 16 21e 4 3 5 8 7 2 6 1e 3 94 2 1bb 54 1 46 1 1 2 0 2 1 2 3 1 b 1 0 1 6 1 40 1 3 2 7 1 6 1 1b 1 3 1 4 1 0 3 6 1 \
+    153 2 18 1 18 1 1e 1 18 1 1e 1 18 1 1e 1 18 1 1e 1 18 1 7 2 31 200 36 4 31 8 0 e 0 16 4 1 e 450 1e 6 5 d5 6 1 10 2 6 1 1 1 4 \
+    5 3d 21 0 70 2c 3 d 2 9 4 0 141 1e 11 39 1d6 29 d6 2a 1e5 6 1 3 1 1 1 e 1 c4 b 6 29 4b 4 9 4a6 3 1 1a 1 1 1 0 2 0 1 9 1 3 1 \
+    0 1 0 6 0 4 0 1 0 1 0 1 2 1 1 1 0 2 0 1 0 1 0 1 0 1 0 1 1 1 0 2 3 1 6 1 3 1 3 1 0 1 9 1 10 5 2 1 4 1 10 274 19 6 19 6 19 a66 \
+    9 406 a6df 20 1039 6 dd 2 1681 e 1d30 f 26d 9a2 21d 5e2 134a 5 105f add50 ef",
     "1e900 4b 4 9 4 1",
     "10530 33 b 0",
     "30 9 7 5 1a 5",
@@ -1344,36 +1374,36 @@ pub(super) static PROPERTIES: [&str; 609] = [
     "10570 a 1 e 1 6 1 1 1 a 1 e 1 6 1 1",
     "1e2c0 39 5 0",
     "118a0 52 c 0",
-    "30 9 7 19 4 0 1 19 2f 0 7 1 1 0 3 1 1 2 1 16 1 1e 1 1c9 4 b e 4 7 0 1 0 11 74 1 1 2 3 1 0 6 0 1 2 1 0 1 13 1 52 1 8a 1 ac 1 \
-    25 2 0 6 28 8 2c 1 0 1 1 1 1 1 0 8 1a 4 3 1d a 5 49 4 65 1 7 2 9 1 12 2 0 10 3a 2 64 e 35 4 0 2 0 2 2d 12 1b 4 a 5 17 1 5 8 \
-    4a 1 80 2 9 1 12 1 7 2 1 2 15 1 6 1 0 3 3 2 8 2 1 2 3 8 0 4 1 1 4 2 b a 0 1 0 2 2 1 5 4 1 2 15 1 6 1 1 1 1 1 1 2 0 1 4 4 1 2 \
-    2 3 0 7 3 1 0 7 f b 2 1 8 1 2 1 15 1 6 1 1 1 4 2 9 1 2 1 2 2 0 f 3 2 9 9 6 1 2 1 7 2 1 2 15 1 6 1 1 1 4 2 8 2 1 2 2 7 2 4 1 \
-    1 4 2 9 1 0 10 1 1 5 3 2 1 3 3 1 1 0 1 1 3 1 3 2 3 b 4 4 3 2 1 3 2 0 6 0 e 9 10 c 1 2 1 16 1 f 2 8 1 2 1 3 7 1 1 2 2 0 2 3 2 \
-    9 10 3 1 7 1 2 1 16 1 9 1 4 2 8 1 2 1 3 7 1 6 1 1 3 2 9 1 2 c c 1 2 1 32 1 2 1 4 5 3 7 4 2 9 a 5 1 2 1 11 3 17 1 8 1 0 2 6 3 \
-    0 4 5 1 0 1 7 6 9 2 1 d 39 5 e 1 9 27 1 1 0 1 4 1 17 1 0 1 16 2 4 1 0 1 6 1 9 2 3 20 0 17 1 6 9 b 0 1 0 1 0 4 9 1 23 4 13 1 \
-    11 1 23 9 0 39 49 6 4d 2 25 1 0 5 0 2 2a 1 14c 1 3 2 6 1 0 1 3 2 28 1 3 2 20 1 3 2 6 1 0 1 3 2 e 1 38 1 3 2 42 2 2 20 f 10 \
-    55 2 5 3 26b 2 10 1 19 5 4a 3 a 7 15 9 15 b 13 c c 1 2 1 1 c 53 3 0 4 1 2 9 21 2 1 a 6 58 7 2a 5 45 a 1e 1 b 4 b a 27 2 4 b \
-    2b 4 19 6 9 26 1b 4 3e 1 1c 2 a 6 9 d 0 8 1e 31 4c 3 9 11 8 c 73 c 37 8 9 3 30 2 a 5 2a 2 2 10 2 1 26 5 215 2 5 2 25 2 5 2 7 \
-    1 0 1 0 1 0 1 1e 2 34 1 6 1 0 3 2 1 6 3 3 2 5 4 c 5 2 1 6 42 1 13 0 1c 0 d 0 10 c 33 20 11 0 4 0 2 9 1 0 3 4 6 0 1 0 1 0 1 3 \
-    1 a 2 3 5 4 4 0 11 28 32d 33 716 e4 6 8 c 25 1 0 5 0 2 37 7 0 f 17 9 6 1 6 1 6 1 6 1 6 1 6 1 6 1 6 1 1f 2f 0 1d5 2 19 e 1 4 \
-    2 4 4 55 2 1 2 2 1 59 1 3 5 2a 1 5d 11 1f 30 f 200 19bf 40 568c 43 2d 2 10c 3 1b 14 32 1 9 1 72 25 8 2 66 2 42 2 1 1 0 1 7 \
-    15 35 4 0 13 33 c 45 a 9 6 17 3 0 1 30 2 23 c 1c 3 40 e a 6 1e 1 36 9 d 2 9 6 16 3 48 18 2 2 f 2 4 a 5 2 5 2 5 9 6 1 6 1 2a \
-    1 d 6 7a 1 1 2 9 6 2ba3 c 16 4 30 2104 16d 2 69 26 6 c 4 5 b 1 c 1 4 1 0 1 1 1 1 1 6b 21 16a 12 3f 2 35 28 b 4 f 10 f 3 1 18 \
-    2 20 4 1 86 13 9 7 19 4 0 1 19 b 58 3 5 2 5 2 5 2 2 23 b 1 19 1 12 1 1 1 e 2 d 22 7a 45 34 88 0 82 1c 3 30 f 0 1f 1f d 1d 5 \
-    2a 5 1d 2 23 4 7 1 4 2a 9d 2 9 6 23 4 23 4 27 8 33 c a 1 e 1 6 1 1 1 a 1 e 1 6 1 1 3 33 c 136 9 15 a 7 18 5 1 29 1 8 45 5 2 \
-    0 1 2b 1 1 3 0 2 16 a 16 9 1e 41 12 1 1 a 15 a 19 46 37 6 1 40 3 1 1 5 7 1 2 1 1c 2 2 4 0 20 1c 3 1c 23 7 1 1d 19 35 a 15 a \
-    12 d 11 6e 48 37 32 d 32 d 27 8 9 6 25 3 4 1 16 fa 29 1 1 3 1 10 2 37 20 a 0 8 20 1f 15 2a 14 1b 16 9 46 1f f 9 3b 7 0 d 18 \
-    7 9 6 34 1 9 4 3 8 23 2 0 9 44 4 3 1 c 1 0 23 11 1 24 6 3 3e 6 1 0 1 3 1 e 1 9 7 3a 5 9 6 3 1 7 2 1 2 15 1 6 1 1 1 4 1 9 2 1 \
-    2 2 2 0 6 0 5 6 2 6 3 4 b 9 1 0 2 0 1 25 1 9 1 0 2 0 1 3 1 7 d 1 1d 4a 5 9 4 3 1e 45 1 0 8 9 a6 35 2 8 17 5 22 40 3 0 b 9 26 \
-    38 7 9 6 13 1c 1a 2 e 4 9 6 6 b9 3a 65 49 15 7 2 0 2 7 1 1 1 1d 1 1 2 8 c 9 46 7 2 2d 2 7 1 1 1b 3e 8 0 8 49 3 0 12 48 c7 20 \
-    f 9 6 8 1 2c 1 8 f 9 18 1d 2 15 1 d 49 6 1 1 1 2b 3 0 1 1 1 8 8 9 6 5 1 1 1 24 1 1 1 5 7 9 136 16 9 10 1 28 3 4 d a 55 0 4f \
-    399 66 6e 11 c3 a4c 60 f 42f 10 15 a f9a 5 246 1ab9 39 6c6 238 7 1e 1 9 6 4e 1 9 6 1d 2 4 b 36 9 3 c 9 9 14 5 12 1b0 2c 3 9 \
-    c6 3f 80 4a 4 38 7 10 40 1 1 1 b 1 e 17f7 8 4d5 29 9 22e7 3 1 6 1 1 1 122 f 0 1d 2 2 0 e 3 8 18b 904 6a 5 c 3 8 7 9 3 1 1051 \
-    9 206 2d 2 16 21e 4 3 5 8 7 2 6 1e 3 94 2 1bb 54 1 46 1 1 2 0 2 1 2 3 1 b 1 0 1 6 1 40 1 3 2 7 1 6 1 1b 1 3 1 4 1 0 3 6 1 \
-    153 2 18 1 18 1 1e 1 18 1 1e 1 18 1 1e 1 18 1 1e 1 18 1 7 2 31 200 36 4 31 8 0 e 0 16 4 1 e 450 1e 6 5 d5 6 1 10 2 6 1 1 1 4 \
-    5 3d 21 0 70 2c 3 d 2 9 4 0 141 1e 11 39 1d6 29 d6 2a 1e5 6 1 3 1 1 1 e 1 c4 b 6 29 4b 4 9 4a6 3 1 1a 1 1 1 0 2 0 1 9 1 3 1 \
-    0 1 0 6 0 4 0 1 0 1 0 1 2 1 1 1 0 2 0 1 0 1 0 1 0 1 0 1 1 1 0 2 3 1 6 1 3 1 3 1 0 1 9 1 10 5 2 1 4 1 10 274 19 6 19 6 19 a66 \
-    9 406 a6df 20 1039 6 dd 2 1681 e 1d30 f 26d 9a2 21d 5e2 134a 5 105f add50 ef",
+    "30 9 7 19 4 0 1 19 2f 0 a 0 4 0 5 16 1 1e 1 1c9 4 b e 4 7 0 1 0 11 74 1 1 2 3 1 0 6 0 1 2 1 0 1 13 1 52 1 8a 1 ac 1 25 2 0 6 \
+    28 8 2c 1 0 1 1 1 1 1 0 8 1a 4 3 1d a 5 49 4 65 1 7 2 9 1 12 2 0 10 3a 2 64 e 35 4 0 2 0 2 2d 12 1b 4 a 5 17 1 5 8 4a 1 80 2 \
+    9 1 12 1 7 2 1 2 15 1 6 1 0 3 3 2 8 2 1 2 3 8 0 4 1 1 4 2 b a 0 1 0 2 2 1 5 4 1 2 15 1 6 1 1 1 1 1 1 2 0 1 4 4 1 2 2 3 0 7 3 \
+    1 0 7 f b 2 1 8 1 2 1 15 1 6 1 1 1 4 2 9 1 2 1 2 2 0 f 3 2 9 9 6 1 2 1 7 2 1 2 15 1 6 1 1 1 4 2 8 2 1 2 2 7 2 4 1 1 4 2 9 1 \
+    0 10 1 1 5 3 2 1 3 3 1 1 0 1 1 3 1 3 2 3 b 4 4 3 2 1 3 2 0 6 0 e 9 10 c 1 2 1 16 1 f 2 8 1 2 1 3 7 1 1 2 2 0 2 3 2 9 10 3 1 \
+    7 1 2 1 16 1 9 1 4 2 8 1 2 1 3 7 1 6 1 1 3 2 9 1 2 c c 1 2 1 32 1 2 1 4 5 3 7 4 2 9 a 5 1 2 1 11 3 17 1 8 1 0 2 6 3 0 4 5 1 \
+    0 1 7 6 9 2 1 d 39 5 e 1 9 27 1 1 0 1 4 1 17 1 0 1 16 2 4 1 0 1 6 1 9 2 3 20 0 17 1 6 9 b 0 1 0 1 0 4 9 1 23 4 13 1 11 1 23 \
+    9 0 39 49 6 4d 2 25 1 0 5 0 2 2a 1 14c 1 3 2 6 1 0 1 3 2 28 1 3 2 20 1 3 2 6 1 0 1 3 2 e 1 38 1 3 2 42 2 2 20 f 10 55 2 5 3 \
+    26b 2 10 1 19 5 4a 3 a 7 15 9 15 b 13 c c 1 2 1 1 c 53 3 0 4 1 2 9 21 2 1 a 6 58 7 2a 5 45 a 1e 1 b 4 b a 27 2 4 b 2b 4 19 6 \
+    9 26 1b 4 3e 1 1c 2 a 6 9 d 0 8 1e 31 4c 3 9 11 8 c 73 c 37 8 9 3 30 2 a 5 2a 2 2 10 2 1 26 5 215 2 5 2 25 2 5 2 7 1 0 1 0 1 \
+    0 1 1e 2 34 1 6 1 0 3 2 1 6 3 3 2 5 4 c 5 2 1 6 42 1 13 0 1c 0 d 0 10 c 33 20 11 0 4 0 2 9 1 0 3 4 6 0 1 0 1 0 1 3 1 a 2 3 5 \
+    4 4 0 11 28 32d 33 716 e4 6 8 c 25 1 0 5 0 2 37 7 0 f 17 9 6 1 6 1 6 1 6 1 6 1 6 1 6 1 6 1 1f 2f 0 1d5 2 19 e 1 4 2 4 4 55 2 \
+    1 2 2 1 59 1 3 5 2a 1 5d 11 1f 30 f 200 19bf 40 568c 43 2d 2 10c 3 1b 14 32 1 9 1 72 25 8 2 66 2 42 2 1 1 0 1 7 15 35 4 0 13 \
+    33 c 45 a 9 6 17 3 0 1 30 2 23 c 1c 3 40 e a 6 1e 1 36 9 d 2 9 6 16 3 48 18 2 2 f 2 4 a 5 2 5 2 5 9 6 1 6 1 2a 1 d 6 7a 1 1 \
+    2 9 6 2ba3 c 16 4 30 2104 16d 2 69 26 6 c 4 5 b 1 c 1 4 1 0 1 1 1 1 1 6b 21 16a 12 3f 2 35 28 b 4 f 10 f 3 1 18 2 20 4 1 86 \
+    13 9 7 19 4 0 1 19 b 58 3 5 2 5 2 5 2 2 23 b 1 19 1 12 1 1 1 e 2 d 22 7a 45 34 88 0 82 1c 3 30 f 0 1f 1f d 1d 5 2a 5 1d 2 23 \
+    4 7 1 4 2a 9d 2 9 6 23 4 23 4 27 8 33 c a 1 e 1 6 1 1 1 a 1 e 1 6 1 1 3 33 c 136 9 15 a 7 18 5 1 29 1 8 45 5 2 0 1 2b 1 1 3 \
+    0 2 16 a 16 9 1e 41 12 1 1 a 15 a 19 46 37 6 1 40 3 1 1 5 7 1 2 1 1c 2 2 4 0 20 1c 3 1c 23 7 1 1d 19 35 a 15 a 12 d 11 6e 48 \
+    37 32 d 32 d 27 8 9 6 25 3 4 1 16 fa 29 1 1 3 1 10 2 37 20 a 0 8 20 1f 15 2a 14 1b 16 9 46 1f f 9 3b 7 0 d 18 7 9 6 34 1 9 4 \
+    3 8 23 2 0 9 44 4 3 1 c 1 0 23 11 1 24 6 3 3e 6 1 0 1 3 1 e 1 9 7 3a 5 9 6 3 1 7 2 1 2 15 1 6 1 1 1 4 1 9 2 1 2 2 2 0 6 0 5 \
+    6 2 6 3 4 b 9 1 0 2 0 1 25 1 9 1 0 2 0 1 3 1 7 d 1 1d 4a 5 9 4 3 1e 45 1 0 8 9 a6 35 2 8 17 5 22 40 3 0 b 9 26 38 7 9 6 13 \
+    1c 1a 2 e 4 9 6 6 b9 3a 65 49 15 7 2 0 2 7 1 1 1 1d 1 1 2 8 c 9 46 7 2 2d 2 7 1 1 1b 3e 8 0 8 49 3 0 12 48 c7 20 f 9 6 8 1 \
+    2c 1 8 f 9 18 1d 2 15 1 d 49 6 1 1 1 2b 3 0 1 1 1 8 8 9 6 5 1 1 1 24 1 1 1 5 7 9 136 16 9 10 1 28 3 4 d a 55 0 4f 399 66 6e \
+    11 c3 a4c 60 f 42f 10 15 a f9a 5 246 1ab9 39 6c6 238 7 1e 1 9 6 4e 1 9 6 1d 2 4 b 36 9 3 c 9 9 14 5 12 1b0 2c 3 9 c6 3f 80 \
+    4a 4 38 7 10 40 1 1 1 b 1 e 17f7 8 4d5 29 9 22e7 3 1 6 1 1 1 122 f 0 1d 2 2 0 e 3 8 18b 904 6a 5 c 3 8 7 9 3 1 1051 9 206 2d \
+    2 16 21e 4 3 5 8 7 2 6 1e 3 94 2 1bb 54 1 46 1 1 2 0 2 1 2 3 1 b 1 0 1 6 1 40 1 3 2 7 1 6 1 1b 1 3 1 4 1 0 3 6 1 153 2 18 1 \
+    18 1 1e 1 18 1 1e 1 18 1 1e 1 18 1 1e 1 18 1 7 2 31 200 36 4 31 8 0 e 0 16 4 1 e 450 1e 6 5 d5 6 1 10 2 6 1 1 1 4 5 3d 21 0 \
+    70 2c 3 d 2 9 4 0 141 1e 11 39 1d6 29 d6 2a 1e5 6 1 3 1 1 1 e 1 c4 b 6 29 4b 4 9 4a6 3 1 1a 1 1 1 0 2 0 1 9 1 3 1 0 1 0 6 0 \
+    4 0 1 0 1 0 1 2 1 1 1 0 2 0 1 0 1 0 1 0 1 0 1 1 1 0 2 3 1 6 1 3 1 3 1 0 1 9 1 10 5 2 1 4 1 10 274 19 6 19 6 19 a66 9 406 \
+    a6df 20 1039 6 dd 2 1681 e 1d30 f 26d 9a2 21d 5e2 134a 5 105f add50 ef",
     "30 9 7 19 4 0 1 19 2f 0 a 0 1 0 2 0 5 16 1 1e 1 1c9 4 b e 4 7 0 1 0 11 74 1 1 3 2 1 0 6 4 1 0 1 13 1 52 1 8a 1 4 2 a5 1 25 2 \
     0 6 28 8 2c 1 0 1 1 1 1 1 0 8 1a 4 3 1d a 5 49 4 65 1 7 2 9 1 12 2 0 10 3a 2 64 e 35 4 0 2 0 2 2d 12 1b 4 a 5 17 1 5 8 4a 1 \
     80 2 9 1 12 1 7 2 1 2 15 1 6 1 0 3 3 2 8 2 1 2 3 8 0 4 1 1 4 2 b a 0 1 0 2 2 1 5 4 1 2 15 1 6 1 1 1 1 1 1 2 0 1 4 4 1 2 2 3 \
@@ -1439,178 +1469,181 @@ pub(super) static PROPERTIES: [&str; 609] = [
 /// The names of properties, sorted, with the index of their ranges.
 #[rustfmt::skip]
 pub(super) static NAMES: [(&str, u16); 886] = [
-    ("adlam", 0), ("adlm", 0), ("aghb", 1), ("ahex", 2), ("ahom", 3), ("alnum", 4), ("alpha", 5), ("alphabetic", 5),
-    ("anatolianhieroglyphs", 6), ("any", 7), ("arab", 8), ("arabic", 8), ("armenian", 9), ("armi", 10), ("armn", 9),
-    ("ascii", 11), ("asciihexdigit", 2), ("assigned", 12), ("avestan", 13), ("avst", 13), ("bali", 14), ("balinese", 14),
-    ("bamu", 15), ("bamum", 15), ("bass", 16), ("bassavah", 16), ("batak", 17), ("batk", 17), ("beng", 18), ("bengali", 18),
-    ("bhaiksuki", 19), ("bhks", 19), ("bidic", 20), ("bidicontrol", 20), ("blank", 21), ("bopo", 22), ("bopomofo", 22),
-    ("brah", 23), ("brahmi", 23), ("brai", 24), ("braille", 24), ("bugi", 25), ("buginese", 25), ("buhd", 26), ("buhid", 26),
-    ("c", 27), ("cakm", 28), ("canadianaboriginal", 29), ("cans", 29), ("cari", 30), ("carian", 30), ("cased", 31),
-    ("casedletter", 32), ("caseignorable", 33), ("caucasianalbanian", 1), ("cc", 34), ("cf", 35), ("chakma", 28), ("cham", 36),
-    ("changeswhencasefolded", 37), ("changeswhencasemapped", 38), ("changeswhenlowercased", 39), ("changeswhentitlecased", 40),
-    ("changeswhenuppercased", 41), ("cher", 42), ("cherokee", 42), ("chorasmian", 43), ("chrs", 43), ("ci", 33),
-    ("closepunctuation", 44), ("cn", 45), ("cntrl", 34), ("co", 46), ("combiningmark", 47), ("common", 48),
-    ("connectorpunctuation", 49), ("control", 34), ("copt", 50), ("coptic", 50), ("cpmn", 51), ("cprt", 52), ("cs", 53),
-    ("cuneiform", 54), ("currencysymbol", 55), ("cwcf", 37), ("cwcm", 38), ("cwl", 39), ("cwt", 40), ("cwu", 41), ("cypriot", 52),
-    ("cyprominoan", 51), ("cyrillic", 56), ("cyrl", 56), ("dash", 57), ("dashpunctuation", 58), ("decimalnumber", 59),
-    ("defaultignorablecodepoint", 60), ("dep", 61), ("deprecated", 61), ("deseret", 62), ("deva", 63), ("devanagari", 63),
-    ("di", 60), ("dia", 64), ("diacritic", 64), ("diak", 65), ("digit", 59), ("divesakuru", 65), ("dogr", 66), ("dogra", 66),
-    ("dsrt", 62), ("dupl", 67), ("duployan", 67), ("ebase", 68), ("ecomp", 69), ("egyp", 70), ("egyptianhieroglyphs", 70),
-    ("elba", 71), ("elbasan", 71), ("elym", 72), ("elymaic", 72), ("emod", 73), ("emoji", 74), ("emojicomponent", 69),
-    ("emojimodifier", 73), ("emojimodifierbase", 68), ("emojipresentation", 75), ("enclosingmark", 76), ("epres", 75),
-    ("ethi", 77), ("ethiopic", 77), ("ext", 78), ("extendedpictographic", 79), ("extender", 78), ("extpict", 79),
-    ("finalpunctuation", 80), ("format", 35), ("gara", 81), ("garay", 81), ("geor", 82), ("georgian", 82), ("glag", 83),
-    ("glagolitic", 83), ("gong", 84), ("gonm", 85), ("goth", 86), ("gothic", 86), ("gran", 87), ("grantha", 87), ("graph", 88),
-    ("graphemebase", 89), ("graphemeextend", 90), ("graphemelink", 91), ("grbase", 89), ("greek", 92), ("grek", 92),
-    ("grext", 90), ("grlink", 91), ("gujarati", 93), ("gujr", 93), ("gukh", 94), ("gunjalagondi", 84), ("gurmukhi", 95),
-    ("guru", 95), ("gurungkhema", 94), ("han", 96), ("hang", 97), ("hangul", 97), ("hani", 96), ("hanifirohingya", 98),
-    ("hano", 99), ("hanunoo", 99), ("hatr", 100), ("hatran", 100), ("hebr", 101), ("hebrew", 101), ("hex", 102),
-    ("hexdigit", 102), ("hira", 103), ("hiragana", 103), ("hluw", 6), ("hmng", 104), ("hmnp", 105), ("hung", 106),
-    ("hyphen", 107), ("idc", 108), ("idcompatmathcontinue", 109), ("idcompatmathstart", 110), ("idcontinue", 108), ("ideo", 111),
-    ("ideographic", 111), ("ids", 112), ("idsb", 113), ("idsbinaryoperator", 113), ("idst", 114), ("idstart", 112),
-    ("idstrinaryoperator", 114), ("idsu", 115), ("idsunaryoperator", 115), ("imperialaramaic", 10), ("inadlam", 116),
-    ("inaegeannumbers", 117), ("inahom", 118), ("inalchemicalsymbols", 119), ("inalphabeticpresentationforms", 120),
-    ("inanatolianhieroglyphs", 121), ("inancientgreekmusicalnotation", 122), ("inancientgreeknumbers", 123),
-    ("inancientsymbols", 124), ("inarabic", 125), ("inarabicextendeda", 126), ("inarabicextendedb", 127),
-    ("inarabicextendedc", 128), ("inarabicmathematicalalphabeticsymbols", 129), ("inarabicpresentationformsa", 130),
-    ("inarabicpresentationformsb", 131), ("inarabicsupplement", 132), ("inarmenian", 133), ("inarrows", 134), ("inavestan", 135),
-    ("inbalinese", 136), ("inbamum", 137), ("inbamumsupplement", 138), ("inbasiclatin", 11), ("inbassavah", 139),
-    ("inbatak", 140), ("inbengali", 141), ("inbhaiksuki", 142), ("inblockelements", 143), ("inbopomofo", 144),
-    ("inbopomofoextended", 145), ("inboxdrawing", 146), ("inbrahmi", 147), ("inbraillepatterns", 24), ("inbuginese", 148),
-    ("inbuhid", 149), ("inbyzantinemusicalsymbols", 150), ("incarian", 151), ("incaucasianalbanian", 152), ("incb", 153),
-    ("inchakma", 154), ("incham", 155), ("incherokee", 156), ("incherokeesupplement", 157), ("inchesssymbols", 158),
-    ("inchorasmian", 159), ("incjkcompatibility", 160), ("incjkcompatibilityforms", 161), ("incjkcompatibilityideographs", 162),
-    ("incjkcompatibilityideographssupplement", 163), ("incjkradicalssupplement", 164), ("incjkstrokes", 165),
-    ("incjksymbolsandpunctuation", 166), ("incjkunifiedideographs", 167), ("incjkunifiedideographsextensiona", 168),
-    ("incjkunifiedideographsextensionb", 169), ("incjkunifiedideographsextensionc", 170),
-    ("incjkunifiedideographsextensiond", 171), ("incjkunifiedideographsextensione", 172),
-    ("incjkunifiedideographsextensionf", 173), ("incjkunifiedideographsextensiong", 174),
-    ("incjkunifiedideographsextensionh", 175), ("incjkunifiedideographsextensioni", 176), ("incombiningdiacriticalmarks", 177),
-    ("incombiningdiacriticalmarksextended", 178), ("incombiningdiacriticalmarksforsymbols", 179),
-    ("incombiningdiacriticalmarkssupplement", 180), ("incombininghalfmarks", 181), ("incommonindicnumberforms", 182),
-    ("incontrolpictures", 183), ("incoptic", 184), ("incopticepactnumbers", 185), ("incountingrodnumerals", 186),
-    ("incuneiform", 187), ("incuneiformnumbersandpunctuation", 188), ("incurrencysymbols", 189), ("incypriotsyllabary", 190),
-    ("incyprominoan", 191), ("incyrillic", 192), ("incyrillicextendeda", 193), ("incyrillicextendedb", 194),
-    ("incyrillicextendedc", 195), ("incyrillicextendedd", 196), ("incyrillicsupplement", 197), ("indeseret", 62),
-    ("indevanagari", 198), ("indevanagariextended", 199), ("indevanagariextendeda", 200), ("indingbats", 201),
-    ("indivesakuru", 202), ("indogra", 203), ("indominotiles", 204), ("induployan", 205), ("inearlydynasticcuneiform", 206),
-    ("inegyptianhieroglyphformatcontrols", 207), ("inegyptianhieroglyphs", 208), ("inegyptianhieroglyphsextendeda", 209),
-    ("inelbasan", 210), ("inelymaic", 211), ("inemoticons", 212), ("inenclosedalphanumerics", 213),
-    ("inenclosedalphanumericsupplement", 214), ("inenclosedcjklettersandmonths", 215), ("inenclosedideographicsupplement", 216),
-    ("inethiopic", 217), ("inethiopicextended", 218), ("inethiopicextendeda", 219), ("inethiopicextendedb", 220),
-    ("inethiopicsupplement", 221), ("ingaray", 222), ("ingeneralpunctuation", 223), ("ingeometricshapes", 224),
-    ("ingeometricshapesextended", 225), ("ingeorgian", 226), ("ingeorgianextended", 227), ("ingeorgiansupplement", 228),
-    ("inglagolitic", 229), ("inglagoliticsupplement", 230), ("ingothic", 231), ("ingrantha", 232), ("ingreekandcoptic", 233),
-    ("ingreekextended", 234), ("ingujarati", 235), ("ingunjalagondi", 236), ("ingurmukhi", 237), ("ingurungkhema", 238),
-    ("inhalfwidthandfullwidthforms", 239), ("inhangulcompatibilityjamo", 240), ("inhanguljamo", 241),
-    ("inhanguljamoextendeda", 242), ("inhanguljamoextendedb", 243), ("inhangulsyllables", 244), ("inhanifirohingya", 245),
-    ("inhanunoo", 246), ("inhatran", 247), ("inhebrew", 248), ("inherited", 249), ("inhighprivateusesurrogates", 53),
-    ("inhighsurrogates", 53), ("inhiragana", 250), ("inideographicdescriptioncharacters", 251),
-    ("inideographicsymbolsandpunctuation", 252), ("inimperialaramaic", 253), ("inindicsiyaqnumbers", 254),
-    ("ininscriptionalpahlavi", 255), ("ininscriptionalparthian", 256), ("inipaextensions", 257), ("initialpunctuation", 258),
-    ("injavanese", 259), ("inkaithi", 260), ("inkaktoviknumerals", 261), ("inkanaextendeda", 262), ("inkanaextendedb", 263),
-    ("inkanasupplement", 264), ("inkanbun", 265), ("inkangxiradicals", 266), ("inkannada", 267), ("inkatakana", 268),
-    ("inkatakanaphoneticextensions", 269), ("inkawi", 270), ("inkayahli", 271), ("inkharoshthi", 272),
-    ("inkhitansmallscript", 273), ("inkhmer", 274), ("inkhmersymbols", 275), ("inkhojki", 276), ("inkhudawadi", 277),
-    ("inkiratrai", 278), ("inlao", 279), ("inlatin1supplement", 280), ("inlatinextendeda", 281),
-    ("inlatinextendedadditional", 282), ("inlatinextendedb", 283), ("inlatinextendedc", 284), ("inlatinextendedd", 285),
-    ("inlatinextendede", 286), ("inlatinextendedf", 287), ("inlatinextendedg", 288), ("inlepcha", 289),
-    ("inletterlikesymbols", 290), ("inlimbu", 291), ("inlineara", 292), ("inlinearbideograms", 293), ("inlinearbsyllabary", 294),
-    ("inlisu", 295), ("inlisusupplement", 296), ("inlowsurrogates", 53), ("inlycian", 297), ("inlydian", 298),
-    ("inmahajani", 299), ("inmahjongtiles", 300), ("inmakasar", 301), ("inmalayalam", 302), ("inmandaic", 303),
-    ("inmanichaean", 304), ("inmarchen", 305), ("inmasaramgondi", 306), ("inmathematicalalphanumericsymbols", 307),
-    ("inmathematicaloperators", 308), ("inmayannumerals", 309), ("inmedefaidrin", 310), ("inmeeteimayek", 311),
-    ("inmeeteimayekextensions", 312), ("inmendekikakui", 313), ("inmeroiticcursive", 314), ("inmeroitichieroglyphs", 315),
-    ("inmiao", 316), ("inmiscellaneousmathematicalsymbolsa", 317), ("inmiscellaneousmathematicalsymbolsb", 318),
-    ("inmiscellaneoussymbols", 319), ("inmiscellaneoussymbolsandarrows", 320), ("inmiscellaneoussymbolsandpictographs", 321),
-    ("inmiscellaneoustechnical", 322), ("inmodi", 323), ("inmodifiertoneletters", 324), ("inmongolian", 325),
-    ("inmongoliansupplement", 326), ("inmro", 327), ("inmultani", 328), ("inmusicalsymbols", 329), ("inmyanmar", 330),
-    ("inmyanmarextendeda", 331), ("inmyanmarextendedb", 332), ("inmyanmarextendedc", 333), ("innabataean", 334),
-    ("innagmundari", 335), ("innandinagari", 336), ("innewa", 337), ("innewtailue", 338), ("innko", 339), ("innoblock", 340),
-    ("innumberforms", 341), ("innushu", 342), ("innyiakengpuachuehmong", 343), ("inogham", 344), ("inolchiki", 345),
-    ("inoldhungarian", 346), ("inolditalic", 347), ("inoldnortharabian", 348), ("inoldpermic", 349), ("inoldpersian", 350),
-    ("inoldsogdian", 351), ("inoldsoutharabian", 352), ("inoldturkic", 353), ("inolduyghur", 354), ("inolonal", 355),
-    ("inopticalcharacterrecognition", 356), ("inoriya", 357), ("inornamentaldingbats", 358), ("inosage", 359), ("inosmanya", 360),
-    ("inottomansiyaqnumbers", 361), ("inpahawhhmong", 362), ("inpalmyrene", 363), ("inpaucinhau", 364), ("inphagspa", 365),
-    ("inphaistosdisc", 366), ("inphoenician", 367), ("inphoneticextensions", 368), ("inphoneticextensionssupplement", 369),
-    ("inplayingcards", 370), ("inprivateusearea", 371), ("inpsalterpahlavi", 372), ("inrejang", 373),
-    ("inruminumeralsymbols", 374), ("inrunic", 375), ("insamaritan", 376), ("insaurashtra", 377), ("inscriptionalpahlavi", 378),
-    ("inscriptionalparthian", 379), ("insharada", 380), ("inshavian", 381), ("inshorthandformatcontrols", 382),
-    ("insiddham", 383), ("insinhala", 384), ("insinhalaarchaicnumbers", 385), ("insmallformvariants", 386),
-    ("insmallkanaextension", 387), ("insogdian", 388), ("insorasompeng", 389), ("insoyombo", 390),
-    ("inspacingmodifierletters", 391), ("inspecials", 392), ("insundanese", 393), ("insundanesesupplement", 394),
-    ("insunuwar", 395), ("insuperscriptsandsubscripts", 396), ("insupplementalarrowsa", 397), ("insupplementalarrowsb", 398),
-    ("insupplementalarrowsc", 399), ("insupplementalmathematicaloperators", 400), ("insupplementalpunctuation", 401),
-    ("insupplementalsymbolsandpictographs", 402), ("insupplementaryprivateuseareaa", 403),
-    ("insupplementaryprivateuseareab", 404), ("insuttonsignwriting", 405), ("insylotinagri", 406),
-    ("insymbolsandpictographsextendeda", 407), ("insymbolsforlegacycomputing", 408),
-    ("insymbolsforlegacycomputingsupplement", 409), ("insyriac", 410), ("insyriacsupplement", 411), ("intagalog", 412),
-    ("intagbanwa", 413), ("intags", 414), ("intaile", 415), ("intaitham", 416), ("intaiviet", 417), ("intaixuanjingsymbols", 418),
-    ("intakri", 419), ("intamil", 420), ("intamilsupplement", 421), ("intangsa", 422), ("intangut", 423),
-    ("intangutcomponents", 424), ("intangutsupplement", 425), ("intelugu", 426), ("inthaana", 427), ("inthai", 428),
-    ("intibetan", 429), ("intifinagh", 430), ("intirhuta", 431), ("intodhri", 432), ("intoto", 433),
-    ("intransportandmapsymbols", 434), ("intulutigalari", 435), ("inugaritic", 436),
-    ("inunifiedcanadianaboriginalsyllabics", 437), ("inunifiedcanadianaboriginalsyllabicsextended", 438),
-    ("inunifiedcanadianaboriginalsyllabicsextendeda", 439), ("invai", 440), ("invariationselectors", 441),
-    ("invariationselectorssupplement", 442), ("invedicextensions", 443), ("inverticalforms", 444), ("invithkuqi", 445),
-    ("inwancho", 446), ("inwarangciti", 447), ("inyezidi", 448), ("inyijinghexagramsymbols", 449), ("inyiradicals", 450),
-    ("inyisyllables", 451), ("inzanabazarsquare", 452), ("inznamennymusicalnotation", 453), ("ital", 454), ("java", 455),
-    ("javanese", 455), ("joinc", 456), ("joincontrol", 456), ("kaithi", 457), ("kali", 458), ("kana", 459), ("kannada", 460),
-    ("katakana", 459), ("kawi", 461), ("kayahli", 458), ("khar", 462), ("kharoshthi", 462), ("khitansmallscript", 463),
-    ("khmer", 464), ("khmr", 464), ("khoj", 465), ("khojki", 465), ("khudawadi", 466), ("kiratrai", 467), ("kits", 463),
-    ("knda", 460), ("krai", 467), ("kthi", 457), ("l", 468), ("lana", 469), ("lao", 470), ("laoo", 470), ("latin", 471),
-    ("latn", 471), ("lc", 32), ("lepc", 472), ("lepcha", 472), ("letter", 468), ("letternumber", 473), ("limb", 474),
-    ("limbu", 474), ("lina", 475), ("linb", 476), ("lineara", 475), ("linearb", 476), ("lineseparator", 477), ("lisu", 478),
-    ("ll", 479), ("lm", 480), ("lo", 481), ("loe", 482), ("logicalorderexception", 482), ("lower", 483), ("lowercase", 483),
-    ("lowercaseletter", 479), ("lt", 484), ("lu", 485), ("lyci", 486), ("lycian", 486), ("lydi", 487), ("lydian", 487), ("m", 47),
-    ("mahajani", 488), ("mahj", 488), ("maka", 489), ("makasar", 489), ("malayalam", 490), ("mand", 491), ("mandaic", 491),
-    ("mani", 492), ("manichaean", 492), ("marc", 493), ("marchen", 493), ("mark", 47), ("masaramgondi", 85), ("math", 494),
-    ("mathsymbol", 495), ("mc", 496), ("mcm", 497), ("me", 76), ("medefaidrin", 498), ("medf", 498), ("meeteimayek", 499),
-    ("mend", 500), ("mendekikakui", 500), ("merc", 501), ("mero", 315), ("meroiticcursive", 501), ("meroitichieroglyphs", 315),
-    ("miao", 502), ("mlym", 490), ("mn", 503), ("modi", 504), ("modifiercombiningmark", 497), ("modifierletter", 480),
-    ("modifiersymbol", 505), ("mong", 506), ("mongolian", 506), ("mro", 507), ("mroo", 507), ("mtei", 499), ("mult", 508),
-    ("multani", 508), ("myanmar", 509), ("mymr", 509), ("n", 510), ("nabataean", 511), ("nagm", 512), ("nagmundari", 512),
-    ("nand", 513), ("nandinagari", 513), ("narb", 348), ("nbat", 511), ("nchar", 514), ("nd", 59), ("newa", 515),
-    ("newline", 516), ("newtailue", 517), ("nko", 518), ("nkoo", 518), ("nl", 473), ("no", 519), ("noncharactercodepoint", 514),
-    ("nonspacingmark", 503), ("nshu", 520), ("number", 510), ("nushu", 520), ("nyiakengpuachuehmong", 105), ("oalpha", 521),
-    ("odi", 522), ("ogam", 523), ("ogham", 523), ("ogrext", 524), ("oidc", 525), ("oids", 526), ("olchiki", 345), ("olck", 345),
-    ("oldhungarian", 106), ("olditalic", 454), ("oldnortharabian", 348), ("oldpermic", 527), ("oldpersian", 528),
-    ("oldsogdian", 529), ("oldsoutharabian", 352), ("oldturkic", 530), ("olduyghur", 531), ("olonal", 532), ("olower", 533),
-    ("omath", 534), ("onao", 532), ("openpunctuation", 535), ("oriya", 536), ("orkh", 530), ("orya", 536), ("osage", 537),
-    ("osge", 537), ("osma", 538), ("osmanya", 538), ("other", 27), ("otheralphabetic", 521),
-    ("otherdefaultignorablecodepoint", 522), ("othergraphemeextend", 524), ("otheridcontinue", 525), ("otheridstart", 526),
-    ("otherletter", 481), ("otherlowercase", 533), ("othermath", 534), ("othernumber", 519), ("otherpunctuation", 539),
-    ("othersymbol", 540), ("otheruppercase", 541), ("ougr", 531), ("oupper", 541), ("p", 542), ("pahawhhmong", 104),
-    ("palm", 363), ("palmyrene", 363), ("paragraphseparator", 543), ("patsyn", 544), ("patternsyntax", 544),
-    ("patternwhitespace", 545), ("patws", 545), ("pauc", 546), ("paucinhau", 546), ("pc", 49), ("pcm", 547), ("pd", 58),
-    ("pe", 44), ("perm", 527), ("pf", 80), ("phag", 548), ("phagspa", 548), ("phli", 378), ("phlp", 549), ("phnx", 550),
-    ("phoenician", 550), ("pi", 258), ("plrd", 502), ("po", 539), ("posixpunct", 551), ("prependedconcatenationmark", 547),
-    ("print", 552), ("privateuse", 46), ("prti", 379), ("ps", 535), ("psalterpahlavi", 549), ("punct", 542), ("punctuation", 542),
-    ("qaac", 50), ("qaai", 249), ("qmark", 553), ("quotationmark", 553), ("radical", 554), ("regionalindicator", 555),
-    ("rejang", 556), ("ri", 555), ("rjng", 556), ("rohg", 98), ("runic", 557), ("runr", 557), ("s", 558), ("samaritan", 559),
-    ("samr", 559), ("sarb", 352), ("saur", 560), ("saurashtra", 560), ("sc", 55), ("sd", 561), ("sentenceterminal", 562),
-    ("separator", 563), ("sgnw", 564), ("sharada", 380), ("shavian", 381), ("shaw", 381), ("shrd", 380), ("sidd", 565),
-    ("siddham", 565), ("signwriting", 564), ("sind", 466), ("sinh", 566), ("sinhala", 566), ("sk", 505), ("sm", 495), ("so", 540),
-    ("softdotted", 561), ("sogd", 567), ("sogdian", 567), ("sogo", 529), ("sora", 568), ("sorasompeng", 568), ("soyo", 569),
-    ("soyombo", 569), ("space", 570), ("spaceseparator", 571), ("spacingmark", 496), ("sterm", 562), ("sund", 572),
-    ("sundanese", 572), ("sunu", 573), ("sunuwar", 573), ("surrogate", 53), ("sylo", 574), ("sylotinagri", 574), ("symbol", 558),
-    ("syrc", 575), ("syriac", 575), ("tagalog", 576), ("tagb", 577), ("tagbanwa", 577), ("taile", 578), ("taitham", 469),
-    ("taiviet", 579), ("takr", 580), ("takri", 580), ("tale", 578), ("talu", 517), ("tamil", 581), ("taml", 581), ("tang", 582),
-    ("tangsa", 583), ("tangut", 582), ("tavt", 579), ("telu", 584), ("telugu", 584), ("term", 585), ("terminalpunctuation", 585),
-    ("tfng", 586), ("tglg", 576), ("thaa", 587), ("thaana", 587), ("thai", 588), ("tibetan", 589), ("tibt", 589),
-    ("tifinagh", 586), ("tirh", 590), ("tirhuta", 590), ("titlecaseletter", 484), ("tnsa", 583), ("todhri", 591), ("todr", 591),
-    ("toto", 592), ("tulutigalari", 593), ("tutg", 593), ("ugar", 594), ("ugaritic", 594), ("uideo", 595), ("unassigned", 45),
-    ("unifiedideograph", 595), ("unknown", 596), ("upper", 597), ("uppercase", 597), ("uppercaseletter", 485), ("vai", 598),
-    ("vaii", 598), ("variationselector", 599), ("vith", 600), ("vithkuqi", 600), ("vs", 599), ("wancho", 601), ("wara", 602),
-    ("warangciti", 602), ("wcho", 601), ("whitespace", 570), ("word", 603), ("wspace", 570), ("xdigit", 2), ("xidc", 604),
-    ("xidcontinue", 604), ("xids", 605), ("xidstart", 605), ("xpeo", 528), ("xsux", 54), ("yezi", 606), ("yezidi", 606),
-    ("yi", 607), ("yiii", 607), ("z", 563), ("zanabazarsquare", 608), ("zanb", 608), ("zinh", 249), ("zl", 477), ("zp", 543),
-    ("zs", 571), ("zyyy", 48), ("zzzz", 596),
+    ("adlam", 1), ("adlm", 1), ("aghb", 2), ("ahex", 3), ("ahom", 4), ("alnum", 5), ("alpha", 6), ("alphabetic", 6),
+    ("anatolianhieroglyphs", 7), ("any", 8), ("arab", 9), ("arabic", 9), ("armenian", 10), ("armi", 11), ("armn", 10),
+    ("ascii", 12), ("asciihexdigit", 3), ("assigned", 13), ("avestan", 14), ("avst", 14), ("bali", 15), ("balinese", 15),
+    ("bamu", 16), ("bamum", 16), ("bass", 17), ("bassavah", 17), ("batak", 18), ("batk", 18), ("beng", 19), ("bengali", 19),
+    ("bhaiksuki", 20), ("bhks", 20), ("bidic", 21), ("bidicontrol", 21), ("blank", 22), ("bopo", 23), ("bopomofo", 23),
+    ("brah", 24), ("brahmi", 24), ("brai", 25), ("braille", 25), ("bugi", 26), ("buginese", 26), ("buhd", 27), ("buhid", 27),
+    ("c", 28), ("cakm", 29), ("canadianaboriginal", 30), ("cans", 30), ("cari", 31), ("carian", 31), ("cased", 32),
+    ("casedletter", 33), ("caseignorable", 34), ("caucasianalbanian", 2), ("cc", 35), ("cf", 36), ("chakma", 29), ("cham", 37),
+    ("changeswhencasefolded", 38), ("changeswhencasemapped", 39), ("changeswhenlowercased", 40), ("changeswhentitlecased", 41),
+    ("changeswhenuppercased", 42), ("cher", 43), ("cherokee", 43), ("chorasmian", 44), ("chrs", 44), ("ci", 34),
+    ("closepunctuation", 45), ("cn", 46), ("cntrl", 35), ("co", 47), ("combiningmark", 48), ("common", 49),
+    ("connectorpunctuation", 50), ("control", 35), ("copt", 51), ("coptic", 51), ("cpmn", 52), ("cprt", 53), ("cs", 54),
+    ("cuneiform", 55), ("currencysymbol", 56), ("cwcf", 38), ("cwcm", 39), ("cwl", 40), ("cwt", 41), ("cwu", 42), ("cypriot", 53),
+    ("cyprominoan", 52), ("cyrillic", 57), ("cyrl", 57), ("dash", 58), ("dashpunctuation", 59), ("decimalnumber", 60),
+    ("defaultignorablecodepoint", 61), ("dep", 62), ("deprecated", 62), ("deseret", 63), ("deva", 64), ("devanagari", 64),
+    ("di", 61), ("dia", 65), ("diacritic", 65), ("diak", 66), ("digit", 60), ("divesakuru", 66), ("dogr", 67), ("dogra", 67),
+    ("dsrt", 63), ("dupl", 68), ("duployan", 68), ("ebase", 69), ("ecomp", 70), ("egyp", 71), ("egyptianhieroglyphs", 71),
+    ("elba", 72), ("elbasan", 72), ("elym", 73), ("elymaic", 73), ("emod", 74), ("emoji", 75), ("emojicomponent", 70),
+    ("emojimodifier", 74), ("emojimodifierbase", 69), ("emojipresentation", 76), ("enclosingmark", 77), ("epres", 76),
+    ("ethi", 78), ("ethiopic", 78), ("ext", 79), ("extendedpictographic", 80), ("extender", 79), ("extpict", 80),
+    ("finalpunctuation", 81), ("format", 36), ("gara", 82), ("garay", 82), ("geor", 83), ("georgian", 83), ("glag", 84),
+    ("glagolitic", 84), ("gong", 85), ("gonm", 86), ("goth", 87), ("gothic", 87), ("gran", 88), ("grantha", 88), ("graph", 89),
+    ("graphemebase", 90), ("graphemeextend", 91), ("graphemelink", 92), ("grbase", 90), ("greek", 93), ("grek", 93),
+    ("grext", 91), ("grlink", 92), ("gujarati", 94), ("gujr", 94), ("gukh", 95), ("gunjalagondi", 85), ("gurmukhi", 96),
+    ("guru", 96), ("gurungkhema", 95), ("han", 97), ("hang", 98), ("hangul", 98), ("hani", 97), ("hanifirohingya", 99),
+    ("hano", 100), ("hanunoo", 100), ("hatr", 101), ("hatran", 101), ("hebr", 102), ("hebrew", 102), ("hex", 103),
+    ("hexdigit", 103), ("hira", 104), ("hiragana", 104), ("hluw", 7), ("hmng", 105), ("hmnp", 106), ("hung", 107),
+    ("hyphen", 108), ("idc", 109), ("idcompatmathcontinue", 110), ("idcompatmathstart", 111), ("idcontinue", 109), ("ideo", 112),
+    ("ideographic", 112), ("ids", 113), ("idsb", 114), ("idsbinaryoperator", 114), ("idst", 115), ("idstart", 113),
+    ("idstrinaryoperator", 115), ("idsu", 116), ("idsunaryoperator", 116), ("imperialaramaic", 11), ("inadlam", 117),
+    ("inaegeannumbers", 118), ("inahom", 119), ("inalchemicalsymbols", 120), ("inalphabeticpresentationforms", 121),
+    ("inanatolianhieroglyphs", 122), ("inancientgreekmusicalnotation", 123), ("inancientgreeknumbers", 124),
+    ("inancientsymbols", 125), ("inarabic", 126), ("inarabicextendeda", 127), ("inarabicextendedb", 128),
+    ("inarabicextendedc", 129), ("inarabicmathematicalalphabeticsymbols", 130), ("inarabicpresentationformsa", 131),
+    ("inarabicpresentationformsb", 132), ("inarabicsupplement", 133), ("inarmenian", 134), ("inarrows", 135), ("inavestan", 136),
+    ("inbalinese", 137), ("inbamum", 138), ("inbamumsupplement", 139), ("inbasiclatin", 12), ("inbassavah", 140),
+    ("inbatak", 141), ("inbengali", 142), ("inbhaiksuki", 143), ("inblockelements", 144), ("inbopomofo", 145),
+    ("inbopomofoextended", 146), ("inboxdrawing", 147), ("inbrahmi", 148), ("inbraillepatterns", 25), ("inbuginese", 149),
+    ("inbuhid", 150), ("inbyzantinemusicalsymbols", 151), ("incarian", 152), ("incaucasianalbanian", 153), ("incb", 154),
+    ("inchakma", 155), ("incham", 156), ("incherokee", 157), ("incherokeesupplement", 158), ("inchesssymbols", 159),
+    ("inchorasmian", 160), ("incjkcompatibility", 161), ("incjkcompatibilityforms", 162), ("incjkcompatibilityideographs", 163),
+    ("incjkcompatibilityideographssupplement", 164), ("incjkradicalssupplement", 165), ("incjkstrokes", 166),
+    ("incjksymbolsandpunctuation", 167), ("incjkunifiedideographs", 168), ("incjkunifiedideographsextensiona", 169),
+    ("incjkunifiedideographsextensionb", 170), ("incjkunifiedideographsextensionc", 171),
+    ("incjkunifiedideographsextensiond", 172), ("incjkunifiedideographsextensione", 173),
+    ("incjkunifiedideographsextensionf", 174), ("incjkunifiedideographsextensiong", 175),
+    ("incjkunifiedideographsextensionh", 176), ("incjkunifiedideographsextensioni", 177), ("incombiningdiacriticalmarks", 178),
+    ("incombiningdiacriticalmarksextended", 179), ("incombiningdiacriticalmarksforsymbols", 180),
+    ("incombiningdiacriticalmarkssupplement", 181), ("incombininghalfmarks", 182), ("incommonindicnumberforms", 183),
+    ("incontrolpictures", 184), ("incoptic", 185), ("incopticepactnumbers", 186), ("incountingrodnumerals", 187),
+    ("incuneiform", 188), ("incuneiformnumbersandpunctuation", 189), ("incurrencysymbols", 190), ("incypriotsyllabary", 191),
+    ("incyprominoan", 192), ("incyrillic", 193), ("incyrillicextendeda", 194), ("incyrillicextendedb", 195),
+    ("incyrillicextendedc", 196), ("incyrillicextendedd", 197), ("incyrillicsupplement", 198), ("indeseret", 63),
+    ("indevanagari", 199), ("indevanagariextended", 200), ("indevanagariextendeda", 201), ("indingbats", 202),
+    ("indivesakuru", 203), ("indogra", 204), ("indominotiles", 205), ("induployan", 206), ("inearlydynasticcuneiform", 207),
+    ("inegyptianhieroglyphformatcontrols", 208), ("inegyptianhieroglyphs", 209), ("inegyptianhieroglyphsextendeda", 210),
+    ("inelbasan", 211), ("inelymaic", 212), ("inemoticons", 213), ("inenclosedalphanumerics", 214),
+    ("inenclosedalphanumericsupplement", 215), ("inenclosedcjklettersandmonths", 216), ("inenclosedideographicsupplement", 217),
+    ("inethiopic", 218), ("inethiopicextended", 219), ("inethiopicextendeda", 220), ("inethiopicextendedb", 221),
+    ("inethiopicsupplement", 222), ("ingaray", 223), ("ingeneralpunctuation", 224), ("ingeometricshapes", 225),
+    ("ingeometricshapesextended", 226), ("ingeorgian", 227), ("ingeorgianextended", 228), ("ingeorgiansupplement", 229),
+    ("inglagolitic", 230), ("inglagoliticsupplement", 231), ("ingothic", 232), ("ingrantha", 233), ("ingreekandcoptic", 234),
+    ("ingreekextended", 235), ("ingujarati", 236), ("ingunjalagondi", 237), ("ingurmukhi", 238), ("ingurungkhema", 239),
+    ("inhalfwidthandfullwidthforms", 240), ("inhangulcompatibilityjamo", 241), ("inhanguljamo", 242),
+    ("inhanguljamoextendeda", 243), ("inhanguljamoextendedb", 244), ("inhangulsyllables", 245), ("inhanifirohingya", 246),
+    ("inhanunoo", 247), ("inhatran", 248), ("inhebrew", 249), ("inherited", 250), ("inhighprivateusesurrogates", 54),
+    ("inhighsurrogates", 54), ("inhiragana", 251), ("inideographicdescriptioncharacters", 252),
+    ("inideographicsymbolsandpunctuation", 253), ("inimperialaramaic", 254), ("inindicsiyaqnumbers", 255),
+    ("ininscriptionalpahlavi", 256), ("ininscriptionalparthian", 257), ("inipaextensions", 258), ("initialpunctuation", 259),
+    ("injavanese", 260), ("inkaithi", 261), ("inkaktoviknumerals", 262), ("inkanaextendeda", 263), ("inkanaextendedb", 264),
+    ("inkanasupplement", 265), ("inkanbun", 266), ("inkangxiradicals", 267), ("inkannada", 268), ("inkatakana", 269),
+    ("inkatakanaphoneticextensions", 270), ("inkawi", 271), ("inkayahli", 272), ("inkharoshthi", 273),
+    ("inkhitansmallscript", 274), ("inkhmer", 275), ("inkhmersymbols", 276), ("inkhojki", 277), ("inkhudawadi", 278),
+    ("inkiratrai", 279), ("inlao", 280), ("inlatin1supplement", 281), ("inlatinextendeda", 282),
+    ("inlatinextendedadditional", 283), ("inlatinextendedb", 284), ("inlatinextendedc", 285), ("inlatinextendedd", 286),
+    ("inlatinextendede", 287), ("inlatinextendedf", 288), ("inlatinextendedg", 289), ("inlepcha", 290),
+    ("inletterlikesymbols", 291), ("inlimbu", 292), ("inlineara", 293), ("inlinearbideograms", 294), ("inlinearbsyllabary", 295),
+    ("inlisu", 296), ("inlisusupplement", 297), ("inlowsurrogates", 54), ("inlycian", 298), ("inlydian", 299),
+    ("inmahajani", 300), ("inmahjongtiles", 301), ("inmakasar", 302), ("inmalayalam", 303), ("inmandaic", 304),
+    ("inmanichaean", 305), ("inmarchen", 306), ("inmasaramgondi", 307), ("inmathematicalalphanumericsymbols", 308),
+    ("inmathematicaloperators", 309), ("inmayannumerals", 310), ("inmedefaidrin", 311), ("inmeeteimayek", 312),
+    ("inmeeteimayekextensions", 313), ("inmendekikakui", 314), ("inmeroiticcursive", 315), ("inmeroitichieroglyphs", 316),
+    ("inmiao", 317), ("inmiscellaneousmathematicalsymbolsa", 318), ("inmiscellaneousmathematicalsymbolsb", 319),
+    ("inmiscellaneoussymbols", 320), ("inmiscellaneoussymbolsandarrows", 321), ("inmiscellaneoussymbolsandpictographs", 322),
+    ("inmiscellaneoustechnical", 323), ("inmodi", 324), ("inmodifiertoneletters", 325), ("inmongolian", 326),
+    ("inmongoliansupplement", 327), ("inmro", 328), ("inmultani", 329), ("inmusicalsymbols", 330), ("inmyanmar", 331),
+    ("inmyanmarextendeda", 332), ("inmyanmarextendedb", 333), ("inmyanmarextendedc", 334), ("innabataean", 335),
+    ("innagmundari", 336), ("innandinagari", 337), ("innewa", 338), ("innewtailue", 339), ("innko", 340), ("innoblock", 341),
+    ("innumberforms", 342), ("innushu", 343), ("innyiakengpuachuehmong", 344), ("inogham", 345), ("inolchiki", 346),
+    ("inoldhungarian", 347), ("inolditalic", 348), ("inoldnortharabian", 349), ("inoldpermic", 350), ("inoldpersian", 351),
+    ("inoldsogdian", 352), ("inoldsoutharabian", 353), ("inoldturkic", 354), ("inolduyghur", 355), ("inolonal", 356),
+    ("inopticalcharacterrecognition", 357), ("inoriya", 358), ("inornamentaldingbats", 359), ("inosage", 360), ("inosmanya", 361),
+    ("inottomansiyaqnumbers", 362), ("inpahawhhmong", 363), ("inpalmyrene", 364), ("inpaucinhau", 365), ("inphagspa", 366),
+    ("inphaistosdisc", 367), ("inphoenician", 368), ("inphoneticextensions", 369), ("inphoneticextensionssupplement", 370),
+    ("inplayingcards", 371), ("inprivateusearea", 372), ("inpsalterpahlavi", 373), ("inrejang", 374),
+    ("inruminumeralsymbols", 375), ("inrunic", 376), ("insamaritan", 377), ("insaurashtra", 378), ("inscriptionalpahlavi", 379),
+    ("inscriptionalparthian", 380), ("insharada", 381), ("inshavian", 382), ("inshorthandformatcontrols", 383),
+    ("insiddham", 384), ("insinhala", 385), ("insinhalaarchaicnumbers", 386), ("insmallformvariants", 387),
+    ("insmallkanaextension", 388), ("insogdian", 389), ("insorasompeng", 390), ("insoyombo", 391),
+    ("inspacingmodifierletters", 392), ("inspecials", 393), ("insundanese", 394), ("insundanesesupplement", 395),
+    ("insunuwar", 396), ("insuperscriptsandsubscripts", 397), ("insupplementalarrowsa", 398), ("insupplementalarrowsb", 399),
+    ("insupplementalarrowsc", 400), ("insupplementalmathematicaloperators", 401), ("insupplementalpunctuation", 402),
+    ("insupplementalsymbolsandpictographs", 403), ("insupplementaryprivateuseareaa", 404),
+    ("insupplementaryprivateuseareab", 405), ("insuttonsignwriting", 406), ("insylotinagri", 407),
+    ("insymbolsandpictographsextendeda", 408), ("insymbolsforlegacycomputing", 409),
+    ("insymbolsforlegacycomputingsupplement", 410), ("insyriac", 411), ("insyriacsupplement", 412), ("intagalog", 413),
+    ("intagbanwa", 414), ("intags", 415), ("intaile", 416), ("intaitham", 417), ("intaiviet", 418), ("intaixuanjingsymbols", 419),
+    ("intakri", 420), ("intamil", 421), ("intamilsupplement", 422), ("intangsa", 423), ("intangut", 424),
+    ("intangutcomponents", 425), ("intangutsupplement", 426), ("intelugu", 427), ("inthaana", 428), ("inthai", 429),
+    ("intibetan", 430), ("intifinagh", 431), ("intirhuta", 432), ("intodhri", 433), ("intoto", 434),
+    ("intransportandmapsymbols", 435), ("intulutigalari", 436), ("inugaritic", 437),
+    ("inunifiedcanadianaboriginalsyllabics", 438), ("inunifiedcanadianaboriginalsyllabicsextended", 439),
+    ("inunifiedcanadianaboriginalsyllabicsextendeda", 440), ("invai", 441), ("invariationselectors", 442),
+    ("invariationselectorssupplement", 443), ("invedicextensions", 444), ("inverticalforms", 445), ("invithkuqi", 446),
+    ("inwancho", 447), ("inwarangciti", 448), ("inyezidi", 449), ("inyijinghexagramsymbols", 450), ("inyiradicals", 451),
+    ("inyisyllables", 452), ("inzanabazarsquare", 453), ("inznamennymusicalnotation", 454), ("ital", 455), ("java", 456),
+    ("javanese", 456), ("joinc", 457), ("joincontrol", 457), ("kaithi", 458), ("kali", 459), ("kana", 460), ("kannada", 461),
+    ("katakana", 460), ("kawi", 462), ("kayahli", 459), ("khar", 463), ("kharoshthi", 463), ("khitansmallscript", 464),
+    ("khmer", 465), ("khmr", 465), ("khoj", 466), ("khojki", 466), ("khudawadi", 467), ("kiratrai", 468), ("kits", 464),
+    ("knda", 461), ("krai", 468), ("kthi", 458), ("l", 469), ("lana", 470), ("lao", 471), ("laoo", 471), ("latin", 472),
+    ("latn", 472), ("lc", 33), ("lepc", 473), ("lepcha", 473), ("letter", 469), ("letternumber", 474), ("limb", 475),
+    ("limbu", 475), ("lina", 476), ("linb", 477), ("lineara", 476), ("linearb", 477), ("lineseparator", 478), ("lisu", 479),
+    ("ll", 480), ("lm", 481), ("lo", 482), ("loe", 483), ("logicalorderexception", 483), ("lower", 484), ("lowercase", 484),
+    ("lowercaseletter", 480), ("lt", 485), ("lu", 486), ("lyci", 487), ("lycian", 487), ("lydi", 488), ("lydian", 488), ("m", 48),
+    ("mahajani", 489), ("mahj", 489), ("maka", 490), ("makasar", 490), ("malayalam", 491), ("mand", 492), ("mandaic", 492),
+    ("mani", 493), ("manichaean", 493), ("marc", 494), ("marchen", 494), ("mark", 48), ("masaramgondi", 86), ("math", 495),
+    ("mathsymbol", 496), ("mc", 497), ("mcm", 498), ("me", 77), ("medefaidrin", 499), ("medf", 499), ("meeteimayek", 500),
+    ("mend", 501), ("mendekikakui", 501), ("merc", 502), ("mero", 316), ("meroiticcursive", 502), ("meroitichieroglyphs", 316),
+    ("miao", 503), ("mlym", 491), ("mn", 504), ("modi", 505), ("modifiercombiningmark", 498), ("modifierletter", 481),
+    ("modifiersymbol", 506), ("mong", 507), ("mongolian", 507), ("mro", 508), ("mroo", 508), ("mtei", 500), ("mult", 509),
+    ("multani", 509), ("myanmar", 510), ("mymr", 510), ("n", 511), ("nabataean", 512), ("nagm", 513), ("nagmundari", 513),
+    ("nand", 514), ("nandinagari", 514), ("narb", 349), ("nbat", 512), ("nchar", 515), ("nd", 60), ("newa", 516),
+    ("newline", 517), ("newtailue", 518), ("nko", 519), ("nkoo", 519), ("nl", 474), ("no", 520), ("noncharactercodepoint", 515),
+    ("nonspacingmark", 504), ("nshu", 521), ("number", 511), ("nushu", 521), ("nyiakengpuachuehmong", 106), ("oalpha", 522),
+    ("odi", 523), ("ogam", 524), ("ogham", 524), ("ogrext", 525), ("oidc", 526), ("oids", 527), ("olchiki", 346), ("olck", 346),
+    ("oldhungarian", 107), ("olditalic", 455), ("oldnortharabian", 349), ("oldpermic", 528), ("oldpersian", 529),
+    ("oldsogdian", 530), ("oldsoutharabian", 353), ("oldturkic", 531), ("olduyghur", 532), ("olonal", 533), ("olower", 534),
+    ("omath", 535), ("onao", 533), ("openpunctuation", 536), ("oriya", 537), ("orkh", 531), ("orya", 537), ("osage", 538),
+    ("osge", 538), ("osma", 539), ("osmanya", 539), ("other", 28), ("otheralphabetic", 522),
+    ("otherdefaultignorablecodepoint", 523), ("othergraphemeextend", 525), ("otheridcontinue", 526), ("otheridstart", 527),
+    ("otherletter", 482), ("otherlowercase", 534), ("othermath", 535), ("othernumber", 520), ("otherpunctuation", 540),
+    ("othersymbol", 541), ("otheruppercase", 542), ("ougr", 532), ("oupper", 542), ("p", 543), ("pahawhhmong", 105),
+    ("palm", 364), ("palmyrene", 364), ("paragraphseparator", 544), ("patsyn", 545), ("patternsyntax", 545),
+    ("patternwhitespace", 546), ("patws", 546), ("pauc", 547), ("paucinhau", 547), ("pc", 50), ("pcm", 548), ("pd", 59),
+    ("pe", 45), ("perm", 528), ("pf", 81), ("phag", 549), ("phagspa", 549), ("phli", 379), ("phlp", 550), ("phnx", 551),
+    ("phoenician", 551), ("pi", 259), ("plrd", 503), ("po", 540), ("posixpunct", 552), ("prependedconcatenationmark", 548),
+    ("print", 553), ("privateuse", 47), ("prti", 380), ("ps", 536), ("psalterpahlavi", 550), ("punct", 543), ("punctuation", 543),
+    ("qaac", 51), ("qaai", 250), ("qmark", 554), ("quotationmark", 554), ("radical", 555), ("regionalindicator", 556),
+    ("rejang", 557), ("ri", 556), ("rjng", 557), ("rohg", 99), ("runic", 558), ("runr", 558), ("s", 559), ("samaritan", 560),
+    ("samr", 560), ("sarb", 353), ("saur", 561), ("saurashtra", 561), ("sc", 56), ("sd", 562), ("sentenceterminal", 563),
+    ("separator", 564), ("sgnw", 565), ("sharada", 381), ("shavian", 382), ("shaw", 382), ("shrd", 381), ("sidd", 566),
+    ("siddham", 566), ("signwriting", 565), ("sind", 467), ("sinh", 567), ("sinhala", 567), ("sk", 506), ("sm", 496), ("so", 541),
+    ("softdotted", 562), ("sogd", 568), ("sogdian", 568), ("sogo", 530), ("sora", 569), ("sorasompeng", 569), ("soyo", 570),
+    ("soyombo", 570), ("space", 571), ("spaceseparator", 572), ("spacingmark", 497), ("sterm", 563), ("sund", 573),
+    ("sundanese", 573), ("sunu", 574), ("sunuwar", 574), ("surrogate", 54), ("sylo", 575), ("sylotinagri", 575), ("symbol", 559),
+    ("syrc", 576), ("syriac", 576), ("tagalog", 577), ("tagb", 578), ("tagbanwa", 578), ("taile", 579), ("taitham", 470),
+    ("taiviet", 580), ("takr", 581), ("takri", 581), ("tale", 579), ("talu", 518), ("tamil", 582), ("taml", 582), ("tang", 583),
+    ("tangsa", 584), ("tangut", 583), ("tavt", 580), ("telu", 585), ("telugu", 585), ("term", 586), ("terminalpunctuation", 586),
+    ("tfng", 587), ("tglg", 577), ("thaa", 588), ("thaana", 588), ("thai", 589), ("tibetan", 590), ("tibt", 590),
+    ("tifinagh", 587), ("tirh", 591), ("tirhuta", 591), ("titlecaseletter", 485), ("tnsa", 584), ("todhri", 592), ("todr", 592),
+    ("toto", 593), ("tulutigalari", 594), ("tutg", 594), ("ugar", 595), ("ugaritic", 595), ("uideo", 596), ("unassigned", 46),
+    ("unifiedideograph", 596), ("unknown", 597), ("upper", 598), ("uppercase", 598), ("uppercaseletter", 486), ("vai", 599),
+    ("vaii", 599), ("variationselector", 600), ("vith", 601), ("vithkuqi", 601), ("vs", 600), ("wancho", 602), ("wara", 603),
+    ("warangciti", 603), ("wcho", 602), ("whitespace", 571), ("word", 604), ("wspace", 571), ("xdigit", 3), ("xidc", 605),
+    ("xidcontinue", 605), ("xids", 606), ("xidstart", 606), ("xpeo", 529), ("xsux", 55), ("yezi", 607), ("yezidi", 607),
+    ("yi", 608), ("yiii", 608), ("z", 564), ("zanabazarsquare", 609), ("zanb", 609), ("zinh", 250), ("zl", 478), ("zp", 544),
+    ("zs", 572), ("zyyy", 49), ("zzzz", 597),
 ];
+
+/// What `\w` is outside of classes.
+pub(super) static WORD_TYPE: u16 = 0;
 
 /// The properties that are the general categories (which cover each code point once).
 #[rustfmt::skip]
-pub(super) static CATEGORIES: [u16; 30] = [485, 479, 484, 480, 481, 503, 496, 76, 59, 473, 519, 49, 58, 535, 44, 258, 80, 539, 495, 55, 505, 540, 571, 477, 543, 34, 35, 46, 45, 53];
+pub(super) static CATEGORIES: [u16; 30] = [486, 480, 485, 481, 482, 504, 497, 77, 60, 474, 520, 50, 59, 536, 45, 259, 81, 540, 496, 56, 506, 541, 572, 478, 544, 35, 36, 47, 46, 54];
 
 /// Classes of characters that match each other when case is ignored: code points, classes separated by `;`.
 #[rustfmt::skip]
