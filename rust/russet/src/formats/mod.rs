@@ -2,18 +2,23 @@
 
 mod base64;
 pub mod config;
+mod joiner;
 mod limits;
+mod tiktoken;
 mod tokenizer_json;
+mod vocab_files;
 
 use crate::{Error, Result};
 use config::Config;
 use std::path::Path;
 
 pub use limits::Limits;
+pub use tiktoken::from_tiktoken;
 pub use tokenizer_json::{
     read_decoder, read_model, read_normalizer, read_post_processor, read_pre_tokenizer, write_decoder, write_json, write_model,
     write_normalizer, write_post_processor, write_pre_tokenizer,
 };
+pub use vocab_files::{from_vocab_and_merges, from_wordpiece_vocab};
 
 /// Reads a tokenizer file of any known format, told by its content (and, for `vocab.json`, by the `merges.txt` beside it).
 pub fn read_file(path: &Path) -> Result<Config> {

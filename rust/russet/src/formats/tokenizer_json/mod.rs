@@ -29,7 +29,7 @@ use serde_json::de::StrRead;
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 
-pub(super) use vocabulary::read_vocabulary;
+pub(super) use vocabulary::{push_merge_line, read_vocabulary, VocabularyBuilder};
 pub use write::{write_decoder, write_json, write_model, write_normalizer, write_post_processor, write_pre_tokenizer};
 
 /// Reads a whole file.
