@@ -45,6 +45,7 @@ mod tokenizer;
 pub mod truncation;
 mod unicode;
 mod vocab;
+mod wire;
 
 pub use batch::thread_count;
 pub use encoding::{Encoding, Fields, Offsets};

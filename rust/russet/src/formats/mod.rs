@@ -4,6 +4,7 @@ mod base64;
 pub mod config;
 mod joiner;
 mod limits;
+mod sentencepiece;
 mod tiktoken;
 mod tokenizer_json;
 mod vocab_files;
@@ -13,6 +14,7 @@ use config::Config;
 use std::path::Path;
 
 pub use limits::Limits;
+pub use sentencepiece::from_sentencepiece;
 pub use tiktoken::from_tiktoken;
 pub use tokenizer_json::{
     read_decoder, read_model, read_normalizer, read_post_processor, read_pre_tokenizer, write_decoder, write_json, write_model,
