@@ -14,8 +14,10 @@ SECONDS = 20.0
 
 # What every piece of code finds: a tokenizer.json builder and the module under test.
 PRELUDE = """
-import base64, importlib, json, os, resource, struct, sys, time
-if MEMORY: resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+import base64, importlib, json, os, struct, sys, time
+if MEMORY and sys.platform.startswith("linux"):
+    import resource
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
 sys.path.insert(0, TESTS)
 import fixtures
 module = importlib.import_module(MODULE)

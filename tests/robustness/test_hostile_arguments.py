@@ -30,6 +30,7 @@ RUSSET: dict[str, tuple[str, str, str]] = {
     "truncation-unknown-name": (BERT + 'tokenizer.encode("a", truncation={"max_lenght": 3})', "Exception", r"max_lenght"),
     "padding-beyond-memory": (BERT + 'tokenizer.encode("a", padding=2**62)', "ValueError", r""),
     "padding-batch-beyond-memory": (BERT + 'tokenizer.encode_arrays(["a"] * 1000, padding=2**24)', "ValueError", r""),
+    "padding-of-eight-gigabytes": (BERT + 'tokenizer.encode("a", padding=2_000_000_000).ids_array', "Exception", r""),
     "padded-beyond-memory": (BERT + 'tokenizer.encode("a").padded(2**62)', "ValueError", r""),
     "truncated-stride": (BERT + 'tokenizer.encode("a b c d").truncated(2, stride=2)', "ValueError", r"stride"),
     "strategy-unknown": (BERT + 'tokenizer.encode("a", truncation={"max_length": 9, "strategy": "both"})', "ValueError", r"both"),
@@ -55,6 +56,7 @@ def test_russet(name: str) -> None:
 DROP_IN: dict[str, tuple[str, str]] = {
     "surrogate": (GPT2 + r'tokenizer.encode("a\ud800b")', "Exception"),
     "pad-beyond-memory": (BERT + 'tokenizer.encode("a").pad(2**62)', "ValueError"),
+    "pad-eight-gigabytes": (BERT + 'tokenizer.encode("a").pad(2_000_000_000)', "Exception"),
     "enable-padding-beyond-memory": (BERT + 'tokenizer.enable_padding(length=2**40); tokenizer.encode("a")', "ValueError"),
     "truncate-stride": (BERT + 'tokenizer.encode("a b c d").truncate(2, stride=2)', "ValueError"),
     "stride-too-long-for-pair": (
