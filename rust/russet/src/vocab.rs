@@ -57,7 +57,8 @@ impl Vocabulary {
         }
         let mut vocabulary = Self::index(tokens)?;
         if vocabulary.indices.len() < vocabulary.len() {
-            let repeated = vocabulary.iter_indices().find(|&(index, token)| vocabulary.index_of(token) != Some(index));
+            let repeated =
+                vocabulary.iter_indices().find(|&(index, token)| vocabulary.index_of_bytes(token.as_bytes()) != Some(index));
             let token = repeated.map_or("", |(_, token)| token);
             return Err(Error::config("vocab", format!("token {token:?} is listed twice")));
         }
@@ -113,8 +114,14 @@ impl Vocabulary {
     /// The id of the token with these bytes.
     #[inline]
     pub(crate) fn id_of_bytes(&self, token: &[u8]) -> Option<u32> {
+        self.index_of_bytes(token).map(|index| self.ids.id(index))
+    }
+
+    /// The index of the token with these bytes.
+    #[inline]
+    pub(crate) fn index_of_bytes(&self, token: &[u8]) -> Option<u32> {
         let same = |&index: &u32| self.tokens.get(index as usize).is_some_and(|text| text.as_bytes() == token);
-        self.indices.find(self.hasher.hash_one(token), same).map(|&index| self.ids.id(index))
+        self.indices.find(self.hasher.hash_one(token), same).copied()
     }
 
     /// The id of `token`.
@@ -156,11 +163,6 @@ impl Vocabulary {
 
     fn iter_indices(&self) -> impl Iterator<Item = (u32, &str)> {
         (0..).zip(self.tokens.iter())
-    }
-
-    fn index_of(&self, token: &str) -> Option<u32> {
-        let same = |&index: &u32| self.tokens.get(index as usize) == Some(token);
-        self.indices.find(self.hasher.hash_one(token.as_bytes()), same).copied()
     }
 }
 

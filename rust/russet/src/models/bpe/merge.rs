@@ -2,19 +2,13 @@
 //!
 //! The rule is that of BPE (Sennrich et al., 2016): merge the adjacent pair of the lowest rank, the leftmost of equals, until no
 //! pair merges. A short run of symbols is scanned for it again and again: O(n²), but over an array that stays in cache, with two
-//! lookups per merge. A long one uses a priority queue of pairs in which outdated entries stay and are skipped when they come up:
-//! O(n log n).
-//!
-//! The reference takes an entry for outdated unless the pair at its place has the same *new id*. That is the same as having the
-//! same rank if a merge makes its text longer and ids tell texts apart; for other files (`Order::ByNewId`) the queue keeps to the
-//! letter of the reference, and the scan is not used.
+//! lookups per merge. A long one goes through a queue (`queue`).
 
 use super::merges::{Merge, Merges, NO_MERGE, NO_RANK};
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use super::queue::{self, QueueScratch};
 
 /// Up to this many symbols the scan is faster than the queue.
-const SCAN_SYMBOLS: usize = 32;
+const SCAN_SYMBOLS: usize = 48;
 
 /// A token on its way: an id and the number of bytes that it covers.
 #[derive(Clone, Copy, Debug)]
@@ -22,7 +16,7 @@ pub(super) struct Symbol {
     pub(super) id: u32,
     pub(super) bytes: u32,
     /// What becomes of this symbol and the next one.
-    merge: Merge,
+    pub(super) merge: Merge,
 }
 
 impl Symbol {
@@ -32,40 +26,22 @@ impl Symbol {
     }
 }
 
-/// How an outdated entry of the queue is told.
+/// What is known of the order in which merges come up.
 #[derive(Debug)]
 pub(super) enum Order {
-    /// By its rank.
+    /// A merge has a higher rank than the merges that make its parts: ranks only rise. So it is where merges were trained.
+    Rising,
+    /// Ranks may fall. A merge makes its text longer than either part, and ids tell texts apart.
     ByRank,
-    /// By its new id, given here for each rank.
+    /// Neither holds. Here is the new id of each rank, by which the reference tells outdated entries.
     ByNewId(Vec<u32>),
-}
-
-/// The neighbours of a symbol in the queue's list; a symbol that was merged into its left neighbour stays behind.
-#[derive(Clone, Copy, Debug)]
-struct Links {
-    previous: u32,
-    next: u32,
-}
-
-const NO_SYMBOL: u32 = u32::MAX;
-
-/// A rank and a place, packed so that they compare in that order.
-type Entry = Reverse<u64>;
-
-/// Buffers of the queue.
-#[derive(Debug, Default)]
-pub(super) struct QueueScratch {
-    links: Vec<Links>,
-    entries: Vec<Entry>,
-    skipped: Vec<Entry>,
 }
 
 /// The probability of skipping a merge, and the draws that decide it.
 #[derive(Debug)]
 pub(super) struct Dropout {
-    pub(super) probability: f32,
-    pub(super) seed: u64,
+    probability: f32,
+    seed: u64,
     draws: u64,
 }
 
@@ -75,7 +51,7 @@ impl Dropout {
     }
 
     /// The next draw of a counter-based generator (SplitMix64): whether to skip.
-    fn skips(&mut self) -> bool {
+    pub(super) fn skips(&mut self) -> bool {
         self.draws += 1;
         let mut bits = self.seed.wrapping_add(self.draws.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         bits = (bits ^ bits >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -91,8 +67,10 @@ impl Dropout {
 pub(super) fn merge(symbols: &mut Vec<Symbol>, merges: &Merges, order: &Order, scratch: &mut QueueScratch) {
     match order {
         _ if symbols.len() < 2 => {}
-        Order::ByRank if symbols.len() <= SCAN_SYMBOLS => scan(symbols, merges),
-        _ => queue(symbols, merges, order, None, scratch),
+        Order::Rising | Order::ByRank if symbols.len() <= SCAN_SYMBOLS => scan(symbols, merges),
+        Order::Rising => queue::merge_rising(symbols, merges, scratch),
+        Order::ByRank => queue::merge(symbols, merges, None, None, scratch),
+        Order::ByNewId(new_ids) => queue::merge(symbols, merges, Some(new_ids), None, scratch),
     }
 }
 
@@ -104,7 +82,11 @@ pub(super) fn merge_with_dropout(
     dropout: &mut Dropout,
     scratch: &mut QueueScratch,
 ) {
-    queue(symbols, merges, order, Some(dropout), scratch);
+    let new_ids = match order {
+        Order::ByNewId(new_ids) => Some(new_ids.as_slice()),
+        Order::Rising | Order::ByRank => None,
+    };
+    queue::merge(symbols, merges, new_ids, Some(dropout), scratch);
 }
 
 /// Looks for the best pair again after each merge.
@@ -137,72 +119,6 @@ fn scan(symbols: &mut Vec<Symbol>, merges: &Merges) {
         }
     }
     symbols.truncate(length);
-}
-
-/// Takes the best pair from a queue.
-fn queue(symbols: &mut Vec<Symbol>, merges: &Merges, order: &Order, mut dropout: Option<&mut Dropout>, scratch: &mut QueueScratch) {
-    let QueueScratch { links, entries, skipped } = scratch;
-    links.clear();
-    entries.clear();
-    skipped.clear();
-    // The caller refuses pieces with more symbols than a u32 counts.
-    let length = symbols.len() as u32;
-    links.extend((0..length).map(|index| Links { previous: index.wrapping_sub(1), next: index + 1 }));
-    if let Some(last) = links.last_mut() {
-        last.next = NO_SYMBOL;
-    }
-    for index in 1..symbols.len() {
-        let merge = merges.get(symbols[index - 1].id, symbols[index].id);
-        symbols[index - 1].merge = merge;
-        if merge.rank != NO_RANK {
-            entries.push(entry(merge.rank, index - 1));
-        }
-    }
-    let mut heap = BinaryHeap::from(std::mem::take(entries));
-    while let Some(top) = heap.pop() {
-        if dropout.as_mut().is_some_and(|dropout| dropout.skips()) {
-            skipped.push(top);
-            continue;
-        }
-        heap.extend(skipped.drain(..));
-        let (rank, left) = ((top.0 >> 32) as u32, top.0 as u32 as usize);
-        let merge = symbols[left].merge;
-        let is_current = match order {
-            Order::ByRank => merge.rank == rank,
-            Order::ByNewId(new_ids) => merge.rank != NO_RANK && new_ids.get(rank as usize) == Some(&merge.new_id),
-        };
-        if !is_current {
-            continue;
-        }
-        // A symbol that merges has a next one.
-        let Links { previous, next: right } = links[left];
-        let right = right as usize;
-        let next = links[right].next;
-        symbols[left] = Symbol::new(merge.new_id, symbols[left].bytes + symbols[right].bytes);
-        symbols[right] = Symbol::new(0, 0);
-        links[left].next = next;
-        let mut renew = |left: u32, right: u32| {
-            let merge = merges.get(symbols[left as usize].id, symbols[right as usize].id);
-            symbols[left as usize].merge = merge;
-            if merge.rank != NO_RANK {
-                heap.push(entry(merge.rank, left as usize));
-            }
-        };
-        if previous != NO_SYMBOL {
-            renew(previous, left as u32);
-        }
-        if next != NO_SYMBOL {
-            links[next as usize].previous = left as u32;
-            renew(left as u32, next);
-        }
-    }
-    *entries = heap.into_vec();
-    // Symbols that were merged into another cover no bytes.
-    symbols.retain(|symbol| symbol.bytes > 0);
-}
-
-fn entry(rank: u32, place: usize) -> Entry {
-    Reverse(u64::from(rank) << 32 | place as u64)
 }
 
 #[cfg(test)]

@@ -34,6 +34,7 @@ pub(super) struct Merges {
     shift: u32,
     keys: [u64; 2],
     len: usize,
+    ranks: usize,
 }
 
 impl Merges {
@@ -46,6 +47,7 @@ impl Merges {
             shift: 64 - slots.trailing_zeros(),
             keys: [random.hash_one(0), random.hash_one(1) | 1],
             len: 0,
+            ranks: 0,
         }
     }
 
@@ -56,6 +58,12 @@ impl Merges {
         self.len += usize::from(self.slots[slot].merge.rank == NO_RANK);
         assert!(self.len < self.slots.len(), "a table of merges is never full");
         self.slots[slot] = Slot { pair, merge };
+        self.ranks = self.ranks.max(merge.rank as usize + 1);
+    }
+
+    /// One more than the highest rank.
+    pub(super) fn ranks(&self) -> usize {
+        self.ranks
     }
 
     /// The merge of a pair, or `NO_MERGE`.

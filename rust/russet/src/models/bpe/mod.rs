@@ -13,6 +13,7 @@ mod merge;
 mod merges;
 #[cfg(test)]
 mod naive;
+mod queue;
 
 use super::{Alphabet, TokenSink};
 use crate::formats::config::BpeConfig;
@@ -20,13 +21,17 @@ use crate::vocab::Vocabulary;
 use crate::{Error, Result, StringList};
 use alphabet::{byte_level_byte, byte_level_char, ByteIds, Characters};
 use cuts::{ByteJoints, CharJoints};
-use merge::{Dropout, Order, QueueScratch, Symbol};
+use merge::{Dropout, Order, Symbol};
 use merges::{Merge, Merges};
+use queue::QueueScratch;
 
 /// The longest piece: positions are 32-bit, and a merge's bytes are summed in 32 bits.
 const MAX_PIECE_BYTES: usize = 1 << 30;
 /// How many symbols a piece may become: byte fallback writes out the prefix of every character.
 const MAX_SYMBOLS_PER_BYTE: usize = 64;
+
+/// The symbols that the buffers keep room for from piece to piece: beyond, their memory is given back.
+const KEPT_SYMBOLS: usize = 1 << 18;
 
 /// A compiled BPE model.
 #[derive(Debug)]
@@ -68,13 +73,14 @@ impl Bpe {
         let vocabulary = Vocabulary::new(config.vocab)?;
         let prefix = config.continuing_subword_prefix.as_deref().unwrap_or_default();
         let suffix = config.end_of_word_suffix.as_deref().unwrap_or_default();
-        let merges = read_merges(&vocabulary, &config.merges, prefix.len())?;
-        let order = match vocabulary.has_shared_ids() || shortens(&config.merges, prefix.len()) {
-            false => Order::ByRank,
+        let (merges, is_rising) = read_merges(&vocabulary, &config.merges, prefix.len())?;
+        let order = match vocabulary.has_shared_ids() || !all_lengthen(&config.merges, prefix.len()) {
             true => Order::ByNewId(new_ids(&merges)),
+            false if is_rising => Order::Rising,
+            false => Order::ByRank,
         };
         let is_random = config.dropout.is_some_and(|dropout| dropout > 0.0);
-        let can_cut = prefix.is_empty() && suffix.is_empty() && !is_random && matches!(order, Order::ByRank);
+        let can_cut = prefix.is_empty() && suffix.is_empty() && !is_random && !matches!(order, Order::ByNewId(_));
         // With shared ids, a whole piece's token would have to be told from the others of its id by its text.
         let by_bytes = bytes_wanted && prefix.is_empty() && !vocabulary.has_shared_ids();
         let parts = match by_bytes.then(|| ByteIds::new(&vocabulary, suffix)).flatten() {
@@ -154,6 +160,9 @@ impl Bpe {
             Parts::Characters { characters, joints } => unit.read_characters(piece, characters, joints.as_ref())?,
         }
         unit.finish();
+        if scratch.symbols.capacity() > KEPT_SYMBOLS {
+            *scratch = Scratch::default();
+        }
         Ok(())
     }
 
@@ -277,34 +286,42 @@ fn pairs(merges: &StringList) -> impl Iterator<Item = (&str, &str)> {
     std::iter::from_fn(move || parts.next().zip(parts.next()))
 }
 
-/// Looks up the parts and the result of each merge.
-fn read_merges(vocabulary: &Vocabulary, list: &StringList, prefix: usize) -> Result<Merges> {
+/// Looks up the parts and the result of each merge. Also whether no merge makes what an earlier one takes.
+fn read_merges(vocabulary: &Vocabulary, list: &StringList, prefix: usize) -> Result<(Merges, bool)> {
     if !list.len().is_multiple_of(2) {
         return Err(Error::config("merges", format!("{} parts, so one merge has a left part only", list.len())));
     }
     let mut merges = Merges::with_capacity(list.len() / 2);
     let mut joined = Vec::new();
+    let mut is_part = vec![false; vocabulary.len()];
+    let mut is_rising = true;
     for ((left, right), rank) in pairs(list).zip(0..) {
         let error = |message| Error::config(format!("merges[{rank}]"), message);
-        let id = |token: &[u8]| {
+        let index = |token: &[u8]| {
             let missing = || error(format!("token {:?} is not in the vocabulary", String::from_utf8_lossy(token)));
-            vocabulary.id_of_bytes(token).ok_or_else(missing)
+            vocabulary.index_of_bytes(token).ok_or_else(missing)
         };
-        let (left_id, right_id) = (id(left.as_bytes())?, id(right.as_bytes())?);
+        let parts = [index(left.as_bytes())?, index(right.as_bytes())?];
         let rest = right.as_bytes().get(prefix..).ok_or_else(|| {
             error(format!("the right part {right:?} is shorter than continuing_subword_prefix, which it would lose"))
         })?;
         joined.clear();
         joined.extend_from_slice(left.as_bytes());
         joined.extend_from_slice(rest);
-        merges.insert(left_id, right_id, Merge { rank, new_id: id(&joined)? });
+        let new = index(&joined)?;
+        is_rising &= !is_part[new as usize];
+        for part in parts {
+            is_part[part as usize] = true;
+        }
+        let [left_id, right_id, new_id] = [parts[0], parts[1], new].map(|index| vocabulary.id_at(index));
+        merges.insert(left_id, right_id, Merge { rank, new_id });
     }
-    Ok(merges)
+    Ok((merges, is_rising))
 }
 
-/// Whether some merge does not make its left part longer.
-fn shortens(merges: &StringList, prefix: usize) -> bool {
-    pairs(merges).any(|(_, right)| right.len() <= prefix)
+/// Whether every merge makes a text that is longer than its parts.
+fn all_lengthen(merges: &StringList, prefix: usize) -> bool {
+    pairs(merges).all(|(left, right)| !left.is_empty() && right.len() > prefix)
 }
 
 /// The new id of each rank.
@@ -571,6 +588,26 @@ mod tests {
             merge::merge(&mut queued, &model.merges, &order, &mut QueueScratch::default());
             let pairs = |symbols: &[Symbol]| symbols.iter().map(|symbol| (symbol.id, symbol.bytes)).collect::<Vec<_>>();
             prop_assert_eq!(pairs(&symbols), pairs(&queued));
+        }
+
+        #[test]
+        fn all_queues_agree(config in configs("abc"), pieces in proptest::collection::vec("[abc]{0,200}", 3)) {
+            let model = Bpe::from_config(config, false).unwrap();
+            let mut scratch = QueueScratch::default();
+            for piece in pieces {
+                let known = piece.chars().filter_map(|character| model.vocabulary.id(&character.to_string()));
+                let symbols: Vec<Symbol> = known.map(|id| Symbol::new(id, 1)).collect();
+                let mut merged = |order| {
+                    let mut symbols = symbols.clone();
+                    merge::merge(&mut symbols, &model.merges, &order, &mut scratch);
+                    symbols.iter().map(|symbol| (symbol.id, symbol.bytes)).collect::<Vec<_>>()
+                };
+                let expected = merged(Order::ByNewId(new_ids(&model.merges)));
+                prop_assert_eq!(&merged(Order::ByRank), &expected);
+                if matches!(model.order, Order::Rising) {
+                    prop_assert_eq!(&merged(Order::Rising), &expected);
+                }
+            }
         }
 
         #[test]
