@@ -72,6 +72,9 @@ pub enum NormalizerConfig {
     /// `precompiled_charsmap`, decoded from base64.
     Precompiled {
         charsmap: Vec<u8>,
+        /// Whether the longest entry counts at each place, as in SentencePiece, and not what the reference finds in grapheme
+        /// clusters. Only SentencePiece models and files that were written from them say so.
+        longest_match: bool,
     },
     Replace {
         pattern: PatternConfig,

@@ -83,9 +83,9 @@ impl Normalizer {
             }
             NormalizerConfig::Lowercase => Kind::Lowercase,
             NormalizerConfig::Nmt => Kind::Nmt,
-            NormalizerConfig::Precompiled { charsmap } => {
+            NormalizerConfig::Precompiled { charsmap, longest_match } => {
                 let precompiled = Precompiled::new(charsmap).map_err(|error| error.under("precompiled_charsmap"))?;
-                Kind::Precompiled(Box::new(precompiled))
+                Kind::Precompiled(Box::new(if *longest_match { precompiled.with_longest_match() } else { precompiled }))
             }
             NormalizerConfig::Replace { pattern, content } => Kind::Replace(Box::new(Replace::new(pattern, content)?)),
             NormalizerConfig::Prepend { prepend } => Kind::Prepend(prepend.as_str().into()),
@@ -219,7 +219,7 @@ mod tests {
     fn a_bad_part_is_named_by_its_place() {
         let config = NormalizerConfig::Sequence(vec![
             NormalizerConfig::Nfc,
-            NormalizerConfig::Sequence(vec![NormalizerConfig::Precompiled { charsmap: vec![0; 3] }]),
+            NormalizerConfig::Sequence(vec![NormalizerConfig::Precompiled { charsmap: vec![0; 3], longest_match: false }]),
         ]);
         let error = Normalizer::from_config(&config).unwrap_err().to_string();
         assert!(error.starts_with("normalizers[1].normalizers[0].precompiled_charsmap: 3 bytes"), "{error}");

@@ -5,7 +5,8 @@
 //! hangs there; a value is where its replacement begins. All of it is checked once, so a search stays inside the arrays.
 //!
 //! As in the reference, a grapheme cluster below six bytes is looked up whole, any other one character by character, and the
-//! shortest entry that begins it replaces all of it. Clusters are found only where a character may join its neighbour; runs of
+//! shortest entry that begins it replaces all of it; with `longest_match`, as in SentencePiece, the longest entry at each place
+//! replaces itself. Clusters are found only where a character may join its neighbour; runs of
 //! ASCII without an entry cost one table look-up per byte. O(n) in the text and what it becomes.
 
 use crate::text::{Align, Change, NormalizedText, Rewrite};
@@ -23,6 +24,7 @@ pub(super) struct Precompiled {
     replacements: Box<str>,
     /// The ASCII bytes that have no entry and never join the next character.
     is_plain: [bool; 256],
+    is_longest_match: bool,
 }
 
 impl Precompiled {
@@ -40,11 +42,21 @@ impl Precompiled {
         let replacements = std::str::from_utf8(replacements)
             .map_err(|error| invalid(format!("the replacements are not UTF-8 from their byte {} on", error.valid_up_to())))?;
         let trie = Trie::new(units, replacements)?;
-        let mut precompiled = Precompiled { trie, replacements: replacements.into(), is_plain: [false; 256] };
+        let mut precompiled =
+            Precompiled { trie, replacements: replacements.into(), is_plain: [false; 256], is_longest_match: false };
         for (byte, is_plain) in (0..128).zip(&mut precompiled.is_plain) {
             *is_plain = byte != b'\r' && precompiled.trie.find(&[byte]).is_none();
         }
         Ok(precompiled)
+    }
+
+    /// The same map, each place rewritten by the longest entry that begins there.
+    pub(super) fn with_longest_match(mut self) -> Self {
+        self.is_longest_match = true;
+        for (byte, is_plain) in (0..128).zip(&mut self.is_plain) {
+            *is_plain = (0..128).all(|next| self.trie.find_longest(&[byte, next]).is_none());
+        }
+        self
     }
 
     pub(super) fn normalize<A: Align>(&self, text: &mut NormalizedText<A>) {
@@ -81,6 +93,9 @@ impl Precompiled {
 
     /// Gives `found` each part of `text` that has an entry and what replaces it, in order, until it returns false.
     fn for_each_match<'m>(&'m self, text: &str, mut found: impl FnMut(Range<usize>, &'m str) -> bool) {
+        if self.is_longest_match {
+            return self.for_each_longest_match(text, found);
+        }
         let bytes = text.as_bytes();
         let mut at = 0;
         loop {
@@ -114,10 +129,39 @@ impl Precompiled {
         }
     }
 
+    /// The same for the longest entry at each place, from left to right.
+    fn for_each_longest_match<'m>(&'m self, text: &str, mut found: impl FnMut(Range<usize>, &'m str) -> bool) {
+        let bytes = text.as_bytes();
+        let mut at = 0;
+        while let Some(character) = text.get(at..).and_then(|rest| rest.chars().next()) {
+            if character.is_ascii() && self.is_plain[usize::from(bytes[at])] && bytes.get(at + 1).is_none_or(u8::is_ascii) {
+                at += 1;
+                continue;
+            }
+            // An entry that ends inside a character would be no text.
+            let entry = self.trie.find_longest(&bytes[at..]).filter(|(length, _)| text.is_char_boundary(at + length));
+            match entry.and_then(|(length, value)| Some((length, self.replacement(value)?))) {
+                Some((length, replacement)) => {
+                    if !found(at..at + length, replacement) {
+                        return;
+                    }
+                    at += length;
+                }
+                None => at += character.len_utf8(),
+            }
+        }
+    }
+
     /// What replaces a text that begins with an entry.
     #[inline]
     fn find(&self, key: &str) -> Option<&str> {
-        let replacement = self.replacements.get(self.trie.find(key.as_bytes())?..)?;
+        self.replacement(self.trie.find(key.as_bytes())?)
+    }
+
+    /// The replacement that begins at `value`.
+    #[inline]
+    fn replacement(&self, value: usize) -> Option<&str> {
+        let replacement = self.replacements.get(value..)?;
         Some(&replacement[..memchr::memchr(0, replacement.as_bytes()).unwrap_or(replacement.len())])
     }
 }
@@ -203,6 +247,23 @@ impl Trie {
             }
         }
         None
+    }
+}
+
+impl Trie {
+    /// The length and the value of the longest entry that `key` begins with.
+    fn find_longest(&self, key: &[u8]) -> Option<(usize, usize)> {
+        let mut at = offset(*self.units.first()?);
+        let mut longest = None;
+        for (before, &byte) in key.iter().enumerate() {
+            at ^= usize::from(byte);
+            let Some(&unit) = self.units.get(at).filter(|&&unit| byte != 0 && label(unit) == u32::from(byte)) else { break };
+            at ^= offset(unit);
+            if has_value(unit) {
+                longest = self.units.get(at).map(|&unit| (before + 1, value(unit)));
+            }
+        }
+        longest
     }
 }
 

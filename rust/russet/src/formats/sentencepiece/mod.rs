@@ -8,8 +8,7 @@
 //! What the stages cannot say, and SentencePiece does differently:
 //! - It never finds control symbols, `<unk>` or `<0x0A>` in a text. Here special tokens are found, unless
 //!   `split_special_tokens`; and Unigram then takes such a name for one piece where it stands in the text.
-//! - Its character map takes the longest match; `Precompiled` looks at grapheme clusters, as the reference does. Texts with
-//!   combining marks after characters that the map changes can differ. User-defined symbols are not exempt from the map.
+//! - User-defined symbols are exempt from its character map; here only those that the map leaves as they are are found.
 //! - Its Unigram scores are summed in single precision, so that nearly equal segmentations can be chosen differently.
 //! - A piece that is only in a model to be unused is left out by renaming it (Unigram), or refused (BPE).
 //! - Where BPE scores are equal for different pieces, it joins the leftmost; here the piece with the lower id comes first.
@@ -81,7 +80,7 @@ fn normalizer(file: &ModelFile<'_>) -> Option<NormalizerConfig> {
     let space = if file.escape_whitespaces { SPACE_SYMBOL } else { " " };
     let mut stages = Vec::new();
     if !file.charsmap.is_empty() {
-        stages.push(NormalizerConfig::Precompiled { charsmap: file.charsmap.to_vec() });
+        stages.push(NormalizerConfig::Precompiled { charsmap: file.charsmap.to_vec(), longest_match: true });
     }
     if file.remove_extra_whitespaces {
         // Spaces at the beginning, and all but the last of a run.

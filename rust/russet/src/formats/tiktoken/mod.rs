@@ -152,6 +152,15 @@ fn recover_merges(ranks: &Ranks) -> (StringList, bool) {
     (merges, all_reachable)
 }
 
+/// Whether the first line of a file is one of ranks.
+pub(super) fn begins_like_ranks(file: &[u8]) -> bool {
+    let line = file.split(|&byte| byte == b'\n').next().unwrap_or_default().trim_ascii();
+    let Some(space) = line.iter().position(|&byte| byte == b' ') else { return false };
+    let (token, rank) = line.split_at(space);
+    let rank = rank.trim_ascii();
+    base64::decode(token).is_some_and(|token| !token.is_empty()) && !rank.is_empty() && rank.iter().all(u8::is_ascii_digit)
+}
+
 /// Tokens by rank.
 struct Ranks {
     bytes: Vec<u8>,

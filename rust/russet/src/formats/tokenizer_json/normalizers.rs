@@ -110,7 +110,9 @@ fn read(node: &Node, name: &str) -> Result<NormalizerConfig> {
         "Nmt" => NormalizerConfig::Nmt,
         "Precompiled" => {
             let [charsmap] = fields(node, ["precompiled_charsmap"])?;
-            NormalizerConfig::Precompiled { charsmap: charsmap.required(charsmap_bytes)? }
+            // The reference ignores this key, which only files that were written from SentencePiece models have.
+            let longest_match = object_fields(node, ["longest_match"]).is_ok_and(|[flag]| flag.node == Some(&Node::Bool(true)));
+            NormalizerConfig::Precompiled { charsmap: charsmap.required(charsmap_bytes)?, longest_match }
         }
         "Replace" => {
             let (pattern, content) = replace(node)?;

@@ -173,9 +173,14 @@ impl Serialize for Json<&NormalizerConfig> {
             NormalizerConfig::Sequence(list) => object!(serializer, type "Sequence", "normalizers": &each(list)),
             NormalizerConfig::Lowercase => object!(serializer, type "Lowercase"),
             NormalizerConfig::Nmt => object!(serializer, type "Nmt"),
-            NormalizerConfig::Precompiled { charsmap } => {
+            NormalizerConfig::Precompiled { charsmap, longest_match: false } => {
                 object!(serializer, type "Precompiled", "precompiled_charsmap": &base64::encode(charsmap))
             }
+            NormalizerConfig::Precompiled { charsmap, longest_match: true } => object!(serializer,
+                type "Precompiled",
+                "precompiled_charsmap": &base64::encode(charsmap),
+                "longest_match": &true
+            ),
             NormalizerConfig::Replace { pattern, content } => {
                 object!(serializer, type "Replace", "pattern": &Json(pattern), "content": content)
             }
