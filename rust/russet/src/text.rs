@@ -159,6 +159,24 @@ impl<A: Align> NormalizedText<A> {
         }
     }
 
+    /// Starts over with a copy of `piece`, its first character replaced by `content`, which takes that character's record: what
+    /// [`reset_to`](Self::reset_to) and [`replace`](Self::replace) do, at the price of one copy. Keeps the memory.
+    pub fn reset_to_replaced(&mut self, piece: Piece<'_, A>, content: &str) {
+        let first = piece.text.chars().next().map_or(0, char::len_utf8);
+        let Some(&align) = piece.align[..first].last() else { return self.reset_to(piece) };
+        self.text.clear();
+        self.text.push_str(content);
+        self.text.push_str(&piece.text[first..]);
+        self.align.clear();
+        self.align.resize(content.len(), align);
+        self.align.extend_from_slice(&piece.align[first..]);
+        self.base = piece.align[0].range().map_or(0, |span| span.start);
+        self.starts_input = piece.at_start();
+        let with_content = |leading: usize| leading.checked_sub(first).map_or(0, |rest| content.len() + rest);
+        self.front = with_content(piece.front);
+        self.hollow = with_content(piece.hollow);
+    }
+
     /// The characters.
     pub fn text(&self) -> &str {
         &self.text
@@ -507,5 +525,26 @@ mod tests {
         assert_eq!(text.text(), "XaXbX");
         assert_eq!(spans(&text), [(5, 5), (5, 6), (5, 6), (6, 7), (6, 7)]);
         assert_eq!((text.hollow, text.front), (1, 0));
+    }
+
+    #[test]
+    fn a_replaced_first_character_is_a_copy_and_a_replacement() {
+        for (inserted, offset) in [(0, 0), (0, 4), (1, 0), (2, 0), (3, 4)] {
+            // Characters that stand for no input, at the beginning.
+            let mut whole = NormalizedText::<Span>::new();
+            whole.reset("\u{e9}bc", offset);
+            whole.replace((0..inserted).map(|_| 0..0), "\u{e9}");
+            for start in [0, 2] {
+                let piece = whole.as_piece().slice(start..whole.text().len());
+                for content in ["", "-", "\u{2581}"] {
+                    let mut expected = NormalizedText::<Span>::new();
+                    expected.reset_to(piece);
+                    expected.replace([0..piece.text.chars().next().unwrap().len_utf8()], content);
+                    let mut text = NormalizedText::<Span>::new();
+                    text.reset_to_replaced(piece, content);
+                    assert_eq!(format!("{:?}", text.as_piece()), format!("{:?}", expected.as_piece()));
+                }
+            }
+        }
     }
 }

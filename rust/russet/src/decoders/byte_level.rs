@@ -10,15 +10,15 @@ use crate::Result;
 pub(super) fn push(token: &str, level: &mut Level, emit: &mut Emit<'_>) -> Result<()> {
     let bytes = &mut level.held.bytes;
     let held = bytes.len();
-    for character in token.chars() {
-        match char_to_byte(character) {
-            Some(byte) => bytes.push(byte),
-            None => {
-                bytes.truncate(held);
-                bytes.extend_from_slice(token.as_bytes());
-                break;
-            }
-        }
+    if !append_bytes(token, bytes) {
+        bytes.truncate(held);
+        bytes.extend_from_slice(token.as_bytes());
+    }
+    // Most tokens end with a whole character.
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        emit(text)?;
+        bytes.clear();
+        return Ok(());
     }
     level.output.clear();
     take_finished(bytes, &mut level.output);
@@ -32,6 +32,23 @@ pub(super) fn finish(level: &mut Level, emit: &mut Emit<'_>) -> Result<()> {
             level.held.bytes.clear();
             emit("\u{FFFD}")
         }
+    }
+}
+
+/// Appends the bytes that `token` stands for. False if one of its characters stands for none.
+fn append_bytes(token: &str, bytes: &mut Vec<u8>) -> bool {
+    let mut rest = token;
+    loop {
+        // Printable ASCII stands for itself.
+        let same = rest.bytes().position(|byte| !byte.is_ascii_graphic()).unwrap_or(rest.len());
+        bytes.extend_from_slice(&rest.as_bytes()[..same]);
+        let mut others = rest[same..].chars();
+        match others.next().map(char_to_byte) {
+            Some(Some(byte)) => bytes.push(byte),
+            Some(None) => return false,
+            None => return true,
+        }
+        rest = others.as_str();
     }
 }
 

@@ -7,6 +7,8 @@ use super::{Emit, Level};
 use crate::formats::config::PatternConfig;
 use crate::regex::Regex;
 use crate::Result;
+use memchr::memmem;
+use std::ops::Range;
 
 /// Appends `text` to `out`, with `content` in place of `needle`. An empty needle is found around every character.
 pub(super) fn replace_into(text: &str, needle: &str, content: &str, out: &mut String) {
@@ -28,14 +30,18 @@ pub(super) struct Replace {
 
 #[derive(Debug)]
 enum Pattern {
-    String(String),
+    /// A text that is not empty.
+    String(Box<memmem::Finder<'static>>),
+    /// The empty text: it is found around every character.
+    Empty,
     Regex(Regex),
 }
 
 impl Replace {
     pub(super) fn new(pattern: &PatternConfig, content: &str) -> Result<Self> {
         let pattern = match pattern {
-            PatternConfig::String(literal) => Pattern::String(literal.clone()),
+            PatternConfig::String(literal) if literal.is_empty() => Pattern::Empty,
+            PatternConfig::String(literal) => Pattern::String(Box::new(memmem::Finder::new(literal).into_owned())),
             PatternConfig::Regex(regex) => Pattern::Regex(Regex::new(regex)?),
         };
         Ok(Self { pattern, content: content.to_owned() })
@@ -44,7 +50,7 @@ impl Replace {
     pub(super) fn regex(&self) -> Option<&Regex> {
         match &self.pattern {
             Pattern::Regex(regex) => Some(regex),
-            Pattern::String(_) => None,
+            Pattern::String(_) | Pattern::Empty => None,
         }
     }
 
@@ -54,19 +60,25 @@ impl Replace {
         }
         let Level { output, regex: scratch, .. } = level;
         output.clear();
+        let mut done = 0;
+        let mut found = |range: Range<usize>| {
+            output.push_str(&token[done..range.start]);
+            output.push_str(&self.content);
+            done = range.end;
+            Ok(())
+        };
         match &self.pattern {
-            Pattern::String(needle) => replace_into(token, needle, &self.content, output),
-            Pattern::Regex(regex) => {
-                let mut done = 0;
-                regex.find_iter(token, scratch, &mut |found| {
-                    output.push_str(&token[done..found.start]);
-                    output.push_str(&self.content);
-                    done = found.end;
-                    Ok(())
-                })?;
-                output.push_str(&token[done..]);
+            Pattern::String(finder) => {
+                let length = finder.needle().len();
+                finder.find_iter(token.as_bytes()).try_for_each(|start| found(start..start + length))?;
             }
+            Pattern::Empty => {
+                let starts = token.char_indices().map(|(start, _)| start);
+                starts.chain([token.len()]).try_for_each(|start| found(start..start))?;
+            }
+            Pattern::Regex(regex) => regex.find_iter(token, scratch, &mut found)?,
         }
+        output.push_str(&token[done..]);
         emit(output)
     }
 }

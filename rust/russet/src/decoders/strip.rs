@@ -38,6 +38,10 @@ impl Strip {
 
     pub(super) fn push_fragment(&self, fragment: &str, level: &mut Level, emit: &mut Emit<'_>) -> Result<()> {
         let Level { held, output, .. } = level;
+        let is_unchanged = held.started && held.count == 0 && (self.stop == 0 || !fragment.contains(self.content));
+        if is_unchanged {
+            return emit(fragment);
+        }
         output.clear();
         for character in fragment.chars() {
             if character != self.content {

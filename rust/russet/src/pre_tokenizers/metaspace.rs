@@ -26,49 +26,54 @@ impl Metaspace {
     pub(super) fn pre_tokenize<A: Align>(&self, section: Piece<'_, A>, level: &mut Level<A>, emit: &mut Emit<'_, A>) -> Result<()> {
         let buffer = &mut level.piece;
         let text = section.text;
-        let is_marked = text.starts_with([' ', self.replacement]);
-        let mut prepend = !is_marked
+        let bytes = text.as_bytes();
+        let prepends = !text.starts_with([' ', self.replacement])
             && match self.prepend_scheme {
                 PrependScheme::Always => true,
                 PrependScheme::First => section.at_start(),
                 PrependScheme::Never => false,
             };
         if !self.split {
-            return self.give(section, prepend, buffer, emit);
+            return self.give_whole(section, prepends, buffer, emit);
         }
+        let replacement = self.replacement_text.as_bytes();
         let mut start = 0;
-        for (here, _) in text.match_indices([' ', self.replacement]) {
-            if start < here {
-                self.give(section.slice(start..here), prepend, buffer, emit)?;
-                prepend = false;
+        for end in memchr::memchr2_iter(b' ', replacement[0], bytes).chain([bytes.len()]) {
+            let is_boundary = end == bytes.len() || bytes[end] == b' ' || bytes[end..].starts_with(replacement);
+            if !is_boundary || start == end {
+                continue;
             }
-            start = here;
+            let piece = section.slice(start..end);
+            if bytes[start] == b' ' {
+                buffer.reset_to_replaced(piece, &self.replacement_text);
+                emit(buffer.as_piece())?;
+            } else if start == 0 && prepends {
+                buffer.reset_to(piece);
+                buffer.prepend(&self.replacement_text);
+                emit(buffer.as_piece())?;
+            } else {
+                emit(piece)?;
+            }
+            start = end;
         }
-        self.give(section.slice(start..text.len()), prepend, buffer, emit)
+        Ok(())
     }
 
-    /// Gives `piece` with its spaces replaced, after the replacement if `prepend`.
-    #[inline]
-    fn give<A: Align>(
+    /// Gives `section` with all its spaces replaced, after the replacement if `prepends`.
+    fn give_whole<A: Align>(
         &self,
-        piece: Piece<'_, A>,
-        prepend: bool,
+        section: Piece<'_, A>,
+        prepends: bool,
         buffer: &mut NormalizedText<A>,
         emit: &mut Emit<'_, A>,
     ) -> Result<()> {
-        // Where the piece is one of many, a space can only come first.
-        let has_space = self.replacement != ' '
-            && if self.split { piece.text.starts_with(' ') } else { memchr::memchr(b' ', piece.text.as_bytes()).is_some() };
-        if !has_space && !prepend {
-            return emit(piece);
+        let mut spaces = memchr::memchr_iter(b' ', section.text.as_bytes()).peekable();
+        if spaces.peek().is_none() && !prepends {
+            return emit(section);
         }
-        buffer.reset_to(piece);
-        if has_space {
-            let length = if self.split { 1 } else { piece.text.len() };
-            let spaces = memchr::memchr_iter(b' ', &piece.text.as_bytes()[..length]);
-            buffer.replace(spaces.map(|start| start..start + 1), &self.replacement_text);
-        }
-        if prepend {
+        buffer.reset_to(section);
+        buffer.replace(spaces.map(|start| start..start + 1), &self.replacement_text);
+        if prepends {
             buffer.prepend(&self.replacement_text);
         }
         emit(buffer.as_piece())

@@ -106,7 +106,8 @@ impl PreTokenizer {
         self.stages.iter().filter_map(Stage::regex).map(|regex| (regex.as_str(), regex.engine())).collect()
     }
 
-    /// Splits `section` and gives each piece that is not empty to `emit`, in order.
+    /// Splits `section` and gives each piece that is not empty to `emit`, in order. Without any stage (a `Sequence` of nothing)
+    /// the section is the piece, even if it is empty.
     ///
     /// # Errors
     /// What `emit` returns, and [`Error::PatternLimit`] from a regular expression. Pieces given before an error stay given.
@@ -116,6 +117,9 @@ impl PreTokenizer {
         scratch: &mut PreTokenizerScratch<A>,
         emit: &mut Emit<'_, A>,
     ) -> Result<()> {
+        if self.stages.is_empty() {
+            return emit(section);
+        }
         if scratch.levels.len() < self.stages.len() {
             scratch.levels.resize_with(self.stages.len(), Level::default);
         }
@@ -207,6 +211,10 @@ pub(crate) mod tests {
     use crate::text::Span;
     use proptest::prelude::*;
 
+    fn owned(piece: Piece<'_, Span>) -> (String, std::ops::Range<usize>) {
+        (piece.text.to_owned(), piece.source(0..piece.text.len()).unwrap_or_default())
+    }
+
     /// The pieces of `text` and the byte ranges that they stand for, where `text` begins at input byte `offset`.
     pub(crate) fn pieces_at(config: &PreTokenizerConfig, text: &str, offset: usize) -> Vec<(String, std::ops::Range<usize>)> {
         let pre_tokenizer = PreTokenizer::from_config(config).unwrap();
@@ -214,7 +222,7 @@ pub(crate) mod tests {
         section.reset(text, offset);
         let mut pieces = Vec::new();
         let mut collect = |piece: Piece<'_, Span>| {
-            pieces.push((piece.text.to_owned(), piece.source(0..piece.text.len()).unwrap()));
+            pieces.push(owned(piece));
             Ok(())
         };
         pre_tokenizer.pre_tokenize(section.as_piece(), &mut PreTokenizerScratch::default(), &mut collect).unwrap();
@@ -258,12 +266,9 @@ pub(crate) mod tests {
             text in "[ ab_\u{2581}1.é中あ\u{301}]{0,16}",
             offset in prop_oneof![Just(0usize), Just(7)],
         ) {
-            let mut expected = vec![];
-            if !text.is_empty() {
-                let mut section = NormalizedText::<Span>::new();
-                section.reset(&text, offset);
-                expected.push(section);
-            }
+            let mut section = NormalizedText::<Span>::new();
+            section.reset(&text, offset);
+            let mut expected = vec![section];
             for part in &parts {
                 let stage = PreTokenizer::from_config(part).unwrap();
                 let mut next = Vec::new();
@@ -278,10 +283,7 @@ pub(crate) mod tests {
                 }
                 expected = next;
             }
-            let expected: Vec<_> = expected.iter().map(|piece| {
-                let piece = piece.as_piece();
-                (piece.text.to_owned(), piece.source(0..piece.text.len()).unwrap())
-            }).collect();
+            let expected: Vec<_> = expected.iter().map(|piece| owned(piece.as_piece())).collect();
             let nested = PreTokenizerConfig::Sequence(vec![PreTokenizerConfig::Sequence(parts)]);
             prop_assert_eq!(pieces_at(&nested, &text, offset), expected);
         }
