@@ -343,6 +343,9 @@ impl Parser<'_> {
                 let start = self.position;
                 self.position += 1;
                 let code = self.digits(base, 0, most)?;
+                if base == 8 && self.peek().is_some_and(|char| char.is_ascii_digit()) {
+                    return Err(self.error("the number of the code point is not octal"));
+                }
                 if self.position == start + 1 {
                     self.position = start;
                     return Ok(None);

@@ -28,7 +28,7 @@ use crate::{Error, Result};
 use std::ops::Range;
 
 /// From so many steps a byte on, states are remembered.
-const STEPS_PER_BYTE: u64 = 16;
+const STEPS_PER_BYTE: u64 = 8;
 /// So many steps are free.
 const FREE_STEPS: u64 = 4_096;
 /// The steps that one attempt to match may take where the number is limited.
