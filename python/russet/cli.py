@@ -20,7 +20,15 @@ from russet import AddedToken, RussetError, Tokenizer, __version__, _core
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options, more = parser.parse_known_args(arguments)
+    # argparse takes no positional arguments behind an option that follows FILE: they come here.
+    if more and hasattr(options, "texts") and not any(argument.startswith("-") for argument in more):
+        options.texts += more
+    elif more and hasattr(options, "ids") and all(argument.isdecimal() for argument in more):
+        options.ids += [int(argument) for argument in more]
+    elif more:
+        parser.error(f"unrecognized arguments: {' '.join(more)}")
     for stream in (sys.stdin, sys.stdout):
         stream.reconfigure(encoding="utf-8", errors="strict", newline="\n")  # type: ignore[union-attr]
     try:

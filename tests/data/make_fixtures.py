@@ -645,7 +645,7 @@ REGEXES = {
     "scripts": r"\p{Han}+|\p{Hiragana}+|\p{Greek}+|\P{Latin}",
     "properties": r"\p{Lu}\p{Ll}*|\p{N}+|\p{^L}|\p{M}",
     "escapes": r"\x41|\x{e9}|\u00e9|\t|\n|\s\S",
-    "line-break": r"\R|\X",
+    "line-break": r"\R|.",
     "alternation-empty": r"|e",
 }
 

@@ -53,6 +53,10 @@ def test_ids(name: str) -> None:
     rng = random.Random(f"sentencepiece {name}")
     pieces = [reference.processor.id_to_piece(n).replace("▁", " ") for n in range(reference.processor.get_piece_size())]
     texts = [*EDGES, *lines(), *random_texts(rng, pieces, 20_000)]
+    # A control symbol in a text is ordinary text to `sentencepiece`, and a piece to `transformers`' converted file and to Russet.
+    control = [reference.processor.id_to_piece(n) for n in range(reference.processor.get_piece_size())
+               if reference.processor.is_control(n) or reference.processor.is_unknown(n)]
+    texts = [text for text in texts if not any(symbol in text for symbol in control)]
     # NUL ends a text in the C++ library's own fixtures of normalization; everything else is compared.
     assert_same(reference, candidate, [text.replace("\0", "") for text in texts], encoded_ids, f"{name}: ids")
 
@@ -64,4 +68,8 @@ def test_decoded_text(name: str) -> None:
     def there_and_back(subject: Any, text: str) -> Any:
         return subject.text(reference.ids(text))
 
-    assert_same(reference, candidate, lines(), there_and_back, f"{name}: decode")
+    # `sentencepiece` writes an unknown piece as U+2047; here it is a special token, which decoding leaves out.
+    unknown = reference.processor.unk_id()
+    texts = [text for text in lines() if unknown not in reference.ids(text)]
+    assert texts
+    assert_same(reference, candidate, texts, there_and_back, f"{name}: decode")

@@ -34,7 +34,8 @@ class Reference:
 
 class Candidate:
     def __init__(self) -> None:
-        self.tokenizer = russet.Tokenizer.from_file(fixtures.TIKTOKEN / "mill.tiktoken")
+        pattern = (fixtures.TIKTOKEN / "pattern.txt").read_text(encoding="utf-8")
+        self.tokenizer = russet.Tokenizer.from_tiktoken(fixtures.TIKTOKEN / "mill.tiktoken", pattern)
 
     def ids(self, text: str) -> list[int]:
         found: list[int] = self.tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True).ids

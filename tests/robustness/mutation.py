@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import importlib
+import copy
 import json
 import os
 import random
@@ -119,15 +120,15 @@ def change(config: Any, rng: random.Random, donor: Any) -> Any:
     key = path[-1]
     choice = rng.random()
     if choice < 0.55:
-        parent[key] = rng.choice(VALUES)
+        parent[key] = copy.deepcopy(rng.choice(VALUES))
     elif choice < 0.70:
         del parent[key]
     elif choice < 0.85 and path[0] in donor:
-        parent[key] = donor[path[0]]
+        parent[key] = copy.deepcopy(donor[path[0]])
     elif isinstance(parent, dict):
-        parent[rng.choice(STRINGS)] = parent[key]
+        parent[rng.choice(STRINGS)] = copy.deepcopy(parent[key])
     else:
-        parent.insert(rng.randrange(len(parent) + 1), parent[key])
+        parent.insert(rng.randrange(len(parent) + 1), copy.deepcopy(parent[key]))
     return config
 
 

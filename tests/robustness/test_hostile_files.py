@@ -80,13 +80,6 @@ Tokenizer.from_str(cfg(normalizer={"type": "Sequence", "normalizers": bomb})).en
 """,
         r"limit|above",
     ),
-    "normalizer-bomb-prepend": (
-        """
-bomb = [{"type": "Prepend", "prepend": "aa"}, {"type": "Replace", "pattern": {"Regex": "a*"}, "content": "a" * 100}] * 12
-Tokenizer.from_str(cfg(normalizer={"type": "Sequence", "normalizers": bomb})).encode("a" * 100)
-""",
-        r"limit|above",
-    ),
     "truncated-model-file": (
         """
 data = (fixtures.SENTENCEPIECE / "bpe-identity.model").read_bytes()

@@ -9,6 +9,7 @@ use russet::decoders::DecodeStream;
 use russet::formats;
 use russet::{EncodeOptions, Error, InputPair, Keep, OnUnknown, Result, StringList, Tokenizer, Watch};
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -104,6 +105,25 @@ impl PyTokenizer {
     #[staticmethod]
     fn from_buffer(py: Python<'_>, buffer: &[u8]) -> PyResult<Self> {
         Self::load(py, || Tokenizer::from_bytes(buffer))
+    }
+
+    /// Reads tiktoken's ranks, with the pattern that splits texts (its `pat_str`) and the special tokens with their ids.
+    ///
+    /// Without `pattern` the ranks must be those of r50k_base, p50k_base, cl100k_base or o200k_base. Raises `ConfigError` for ranks
+    /// that are not complete, `PatternError` for the pattern.
+    #[staticmethod]
+    #[pyo3(signature = (path, pattern=None, special_tokens=None))]
+    fn from_tiktoken(
+        py: Python<'_>,
+        path: PathBuf,
+        pattern: Option<&str>,
+        special_tokens: Option<HashMap<String, u32>>,
+    ) -> PyResult<Self> {
+        let special_tokens: Vec<_> = special_tokens.unwrap_or_default().into_iter().collect();
+        Self::load(py, || {
+            let ranks = std::fs::read(&path).map_err(|source| Error::Io { path, source })?;
+            Tokenizer::from_config(russet::formats::from_tiktoken(&ranks, pattern, &special_tokens)?)
+        })
     }
 
     /// Reads the tokenizer of a folder. Repositories on the Hub are not supported yet.

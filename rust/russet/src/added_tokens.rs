@@ -93,7 +93,7 @@ impl AddedTokens {
             Some(&last) if last >= model_size || model_size == 0 => last.checked_add(1),
             _ => Some(model_size),
         };
-        let mut added = 0;
+        let mut changed = Vec::new();
         for token in tokens {
             if token.content.is_empty() {
                 continue;
@@ -111,31 +111,34 @@ impl AddedTokens {
                     id
                 }
             };
-            added += 1;
+            changed.push(id);
             all.ids.insert(token.content.clone(), id);
             if token.special {
                 all.special.insert(token.content.clone());
             }
             all.by_id.insert(id, token.clone());
         }
-        all.compile(normalizer)?;
-        Ok((all, added))
+        all.compile(&changed, normalizer)?;
+        Ok((all, changed.len()))
     }
 
     /// The same tokens for another normalizer.
     pub(crate) fn with_normalizer(&self, normalizer: Option<&Normalizer>) -> Result<Self> {
         let mut all = self.clone();
-        all.compile(normalizer)?;
+        all.normalized_forms.clear();
+        let ids: Vec<u32> = all.by_id.keys().copied().collect();
+        all.compile(&ids, normalizer)?;
         Ok(all)
     }
 
-    /// Builds the normalized forms and the matchers.
-    fn compile(&mut self, normalizer: Option<&Normalizer>) -> Result<()> {
-        self.normalized_forms.clear();
+    /// Makes the normalized forms of the tokens `ids`, and the matchers. As in the reference, a token that is added again keeps the
+    /// form that it had if its new version is not normalized.
+    fn compile(&mut self, ids: &[u32], normalizer: Option<&Normalizer>) -> Result<()> {
         if let Some(normalizer) = normalizer {
             let mut text = NormalizedText::<()>::new();
             let mut scratch = NormalizerScratch::default();
-            for (id, token) in self.by_id.iter().filter(|(_, token)| token.normalized) {
+            for id in ids {
+                let Some(token) = self.by_id.get(id).filter(|token| token.normalized) else { continue };
                 text.reset(&token.content, 0);
                 normalizer.normalize(&mut text, &mut scratch)?;
                 if text.text() != token.content {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::{Encoding, Error, Result};
 
-/// The largest number of tokens, padding included, that one call may produce.
-pub const MAX_CELLS: u64 = 1 << 31;
+/// The largest number of tokens, padding included, that one call may produce: a gigabyte of ids.
+pub const MAX_CELLS: u64 = 1 << 28;
 
 /// On which side padding is put.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -208,8 +208,18 @@ impl<A: Align> NormalizedText<A> {
     ///
     /// As in the reference, leading characters that stand for no input keep their place before the new text.
     pub fn transform(&mut self, changes: impl IntoIterator<Item = Change>, removed: usize) {
-        if self.hollow == self.text.len() {
+        let length = self.text.len();
+        if length == 0 {
             return; // nothing to align with: the reference leaves such a text as it is
+        }
+        if self.hollow == length {
+            // As in the reference, a piece that stands for no input has nothing that could be replaced: all is put before it.
+            return self.rewrite(|new| {
+                for (character, _) in changes {
+                    new.push(character, None);
+                }
+                new.copy(0..length);
+            });
         }
         self.rewrite(|new| {
             let (hollow, length) = (new.old.hollow, new.old.text.len());

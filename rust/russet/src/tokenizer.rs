@@ -15,13 +15,14 @@ use std::sync::{Arc, OnceLock};
 use crate::added_tokens::{AddedToken, AddedTokens};
 use crate::decoders::{Decoder, TokenSource};
 use crate::formats::config::{
-    AddedTokenConfig, Config, DecoderConfig, ModelConfig, NormalizerConfig, PostProcessorConfig, PreTokenizerConfig,
+    AddedTokenConfig, Config, DecoderConfig, ModelConfig, NormalizerConfig, PatternConfig, PostProcessorConfig, PreTokenizerConfig,
 };
 use crate::models::{Alphabet, Model};
 use crate::normalizers::Normalizer;
 use crate::padding::Padding;
 use crate::post_processors::{self, PostProcessor};
 use crate::pre_tokenizers::PreTokenizer;
+use crate::regex::Regex;
 use crate::truncation::Truncation;
 use crate::{batch, pipeline, Encoding, Error, Result, StringList};
 
@@ -154,7 +155,7 @@ impl Tokenizer {
             }
         }
         let compiled_normalizer = compile(normalizer.as_ref(), Normalizer::from_config, "normalizer")?;
-        let (compiled_pre_tokenizer, model) = compile_pieces(pre_tokenizer.as_ref(), model)?;
+        let (compiled_pre_tokenizer, model) = compile_pieces(normalizer.as_ref(), pre_tokenizer.as_ref(), model)?;
         let tokens: Vec<AddedToken> = added_tokens.into_iter().map(|added| added.token).collect();
         let (added_tokens, _) = AddedTokens::default().with(&tokens, &model, compiled_normalizer.as_deref())?;
         let core = Core {
@@ -436,13 +437,19 @@ impl Tokenizer {
         let normalizer = compile(config.as_ref(), Normalizer::from_config, "normalizer")?;
         tokenizer.core.added_tokens = Arc::new(self.core.added_tokens.with_normalizer(normalizer.as_deref())?);
         tokenizer.core.normalizer = normalizer;
+        if makes_hollow_text(config.as_ref()) != makes_hollow_text(self.parts.normalizer.as_ref()) {
+            let model = self.core.model.to_config();
+            let (pre_tokenizer, model) = compile_pieces(config.as_ref(), self.parts.pre_tokenizer.as_ref(), model)?;
+            tokenizer.core.pre_tokenizer = pre_tokenizer;
+            tokenizer.core.model = Arc::new(model);
+        }
         Ok(tokenizer.with_parts(|parts| parts.normalizer = config))
     }
 
     /// A tokenizer with another pre-tokenizer.
     pub fn with_pre_tokenizer(&self, config: Option<PreTokenizerConfig>) -> Result<Self> {
         let mut tokenizer = self.clone();
-        let (pre_tokenizer, model) = compile_pieces(config.as_ref(), self.core.model.to_config())?;
+        let (pre_tokenizer, model) = compile_pieces(self.parts.normalizer.as_ref(), config.as_ref(), self.core.model.to_config())?;
         tokenizer.core.pre_tokenizer = pre_tokenizer;
         tokenizer.core.model = Arc::new(model);
         Ok(tokenizer.with_parts(|parts| parts.pre_tokenizer = config))
@@ -465,7 +472,7 @@ impl Tokenizer {
     /// A tokenizer with another model. The added tokens keep their ids.
     pub fn with_model(&self, config: ModelConfig) -> Result<Self> {
         let mut tokenizer = self.clone();
-        let (pre_tokenizer, model) = compile_pieces(self.parts.pre_tokenizer.as_ref(), config)?;
+        let (pre_tokenizer, model) = compile_pieces(self.parts.normalizer.as_ref(), self.parts.pre_tokenizer.as_ref(), config)?;
         tokenizer.core.pre_tokenizer = pre_tokenizer;
         tokenizer.core.model = Arc::new(model);
         Ok(tokenizer.with_parts(|_| ()))
@@ -549,12 +556,29 @@ fn compile<C, T>(config: Option<&C>, from_config: impl Fn(&C) -> Result<T>, plac
 }
 
 /// Compiles a pre-tokenizer and the model that takes its pieces: raw bytes wherever that gives the same ids.
-fn compile_pieces(config: Option<&PreTokenizerConfig>, model: ModelConfig) -> Result<(Option<Arc<PreTokenizer>>, Model)> {
+fn compile_pieces(
+    normalizer: Option<&NormalizerConfig>,
+    config: Option<&PreTokenizerConfig>,
+    model: ModelConfig,
+) -> Result<(Option<Arc<PreTokenizer>>, Model)> {
     let pre_tokenizer = compile(config, PreTokenizer::from_config, "pre_tokenizer")?;
     let lowered = pre_tokenizer.as_ref().and_then(|pre_tokenizer| pre_tokenizer.without_byte_level());
+    let lowered = lowered.filter(|_| !makes_hollow_text(normalizer));
     let model = Model::from_config(model, lowered.is_some()).map_err(|error| error.under("model"))?;
     match (model.alphabet(), lowered) {
         (Alphabet::Bytes, Some(lowered)) => Ok((Some(Arc::new(lowered)), model)),
         _ => Ok((pre_tokenizer, model)),
+    }
+}
+
+/// Whether a normalizer can make text that stands for no input, which the byte-level pre-tokenizer doubles, as in the reference.
+fn makes_hollow_text(normalizer: Option<&NormalizerConfig>) -> bool {
+    match normalizer {
+        Some(NormalizerConfig::Sequence(normalizers)) => normalizers.iter().any(|normalizer| makes_hollow_text(Some(normalizer))),
+        Some(NormalizerConfig::Prepend { prepend }) => prepend.is_empty(),
+        Some(NormalizerConfig::Replace { pattern: PatternConfig::Regex(pattern), .. }) => {
+            Regex::new(pattern).is_ok_and(|regex| regex.can_match_empty())
+        }
+        _ => false,
     }
 }
