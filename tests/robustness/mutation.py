@@ -7,8 +7,8 @@
 
 from __future__ import annotations
 
-import importlib
 import copy
+import importlib
 import json
 import os
 import random

@@ -83,7 +83,7 @@ Tokenizer.from_str(cfg(normalizer={"type": "Sequence", "normalizers": bomb})).en
     "truncated-model-file": (
         """
 data = (fixtures.SENTENCEPIECE / "bpe-identity.model").read_bytes()
-Tokenizer.from_buffer(data[: len(data) // 2])
+Tokenizer.from_buffer(data[:-1])  # inside a field: what ends between two fields is a whole, smaller model
 """,
         r"",
     ),

@@ -59,7 +59,9 @@ model = {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix":
 
 
 # Their tries cost more than a short file's tokens: see "Memory" in docs/compatibility.md.
-TRIES = pytest.mark.xfail(strict=True, reason="the tries of Unigram and WordPiece are larger than three times a file of short tokens")
+TRIES = pytest.mark.xfail(
+    strict=True, reason="the tries of Unigram and WordPiece are larger than three times a file of short tokens"
+)
 
 
 @pytest.mark.parametrize("kind", [pytest.param(kind, marks=TRIES if kind in ("unigram", "wordpiece") else ()) for kind in FILES])

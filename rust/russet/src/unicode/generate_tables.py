@@ -105,9 +105,7 @@ def measure():
             composing.add(ord(parts[-1]))
     composing |= {c for c in CODE_POINTS if ord(forms["NFD"](chr(c))[0]) in composing}
     kept = marks - sets["MARK_NONSPACING"]
-    sets["KEPT_MARK"] = {
-        c for c in CODE_POINTS if any(ord(part) in kept for part in forms["NFD"](chr(c)))
-    }
+    sets["KEPT_MARK"] = {c for c in CODE_POINTS if any(ord(part) in kept for part in forms["NFD"](chr(c)))}
     visible = sets["WORD"] | sets["PUNCTUATION"] | sets["NUMERIC"] | sets["WHITESPACE"] | set(range(128))
     blocks = {c for first, last in ALONE_BLOCKS for c in range(first, last + 1)}
     sets["STANDS_ALONE"] = (visible & blocks) - sets["COMBINING_MARK"]
@@ -207,8 +205,10 @@ def main():
     out.append(rust_array("SCRIPTS", "u8", script_blocks, "For each code point of a block, its script, 0 for none."))
     Path(__file__).with_name("tables.rs").write_text("\n".join(out))
     print({name: len(codes) for name, codes in sets.items()})
-    print(f"flags {len(blocks)} + {len(palette)}, lower {len(lower_blocks)} + {len(delta_palette)}, "
-          f"scripts {len(script_blocks)} in {len(samples)} classes")
+    print(
+        f"flags {len(blocks)} + {len(palette)}, lower {len(lower_blocks)} + {len(delta_palette)}, "
+        f"scripts {len(script_blocks)} in {len(samples)} classes"
+    )
 
 
 if __name__ == "__main__":
