@@ -18,6 +18,8 @@ _Errors = Literal["strict", "replace"]
 _OnUnknown = Literal["error", "skip"]
 
 @final
+__all__: list[str]
+
 class Truncation:
     def __new__(cls, max_length: int, stride: int = 0, strategy: str = "longest_first", direction: str = "right") -> Self: ...
     @property

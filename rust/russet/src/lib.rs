@@ -51,4 +51,4 @@ pub use batch::thread_count;
 pub use encoding::{Encoding, Fields, Offsets};
 pub use error::{Error, Result};
 pub use string_list::StringList;
-pub use tokenizer::{EncodeOptions, Input, InputPair, Keep, OnUnknown, Tokenizer, Tokens, Watch};
+pub use tokenizer::{EncodeOptions, Input, InputPair, Keep, OnUnknown, PieceToken, Tokenizer, Tokens, Watch};

@@ -12,7 +12,7 @@ use crate::models::{Model, ModelScratch, TokenSink};
 use crate::normalizers::{Normalizer, NormalizerScratch};
 use crate::pre_tokenizers::{PreTokenizer, PreTokenizerScratch};
 use crate::text::{Align, NormalizedText, Piece, Span};
-use crate::tokenizer::{Core, EncodeOptions, Input, Keep, Watch};
+use crate::tokenizer::{Core, EncodeOptions, Input, Keep, PieceToken, Watch};
 use crate::{Error, Result, StringList};
 
 /// Buffers are kept from call to call up to texts of this length.
@@ -379,7 +379,7 @@ pub(crate) fn pieces(pre_tokenizer: Option<&PreTokenizer>, text: &str) -> Result
 }
 
 /// The tokens that a model alone makes of a piece: id, text, byte range.
-pub(crate) fn tokenize(model: &Model, piece: &str) -> Result<Vec<(u32, String, (usize, usize))>> {
+pub(crate) fn tokenize(model: &Model, piece: &str) -> Result<Vec<PieceToken>> {
     let mut text = NormalizedText::<Span>::new();
     text.reset(piece, 0);
     let mut collector = TokenList { tokens: Vec::new(), piece, model };
@@ -388,7 +388,7 @@ pub(crate) fn tokenize(model: &Model, piece: &str) -> Result<Vec<(u32, String, (
 }
 
 struct TokenList<'t> {
-    tokens: Vec<(u32, String, (usize, usize))>,
+    tokens: Vec<PieceToken>,
     piece: &'t str,
     model: &'t Model,
 }

@@ -48,6 +48,9 @@ impl Input<'_> {
 /// A sequence, or a pair of them.
 pub type InputPair<'a> = (Input<'a>, Option<Input<'a>>);
 
+/// A token of a single piece: its id, its text, and its byte range in the piece.
+pub type PieceToken = (u32, String, (usize, usize));
+
 /// Called now and then during long work; an error stops it and is returned.
 pub trait Watch: Sync {
     /// Whether to go on.
@@ -515,7 +518,7 @@ impl Tokenizer {
     }
 
     /// The tokens that the model alone makes of a piece: id, text, byte range.
-    pub fn tokenize_piece(&self, piece: &str) -> Result<Vec<(u32, String, (usize, usize))>> {
+    pub fn tokenize_piece(&self, piece: &str) -> Result<Vec<PieceToken>> {
         let model = &self.core.model;
         if model.alphabet() == Alphabet::Text {
             return pipeline::tokenize(model, piece);

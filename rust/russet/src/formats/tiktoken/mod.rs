@@ -295,8 +295,8 @@ impl Known {
             Self::R50k | Self::P50k => {
                 PreTokenizerConfig::ByteLevel { add_prefix_space: false, trim_offsets: true, use_regex: true }
             }
-            Self::Cl100k => split(pattern::CL100K.to_owned()),
-            Self::O200k => split(pattern::O200K.to_owned()),
+            Self::Cl100k => split(String::from(pattern::CL100K)),
+            Self::O200k => split(String::from(pattern::O200K)),
         }
     }
 }
