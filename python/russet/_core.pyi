@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import Self
 
+__all__: list[str]
+
 __version__: Final[str]
 
 _Text = str | Sequence[str]
@@ -18,8 +20,6 @@ _Errors = Literal["strict", "replace"]
 _OnUnknown = Literal["error", "skip"]
 
 @final
-__all__: list[str]
-
 class Truncation:
     def __new__(cls, max_length: int, stride: int = 0, strategy: str = "longest_first", direction: str = "right") -> Self: ...
     @property

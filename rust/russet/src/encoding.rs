@@ -596,6 +596,7 @@ mod tests {
 
     /// The naive twin: every column written out, every operation a copy.
     #[derive(Clone, Debug, Default, PartialEq)]
+    #[allow(clippy::type_complexity)]
     struct Naive {
         rows: Vec<(u32, u32, String, Offsets, Option<u32>, u32, u32)>,
         sequences: Vec<(usize, Range<usize>)>,

@@ -482,6 +482,7 @@ impl<'t, A: Align> Rewrite<'t, A> {
 }
 
 #[cfg(test)]
+#[allow(clippy::single_range_in_vec_init)] // one match
 mod tests {
     use super::*;
 
