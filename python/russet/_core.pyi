@@ -8,7 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import Self
 
-__all__: list[str]
+__all__ = [
+    "AddedToken",
+    "DecodeStream",
+    "Encoding",
+    "Padding",
+    "Tokenizer",
+    "Truncation",
+    "_ReferenceStream",
+    "__version__",
+    "_pattern_engine",
+]
 
 __version__: Final[str]
 
