@@ -71,7 +71,7 @@ lint: develop ## Check formatting, lints, types, the stub and the documents
 
 .PHONY: bench
 bench: release ## Run the benches: criterion for each stage, then the Python API beside `tokenizers`
-	cargo bench --package russet
+	cargo bench --package russet-benches
 	$(BIN)/python -m pytest benches --benchmark-only $(PYTEST_ARGS)
 
 .PHONY: fuzz

@@ -210,7 +210,7 @@ mod tests {
             b"\x02\x00",
         ];
         for bytes in broken {
-            assert!(matches!(all(bytes), Err(Error::Config { place, .. }) if place.starts_with("byte 10")), "{bytes:?}");
+            assert!(matches!(all(bytes), Err(Error::Config { place, .. }) if place.starts_with("byte 1")), "{bytes:?}");
         }
     }
 

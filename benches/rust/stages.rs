@@ -1,11 +1,11 @@
-//! Each stage alone, over the text of the fixtures: `cargo bench --package russet`.
+//! Each stage alone, over the text of the fixtures: `cargo bench --package russet-benches`.
 
 use criterion::{criterion_group, criterion_main, Criterion, Throughput};
 use russet::{EncodeOptions, Input, Keep, OnUnknown, Tokenizer};
 use std::path::{Path, PathBuf};
 
 fn data() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data")
 }
 
 fn tokenizer(name: &str) -> Tokenizer {
