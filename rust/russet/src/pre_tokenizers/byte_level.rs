@@ -6,13 +6,10 @@
 //!
 //! Where the vocabulary is kept as raw bytes, [`without_encoding`](ByteLevel::without_encoding) leaves the last step out.
 
-use super::split::Cutter;
+use super::scanners::Scanner;
 use super::{Emit, Level};
-use crate::formats::config::SplitBehavior;
-use crate::regex::Regex;
 use crate::text::{Align, Change, Piece};
 use crate::Result;
-use std::sync::Arc;
 
 /// GPT-2's splitting pattern.
 pub(crate) const GPT2_PATTERN: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
@@ -72,27 +69,32 @@ pub(crate) fn char_to_byte(character: char) -> Option<u8> {
 #[derive(Clone, Debug)]
 pub(super) struct ByteLevel {
     add_prefix_space: bool,
-    regex: Option<Arc<Regex>>,
+    use_regex: bool,
     encode: bool,
 }
 
 impl ByteLevel {
-    pub(super) fn new(add_prefix_space: bool, use_regex: bool) -> Result<Self> {
-        let regex = if use_regex { Some(Arc::new(Regex::new(GPT2_PATTERN)?)) } else { None };
-        Ok(Self { add_prefix_space, regex, encode: true })
+    pub(super) fn new(add_prefix_space: bool, use_regex: bool) -> Self {
+        Self { add_prefix_space, use_regex, encode: true }
     }
 
     /// The same, but pieces stay raw bytes; `None` if nothing is left to do.
     pub(super) fn without_encoding(&self) -> Option<Self> {
-        (self.add_prefix_space || self.regex.is_some()).then(|| Self { encode: false, ..self.clone() })
+        (self.add_prefix_space || self.use_regex).then(|| Self { encode: false, ..self.clone() })
     }
 
-    pub(super) fn regex(&self) -> Option<&Regex> {
-        self.regex.as_deref()
+    /// Whether this does nothing but split with GPT-2's pattern.
+    pub(super) fn only_splits(&self) -> bool {
+        self.use_regex && !self.add_prefix_space && !self.encode
+    }
+
+    /// The regular expression and what runs it.
+    pub(super) fn regex(&self) -> Option<(&str, String)> {
+        self.use_regex.then(|| (GPT2_PATTERN, Scanner::Gpt2.engine()))
     }
 
     pub(super) fn pre_tokenize<A: Align>(&self, section: Piece<'_, A>, level: &mut Level<A>, emit: &mut Emit<'_, A>) -> Result<()> {
-        let Level { regex: regex_scratch, section: spaced, piece: encoded } = level;
+        let Level { ends, section: spaced, piece: encoded, .. } = level;
         let mut section = section;
         if self.add_prefix_space && !section.text.starts_with(' ') {
             spaced.reset_to(section);
@@ -107,10 +109,10 @@ impl ByteLevel {
             encoded.transform(byte_level_chars(piece.text), 0);
             emit(encoded.as_piece())
         };
-        let Some(regex) = &self.regex else { return give(section) };
-        let mut cutter = Cutter::new(section, SplitBehavior::Isolated, false, &mut give);
-        regex.find_iter(section.text, regex_scratch, &mut |found| cutter.found(found))?;
-        cutter.finish()
+        if !self.use_regex {
+            return give(section);
+        }
+        Scanner::Gpt2.find_iter(section.text, ends, &mut |found| give(section.slice(found)))
     }
 }
 

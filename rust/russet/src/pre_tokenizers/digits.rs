@@ -17,6 +17,11 @@ impl Digits {
         Self { behavior: if individual_digits { SplitBehavior::Isolated } else { SplitBehavior::Contiguous } }
     }
 
+    /// Whether each digit is a piece.
+    pub(super) fn are_individual(&self) -> bool {
+        self.behavior == SplitBehavior::Isolated
+    }
+
     pub(super) fn pre_tokenize<A: Align>(&self, section: Piece<'_, A>, emit: &mut Emit<'_, A>) -> Result<()> {
         split::at_chars(section, self.behavior, is_numeric, emit)
     }

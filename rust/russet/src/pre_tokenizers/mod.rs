@@ -15,14 +15,16 @@ mod digits;
 mod fixed_length;
 mod metaspace;
 mod punctuation;
+pub(crate) mod scanners;
 mod split;
 mod unicode_scripts;
 mod whitespace;
 
 use crate::formats::config::PreTokenizerConfig;
-use crate::regex::{Regex, RegexScratch};
+use crate::regex::RegexScratch;
 use crate::text::{Align, NormalizedText, Piece};
 use crate::{Error, Result};
+use scanners::Scanner;
 
 /// The most stages that a pre-tokenizer may have: each takes stack space while a piece is inside it.
 const MAX_STAGES: usize = 128;
@@ -31,6 +33,8 @@ const MAX_STAGES: usize = 128;
 #[derive(Clone, Debug)]
 pub struct PreTokenizer {
     stages: Vec<Stage>,
+    /// What does the same as all stages.
+    scanner: Option<Scanner>,
 }
 
 #[derive(Clone, Debug)]
@@ -58,13 +62,14 @@ pub struct PreTokenizerScratch<A: Align> {
 #[derive(Debug)]
 struct Level<A: Align> {
     regex: RegexScratch,
+    ends: Vec<u32>,
     section: NormalizedText<A>,
     piece: NormalizedText<A>,
 }
 
 impl<A: Align> Default for Level<A> {
     fn default() -> Self {
-        Self { regex: RegexScratch::default(), section: NormalizedText::new(), piece: NormalizedText::new() }
+        Self { regex: RegexScratch::default(), ends: Vec::new(), section: NormalizedText::new(), piece: NormalizedText::new() }
     }
 }
 
@@ -82,11 +87,22 @@ impl PreTokenizer {
     ///
     /// # Errors
     /// [`Error::Pattern`] for a regular expression that cannot be compiled, [`Error::Config`] for a value that makes no sense,
-    /// [`Error::Limit`] for more than 128 stages.
+    /// [`Error::Limit`] for more than 128 stages; [`Error::Config`] also where the environment variable `RUSSET_SIMD` names
+    /// instructions that the processor does not have.
     pub fn from_config(config: &PreTokenizerConfig) -> Result<Self> {
+        scanners::check_environment()?;
         let mut stages = Vec::new();
         compile(config, &mut stages)?;
-        Ok(Self { stages })
+        Ok(Self::new(stages))
+    }
+
+    fn new(stages: Vec<Stage>) -> Self {
+        Self { scanner: Scanner::of(&stages), stages }
+    }
+
+    /// The scanner that cuts exactly as this does, if there is one: the pieces tile the section.
+    pub(crate) fn scanner(&self) -> Option<Scanner> {
+        self.scanner
     }
 
     /// If the last thing that this does is to write bytes as byte-level characters, the same without that: its pieces are the
@@ -98,12 +114,12 @@ impl PreTokenizer {
         let (Stage::ByteLevel(last), rest) = self.stages.split_last()? else { return None };
         let mut stages = rest.to_vec();
         stages.extend(last.without_encoding().map(Stage::ByteLevel));
-        Some(Self { stages })
+        Some(Self::new(stages))
     }
 
     /// The regular expressions in the order of their use: each pattern and what runs it.
     pub fn regexes(&self) -> Vec<(&str, String)> {
-        self.stages.iter().filter_map(Stage::regex).map(|regex| (regex.as_str(), regex.engine())).collect()
+        self.stages.iter().filter_map(Stage::regex).collect()
     }
 
     /// Splits `section` and gives each piece that is not empty to `emit`, in order. Without any stage (a `Sequence` of nothing)
@@ -123,6 +139,9 @@ impl PreTokenizer {
         if scratch.levels.len() < self.stages.len() {
             scratch.levels.resize_with(self.stages.len(), Level::default);
         }
+        if let (Some(scanner), Some(level)) = (self.scanner(), scratch.levels.first_mut()) {
+            return scanner.find_iter(section.text, &mut level.ends, &mut |found| emit(section.slice(found)));
+        }
         run(&self.stages, &mut scratch.levels, section, emit)
     }
 }
@@ -137,7 +156,7 @@ fn compile(config: &PreTokenizerConfig, stages: &mut Vec<Stage>) -> Result<()> {
         }
         PreTokenizerConfig::Bert => Stage::Bert,
         PreTokenizerConfig::ByteLevel { add_prefix_space, use_regex, .. } => {
-            Stage::ByteLevel(byte_level::ByteLevel::new(add_prefix_space, use_regex)?)
+            Stage::ByteLevel(byte_level::ByteLevel::new(add_prefix_space, use_regex))
         }
         PreTokenizerConfig::Delimiter { delimiter } => Stage::Delimiter(delimiter::Delimiter::new(delimiter)),
         PreTokenizerConfig::Digits { individual_digits } => Stage::Digits(digits::Digits::new(individual_digits)),
@@ -195,7 +214,8 @@ impl Stage {
         }
     }
 
-    fn regex(&self) -> Option<&Regex> {
+    /// The regular expression and what runs it.
+    fn regex(&self) -> Option<(&str, String)> {
         match self {
             Stage::ByteLevel(stage) => stage.regex(),
             Stage::Split(stage) => stage.regex(),

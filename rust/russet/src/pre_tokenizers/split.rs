@@ -4,6 +4,7 @@
 //! match. Each behaviour is a rule of one event: only `MergedWithNext`, `MergedWithPrevious` and `Contiguous` keep one range open.
 //! An empty match is an event too: it gives no piece, but it separates (or, for `Contiguous`, interrupts) its neighbours.
 
+use super::scanners::Scanner;
 use super::{Emit, Level};
 use crate::formats::config::{PatternConfig, SplitBehavior};
 use crate::regex::Regex;
@@ -141,6 +142,8 @@ enum Pattern {
     /// The empty text: it matches before each character and at the end.
     Empty,
     Regex(Arc<Regex>),
+    /// A known regular expression: its text and what does the same.
+    Known(Arc<str>, Scanner),
 }
 
 impl Split {
@@ -148,14 +151,39 @@ impl Split {
         let pattern = match pattern {
             PatternConfig::String(literal) if literal.is_empty() => Pattern::Empty,
             PatternConfig::String(literal) => Pattern::Literal(Arc::new(memmem::Finder::new(literal.as_bytes()).into_owned())),
-            PatternConfig::Regex(regex) => Pattern::Regex(Arc::new(Regex::new(regex)?)),
+            PatternConfig::Regex(regex) => match Scanner::of_pattern(regex, behavior, invert) {
+                Some(scanner) => Pattern::Known(regex.as_str().into(), scanner),
+                None => Pattern::Regex(Arc::new(Regex::new(regex)?)),
+            },
         };
         Ok(Self { pattern, behavior, invert })
     }
 
-    pub(super) fn regex(&self) -> Option<&Regex> {
+    /// The regular expression and what runs it.
+    pub(super) fn regex(&self) -> Option<(&str, String)> {
         match &self.pattern {
-            Pattern::Regex(regex) => Some(regex),
+            Pattern::Regex(regex) => Some((regex.as_str(), regex.engine())),
+            Pattern::Known(pattern, scanner) => Some((pattern, scanner.engine())),
+            _ => None,
+        }
+    }
+
+    /// The regular expression, if each match is a piece, and what lies between the matches too.
+    pub(super) fn isolated(&self) -> Option<&str> {
+        match &self.pattern {
+            _ if self.behavior != SplitBehavior::Isolated || self.invert => None,
+            Pattern::Regex(regex) => Some(regex.as_str()),
+            Pattern::Known(pattern, _) => Some(pattern),
+            _ => None,
+        }
+    }
+
+    /// The scanner that cuts as this does.
+    pub(super) fn scanner(&self) -> Option<Scanner> {
+        match (&self.pattern, self.behavior, self.invert) {
+            // All of the text is matched, so there is nothing to remove.
+            (Pattern::Known(_, scanner), SplitBehavior::Isolated, _)
+            | (Pattern::Known(_, scanner), SplitBehavior::Removed, true) => Some(*scanner),
             _ => None,
         }
     }
@@ -176,6 +204,7 @@ impl Split {
                 cutter.found(piece.text.len()..piece.text.len())?;
             }
             Pattern::Regex(regex) => regex.find_iter(piece.text, &mut level.regex, &mut |found| cutter.found(found))?,
+            Pattern::Known(_, scanner) => scanner.find_iter(piece.text, &mut level.ends, &mut |found| cutter.found(found))?,
         }
         cutter.finish()
     }
