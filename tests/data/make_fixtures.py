@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import dataclasses
 import filecmp
 import io
 import json
@@ -37,6 +38,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
 from fixtures import charsmap, protobuf_fields  # noqa: E402
+from sentencepiece_models import NORMAL, UNUSED, Piece, pieces_of, with_pieces, without_rules_path  # noqa: E402
 
 PINNED = {"tokenizers": "0.23.3", "sentencepiece": "0.2.3", "tiktoken": "0.14.0"}
 Json = dict[str, Any]
@@ -816,24 +818,36 @@ def sentencepiece_model(**options: Any) -> bytes:
     return out.getvalue()
 
 
+def model_with_rules(**options: Any) -> bytes:
+    """A SentencePiece model that is normalized by `RULES`, compiled by sentencepiece."""
+
+    def code(s: str) -> str:
+        return " ".join(f"{ord(c):04X}" for c in s)
+
+    with tempfile.TemporaryDirectory() as folder:
+        rules = Path(folder) / "rules.tsv"
+        rules.write_text("".join(f"{code(a)}\t{code(b)}\n" for a, b in RULES.items() if a != "\0"), encoding="utf-8")
+        return without_rules_path(sentencepiece_model(normalization_rule_tsv=str(rules), character_coverage=0.98, **options))
+
+
 _small_charsmap: list[str] = []
 
 
 def small_charsmap() -> str:
-    """A precompiled charsmap of `RULES`, in base64, compiled by sentencepiece."""
+    """A precompiled charsmap of `RULES`, in base64."""
     if not _small_charsmap:
-        with tempfile.TemporaryDirectory() as folder:
-            rules = Path(folder) / "rules.tsv"
-
-            def code(s):
-                return " ".join(f"{ord(c):04X}" for c in s)
-
-            rules.write_text("".join(f"{code(a)}\t{code(b)}\n" for a, b in RULES.items() if a != "\0"), encoding="utf-8")
-            model = sentencepiece_model(
-                vocab_size=200, model_type="unigram", character_coverage=0.98, normalization_rule_tsv=str(rules)
-            )
-        _small_charsmap.append(base64.b64encode(charsmap(model)).decode())
+        _small_charsmap.append(base64.b64encode(charsmap(model_with_rules(vocab_size=200, model_type="unigram"))).decode())
     return _small_charsmap[0]
+
+
+def scored(model: bytes) -> bytes:
+    """The same BPE with a score for every forty pieces, and some pieces that are not used: what merges by rank cannot say."""
+
+    def changed(n: int, piece: Piece) -> Piece:
+        kind = UNUSED if piece.kind == NORMAL and len(piece.text) > 2 and n % 7 == 0 else piece.kind
+        return dataclasses.replace(piece, score=piece.score // 40, kind=kind)
+
+    return with_pieces(model, [changed(n, piece) for n, piece in enumerate(pieces_of(model))])
 
 
 def sentencepiece_models() -> dict[str, bytes]:
@@ -846,6 +860,12 @@ def sentencepiece_models() -> dict[str, bytes]:
         "unigram-byte-fallback": sentencepiece_model(
             model_type="unigram", vocab_size=640, normalization_rule_name="identity", byte_fallback=True, split_digits=True,
             pad_id=3, user_defined_symbols=["<sep>", "mill"], control_symbols=["<ctl>"], **common,
+        ),
+        "unigram-user-symbols": model_with_rules(
+            model_type="unigram", vocab_size=400, user_defined_symbols=["  ", "ﬁ", "er th", "▁x"]
+        ),
+        "bpe-scored": scored(
+            sentencepiece_model(model_type="bpe", vocab_size=760, normalization_rule_name="identity", byte_fallback=True, **common)
         ),
         "bpe-identity": sentencepiece_model(model_type="bpe", vocab_size=500, normalization_rule_name="identity", **common),
         "bpe-byte-fallback": sentencepiece_model(

@@ -289,6 +289,12 @@ impl PyTokenizer {
         self.core.num_special_tokens_to_add(is_pair)
     }
 
+    /// The bytes that the cache of words and pieces takes. It grows with what is encoded, to 12 MiB and a little.
+    #[getter]
+    fn cache_bytes(&self) -> usize {
+        self.core.cache_bytes()
+    }
+
     /// The file's truncation.
     #[getter]
     fn truncation(&self) -> Option<PyTruncation> {

@@ -70,6 +70,11 @@ impl AddedTokens {
         self.ids.get(content).copied()
     }
 
+    /// Whether some are looked for in the normalized text.
+    pub(crate) fn has_normalized(&self) -> bool {
+        self.normalized.is_some()
+    }
+
     /// Whether `skip_special_tokens` leaves out a token of this text.
     pub(crate) fn is_special(&self, text: &str) -> bool {
         self.special.contains(text)

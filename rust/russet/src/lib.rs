@@ -28,17 +28,21 @@
 
 pub mod added_tokens;
 mod batch;
+mod cached;
 pub mod decoders;
 mod encoding;
 mod error;
 pub mod formats;
+mod memory;
 pub mod models;
 pub mod normalizers;
 pub mod padding;
+mod piece_cache;
 mod pipeline;
 pub mod post_processors;
 pub mod pre_tokenizers;
 pub mod regex;
+mod string_index;
 mod string_list;
 pub mod text;
 mod tokenizer;
@@ -46,6 +50,7 @@ pub mod truncation;
 mod unicode;
 mod vocab;
 mod wire;
+mod words;
 
 pub use batch::thread_count;
 pub use encoding::{Encoding, Fields, Offsets};

@@ -6,13 +6,17 @@
 use std::cell::Cell;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
 
+use crate::cached::{self, IdSink};
 use crate::encoding::{Details, Recipe, Rows};
 use crate::models::{Model, ModelScratch, TokenSink};
 use crate::normalizers::{Normalizer, NormalizerScratch};
+use crate::piece_cache::PieceKind;
 use crate::pre_tokenizers::{PreTokenizer, PreTokenizerScratch};
 use crate::text::{Align, NormalizedText, Piece, Span};
 use crate::tokenizer::{Core, EncodeOptions, Input, Keep, PieceToken, Watch};
+use crate::words::Words;
 use crate::{Error, Result, StringList};
 
 /// Buffers are kept from call to call up to texts of this length.
@@ -21,48 +25,52 @@ const KEPT_TEXT_BYTES: usize = 1 << 20;
 /// [`Watch::check`] is called each time that this many bytes of pieces were tokenized.
 const WATCH_BYTES: usize = 1 << 18;
 
+/// How many pieces or words are cut before they are tokenized.
+const SCANNED_PIECES: usize = 512;
+
+/// The longest section that is scanned: the ends of pieces are 32-bit.
+const MAX_SCANNED_BYTES: usize = u32::MAX as usize;
+
 /// Offsets are 32-bit, and so is the length of all tokens' texts together.
 const DETAILS_LIMIT_BYTES: usize = 1 << 30;
 
 /// Takes the tokens of a text.
 trait Collector<A: Align> {
+    /// Takes ids, for a collector that takes nothing else.
+    type Ids: IdSink;
+
     /// Takes an added token: its text in the section and the bytes of the input that it stands for.
     fn added(&mut self, id: u32, text: &str, source: Option<Range<usize>>);
     /// Tokenizes a piece and takes its tokens.
-    fn piece(&mut self, model: &Model, piece: Piece<'_, A>, seed: u64, scratch: &mut ModelScratch) -> Result<()>;
+    fn piece(&mut self, core: &Core, piece: Piece<'_, A>, seed: u64, scratch: &mut ModelScratch) -> Result<()>;
+    /// What takes the ids, if ids are all that is wanted.
+    fn ids(&mut self) -> Option<&mut Self::Ids>;
 }
 
-struct IdCollector(Vec<u32>);
+/// Takes ids, or counts them.
+struct IdCollector<S>(S);
 
-impl Collector<()> for IdCollector {
+impl<S: IdSink> Collector<()> for IdCollector<S> {
+    type Ids = S;
+
     fn added(&mut self, id: u32, _: &str, _: Option<Range<usize>>) {
-        self.0.push(id);
+        self.0.take_ids(&[id]);
     }
 
     #[inline]
-    fn piece(&mut self, model: &Model, piece: Piece<'_, ()>, seed: u64, scratch: &mut ModelScratch) -> Result<()> {
-        model.tokenize(piece.text, seed, scratch, &mut self.0)
+    fn piece(&mut self, core: &Core, piece: Piece<'_, ()>, seed: u64, scratch: &mut ModelScratch) -> Result<()> {
+        core.model.ids(piece.text, seed, &core.cache, scratch, &mut self.0)
+    }
+
+    fn ids(&mut self) -> Option<&mut S> {
+        Some(&mut self.0)
     }
 }
 
-struct Counter(usize);
-
-impl TokenSink for Counter {
-    #[inline(always)]
-    fn token(&mut self, _: u32, _: Range<usize>, _: bool) {
-        self.0 += 1;
-    }
-}
-
-impl Collector<()> for Counter {
-    fn added(&mut self, _: u32, _: &str, _: Option<Range<usize>>) {
-        self.0 += 1;
-    }
-
-    #[inline]
-    fn piece(&mut self, model: &Model, piece: Piece<'_, ()>, seed: u64, scratch: &mut ModelScratch) -> Result<()> {
-        model.tokenize(piece.text, seed, scratch, self)
-    }
+/// Ranges that follow one another.
+fn ranges(start: usize, ends: &[u32]) -> impl Iterator<Item = Range<usize>> + '_ {
+    let starts = std::iter::once(start).chain(ends.iter().map(|&end| end as usize));
+    starts.zip(ends).map(|(start, &end)| start..end as usize)
 }
 
 #[derive(Default)]
@@ -88,15 +96,22 @@ impl DetailCollector {
 }
 
 impl Collector<Span> for DetailCollector {
+    type Ids = Vec<u32>;
+
     fn added(&mut self, id: u32, text: &str, source: Option<Range<usize>>) {
         self.push(id, text, source.unwrap_or_default());
         self.next_word();
     }
 
-    fn piece(&mut self, model: &Model, piece: Piece<'_, Span>, seed: u64, scratch: &mut ModelScratch) -> Result<()> {
+    fn piece(&mut self, core: &Core, piece: Piece<'_, Span>, seed: u64, scratch: &mut ModelScratch) -> Result<()> {
+        let model = &core.model;
         model.tokenize(piece.text, seed, scratch, &mut DetailSink { collector: self, model, piece })?;
         self.next_word();
         Ok(())
+    }
+
+    fn ids(&mut self) -> Option<&mut Vec<u32>> {
+        None
     }
 }
 
@@ -124,6 +139,10 @@ struct StageScratch<A: Align> {
     pre_tokenizer: PreTokenizerScratch<A>,
     /// Records of a text that is used as it is, where nothing is recorded: takes no memory.
     blank: Vec<A>,
+    /// Where pieces or words end.
+    ends: Vec<u32>,
+    /// The ids of a word.
+    word: Vec<u32>,
 }
 
 /// The buffers of a thread.
@@ -167,16 +186,23 @@ impl Run<'_> {
         model_scratch: &mut ModelScratch,
         collector: &mut C,
     ) -> Result<()> {
-        let Core { normalizer, pre_tokenizer, model, added_tokens } = self.core;
-        let StageScratch { text: normalized, pre_tokenizer: pre_tokenizer_scratch, blank } = stages;
+        let Core { normalizer, pre_tokenizer, model, added_tokens, words, .. } = self.core;
+        // Added tokens that are found in the normalized text may lie across words.
+        let words = words.as_ref().filter(|_| !added_tokens.has_normalized());
+        let scanner = pre_tokenizer.as_ref().and_then(|pre_tokenizer| pre_tokenizer.scanner()).filter(|_| !model.is_random());
         let mut seed = self.seed;
-        let mut watched = 0;
+        let mut watched = Watched { watch: self.watch, bytes: 0 };
         added_tokens.split_raw(text, self.split_special_tokens, |section| {
             let raw = &text[section.range.clone()];
             if let Some(id) = section.id {
                 collector.added(id, raw, Some(section.range));
                 return Ok(());
             }
+            if let (Some(words), Some(ids)) = (words.filter(|_| raw.len() <= MAX_SCANNED_BYTES), collector.ids()) {
+                let is_first = section.range.start == 0;
+                return self.words(words, raw, is_first, stages, normalizer_scratch, model_scratch, &mut watched, ids);
+            }
+            let StageScratch { text: normalized, pre_tokenizer: pre_tokenizer_scratch, blank, ends, .. } = &mut *stages;
             let whole = if A::TRACKED || normalizer.is_some() {
                 normalized.reset(raw, section.range.start);
                 if let Some(normalizer) = normalizer {
@@ -195,16 +221,22 @@ impl Run<'_> {
                     collector.added(id, section_piece.text, section_piece.source(0..section_piece.text.len()));
                     return Ok(());
                 }
-                let mut tokenize = |piece: Piece<'_, A>| {
-                    if let Some(watch) = self.watch {
-                        watched += piece.text.len();
-                        if watched >= WATCH_BYTES {
-                            watched = 0;
-                            watch.check()?;
-                        }
+                let text = section_piece.text;
+                if let (Some(scanner), Some(ids)) = (scanner.filter(|_| text.len() <= MAX_SCANNED_BYTES), collector.ids()) {
+                    let mut start = 0;
+                    while start < text.len() {
+                        ends.clear();
+                        let end = scanner.scan(text, start, SCANNED_PIECES, ends);
+                        model.ids_of_pieces(text, ranges(start, ends), &self.core.cache, model_scratch, ids)?;
+                        watched.add(end - start)?;
+                        start = end;
                     }
+                    return Ok(());
+                }
+                let mut tokenize = |piece: Piece<'_, A>| {
+                    watched.add(piece.text.len())?;
                     seed = seed.wrapping_add(SEED_STEP);
-                    collector.piece(model, piece, seed, model_scratch)
+                    collector.piece(self.core, piece, seed, model_scratch)
                 };
                 match pre_tokenizer {
                     Some(pre_tokenizer) => pre_tokenizer.pre_tokenize(section_piece, pre_tokenizer_scratch, &mut tokenize),
@@ -212,6 +244,78 @@ impl Run<'_> {
                 }
             })
         })
+    }
+
+    /// Gives the ids of a section to `ids`, word by word.
+    #[allow(clippy::too_many_arguments)] // the buffers of three rooms
+    fn words<A: Align, S: IdSink>(
+        &self,
+        words: &Words,
+        text: &str,
+        is_first: bool,
+        stages: &mut StageScratch<A>,
+        normalizer_scratch: &mut NormalizerScratch,
+        model_scratch: &mut ModelScratch,
+        watched: &mut Watched<'_>,
+        ids: &mut S,
+    ) -> Result<()> {
+        let Core { normalizer, pre_tokenizer, model, cache, .. } = self.core;
+        let StageScratch { text: normalized, pre_tokenizer: pre_tokenizer_scratch, ends, word: word_ids, .. } = stages;
+        let mut work_out = |normalizer: &Option<Arc<Normalizer>>, word: &str, offset: usize, ids: &mut Vec<u32>| {
+            normalized.reset(word, offset);
+            if let Some(normalizer) = normalizer {
+                normalizer.normalize(normalized, normalizer_scratch)?;
+            }
+            let mut tokenize = |piece: Piece<'_, A>| {
+                watched.add(piece.text.len())?;
+                model.ids(piece.text, 0, cache, model_scratch, ids)
+            };
+            match pre_tokenizer {
+                Some(pre_tokenizer) => pre_tokenizer.pre_tokenize(normalized.as_piece(), pre_tokenizer_scratch, &mut tokenize),
+                None => tokenize(normalized.as_piece()),
+            }
+        };
+        ends.clear();
+        let mut start = Words::scan(text, 0, 1, ends);
+        let mut first = 0;
+        for &end in ends.iter() {
+            // Where several cuts were found at once, all but the first word are like the others.
+            let (kind, normalizer, offset) = match (first, is_first) {
+                (0, true) => (PieceKind::FirstOfInput, normalizer, 0),
+                (0, false) => (PieceKind::FirstWord, normalizer, 1),
+                _ => (PieceKind::Word, &words.normalizer, 1),
+            };
+            let word = &text[first..end as usize];
+            cached::ids_of_piece(cache, kind, word, word_ids, ids, |word, ids| work_out(normalizer, word, offset, ids))?;
+            first = end as usize;
+        }
+        while start < text.len() {
+            ends.clear();
+            let end = Words::scan(text, start, SCANNED_PIECES, ends);
+            let pieces = ranges(start, ends);
+            let mut other = |word: &str, ids: &mut Vec<u32>| work_out(&words.normalizer, word, 1, ids);
+            cached::ids_of_pieces(cache, PieceKind::Word, text, pieces, word_ids, ids, &mut other)?;
+            start = end;
+        }
+        Ok(())
+    }
+}
+
+/// Counts bytes until it is time to ask whether to go on.
+struct Watched<'w> {
+    watch: Option<&'w dyn Watch>,
+    bytes: usize,
+}
+
+impl Watched<'_> {
+    #[inline]
+    fn add(&mut self, bytes: usize) -> Result<()> {
+        self.bytes += bytes;
+        if self.bytes < WATCH_BYTES {
+            return Ok(());
+        }
+        self.bytes = 0;
+        self.watch.map_or(Ok(()), Watch::check)
     }
 }
 
@@ -240,7 +344,7 @@ pub(crate) fn encode(core: &Core, input: Input<'_>, options: &EncodeOptions<'_>)
     let seed = if core.model.is_random() { fresh_seed() } else { 0 };
     let run = Run { core, split_special_tokens: options.split_special_tokens, seed, watch: options.watch };
     let ids = with_scratch(input.len(), |scratch| {
-        let mut collector = IdCollector(Vec::new());
+        let mut collector = IdCollector(Vec::<u32>::new());
         for_each_text(input, |_, text| {
             run.collect(text, &mut scratch.plain, &mut scratch.normalizer, &mut scratch.model, &mut collector)
         })?;
@@ -262,7 +366,7 @@ pub(crate) fn count(core: &Core, input: Input<'_>, options: &EncodeOptions<'_>) 
     let seed = if core.model.is_random() { fresh_seed() } else { 0 };
     let run = Run { core, split_special_tokens: options.split_special_tokens, seed, watch: options.watch };
     with_scratch(input.len(), |scratch| {
-        let mut counter = Counter(0);
+        let mut counter = IdCollector(0_usize);
         for_each_text(input, |_, text| {
             run.collect(text, &mut scratch.plain, &mut scratch.normalizer, &mut scratch.model, &mut counter)
         })?;

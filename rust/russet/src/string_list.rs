@@ -21,6 +21,22 @@ impl StringList {
         Self { text: String::with_capacity(bytes), ends: Vec::with_capacity(strings) }
     }
 
+    /// An empty list with room for `strings` entries of `bytes` bytes in all, if there is so much memory. A list that is read from
+    /// a file of known size gets more room than it can need: memory that is never written to costs nothing, and lists that grow
+    /// step by step leave holes of half their size. [`shrink_to_fit`](Self::shrink_to_fit) gives the rest back.
+    pub(crate) fn with_room(strings: usize, bytes: usize) -> Self {
+        let mut list = Self::new();
+        let _ = list.text.try_reserve_exact(bytes);
+        let _ = list.ends.try_reserve_exact(strings);
+        list
+    }
+
+    /// Gives back the room that is not used.
+    pub(crate) fn shrink_to_fit(&mut self) {
+        self.text.shrink_to_fit();
+        self.ends.shrink_to_fit();
+    }
+
     /// The number of strings.
     pub fn len(&self) -> usize {
         self.ends.len()
@@ -93,6 +109,67 @@ impl StringList {
     }
 }
 
+/// A list of byte strings.
+pub(crate) trait Texts {
+    /// The number of strings.
+    fn count(&self) -> usize;
+    /// The string at `index`, empty where there is none.
+    fn bytes(&self, index: usize) -> &[u8];
+}
+
+impl Texts for StringList {
+    fn count(&self) -> usize {
+        self.len()
+    }
+
+    #[inline]
+    fn bytes(&self, index: usize) -> &[u8] {
+        self.get(index).unwrap_or_default().as_bytes()
+    }
+}
+
+/// Byte strings kept end to end, as in a [`StringList`].
+#[derive(Debug, Default)]
+pub(crate) struct ByteList {
+    bytes: Vec<u8>,
+    ends: Vec<u32>,
+}
+
+impl ByteList {
+    /// An empty list with room for `strings` entries of `bytes` bytes in all, which fit a `u32`.
+    pub(crate) fn with_capacity(strings: usize, bytes: usize) -> Self {
+        Self { bytes: Vec::with_capacity(bytes), ends: Vec::with_capacity(strings) }
+    }
+
+    /// Appends a string; or an empty one if an item is `None`.
+    pub(crate) fn push_if_all(&mut self, string: impl Iterator<Item = Option<u8>>) {
+        let start = self.bytes.len();
+        for byte in string {
+            match byte {
+                Some(byte) => self.bytes.push(byte),
+                None => {
+                    self.bytes.truncate(start);
+                    break;
+                }
+            }
+        }
+        self.ends.push(self.bytes.len() as u32);
+    }
+}
+
+impl Texts for ByteList {
+    fn count(&self) -> usize {
+        self.ends.len()
+    }
+
+    #[inline]
+    fn bytes(&self, index: usize) -> &[u8] {
+        let Some(&end) = self.ends.get(index) else { return &[] };
+        let start = index.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.bytes[start as usize..end as usize]
+    }
+}
+
 impl<S: AsRef<str>> FromIterator<S> for StringList {
     fn from_iter<I: IntoIterator<Item = S>>(strings: I) -> Self {
         let mut list = Self::new();
@@ -113,6 +190,16 @@ mod tests {
         assert_eq!(list.iter().collect::<Vec<_>>(), ["", "a", "", "bcd"]);
         assert_eq!(list.get(3), Some("bcd"));
         assert_eq!(list.get(4), None);
+    }
+
+    #[test]
+    fn bytes_need_not_be_text() {
+        let mut list = ByteList::with_capacity(3, 4);
+        list.push_if_all([Some(0xff), Some(b'a')].into_iter());
+        list.push_if_all([Some(b'b'), None, Some(b'c')].into_iter());
+        list.push_if_all([Some(b'd')].into_iter());
+        assert_eq!([0, 1, 2, 3].map(|index| list.bytes(index)), [&b"\xffa"[..], b"", b"d", b""]);
+        assert_eq!(list.count(), 3);
     }
 
     #[test]

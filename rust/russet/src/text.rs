@@ -435,6 +435,15 @@ impl<'t, A: Align> Rewrite<'t, A> {
         }
     }
 
+    /// Removes `suffix` from the end of the new text, as often as it is there.
+    pub(crate) fn trim_end(&mut self, suffix: &str) {
+        let length = self.text.trim_end_matches(suffix).len();
+        self.text.truncate(length);
+        self.align.truncate(length);
+        self.front = self.front.min(length);
+        self.hollow = self.hollow.min(length);
+    }
+
     /// Replaces the old bytes `range` by `changes`, without a successor for their first `removed` characters.
     pub(crate) fn transform(&mut self, range: Range<usize>, changes: impl IntoIterator<Item = Change>, removed: usize) {
         let mut old = self.old.text[range.clone()].chars();

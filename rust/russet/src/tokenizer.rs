@@ -20,10 +20,12 @@ use crate::formats::config::{
 use crate::models::{Alphabet, Model};
 use crate::normalizers::Normalizer;
 use crate::padding::Padding;
+use crate::piece_cache::PieceCache;
 use crate::post_processors::{self, PostProcessor};
 use crate::pre_tokenizers::PreTokenizer;
 use crate::regex::Regex;
 use crate::truncation::Truncation;
+use crate::words::Words;
 use crate::{batch, pipeline, Encoding, Error, Result, StringList};
 
 /// A text, or words that were split by the caller (`is_pretokenized`).
@@ -120,6 +122,10 @@ pub(crate) struct Core {
     pub(crate) pre_tokenizer: Option<Arc<PreTokenizer>>,
     pub(crate) model: Arc<Model>,
     pub(crate) added_tokens: Arc<AddedTokens>,
+    /// Where the text can be cut into words before all stages.
+    pub(crate) words: Option<Words>,
+    /// The ids of words and pieces that were met by these stages.
+    pub(crate) cache: Arc<PieceCache>,
 }
 
 /// What was compiled, as the file says it, but for the model: that knows its own.
@@ -138,7 +144,7 @@ struct Parts {
 /// A tokenizer: immutable, cheap to clone, shared by any number of threads.
 #[derive(Clone, Debug)]
 pub struct Tokenizer {
-    core: Core,
+    pub(crate) core: Core,
     post_processor: Option<Arc<PostProcessor>>,
     decoder: Option<Arc<Decoder>>,
     parts: Arc<Parts>,
@@ -162,6 +168,8 @@ impl Tokenizer {
         let tokens: Vec<AddedToken> = added_tokens.into_iter().map(|added| added.token).collect();
         let (added_tokens, _) = AddedTokens::default().with(&tokens, &model, compiled_normalizer.as_deref())?;
         let core = Core {
+            words: words(normalizer.as_ref(), compiled_normalizer.as_ref(), pre_tokenizer.as_ref(), &model)?,
+            cache: Arc::new(PieceCache::new()),
             normalizer: compiled_normalizer,
             pre_tokenizer: compiled_pre_tokenizer,
             model: Arc::new(model),
@@ -299,12 +307,16 @@ impl Tokenizer {
         }
     }
 
-    /// The text of `ids`. With `skip_special_tokens`, special tokens are left out.
+    /// The text of `ids`. With `skip_special_tokens`, special tokens are left out, but for a SentencePiece model's unknown piece,
+    /// which has a text there.
     pub fn decode(&self, ids: &[u32], skip_special_tokens: bool, on_unknown: OnUnknown) -> Result<String> {
         let mut tokens = StringList::with_capacity(ids.len(), 6 * ids.len());
         for (position, &id) in ids.iter().enumerate() {
             match self.id_to_token(id) {
-                Some(token) if skip_special_tokens && self.core.added_tokens.is_special(token) => {}
+                Some(token) if skip_special_tokens && self.core.added_tokens.is_special(token) => {
+                    let instead = self.decoder.as_ref().and_then(|decoder| decoder.instead_of_skipped(token));
+                    instead.into_iter().for_each(|token| tokens.push(token));
+                }
                 Some(token) => tokens.push(token),
                 None if on_unknown == OnUnknown::Skip => {}
                 None => return Err(Error::UnknownId { id: id.into(), position }),
@@ -373,6 +385,11 @@ impl Tokenizer {
     /// How many tokens the post-processor adds to a sequence or a pair.
     pub fn num_special_tokens_to_add(&self, is_pair: bool) -> usize {
         self.post_processor.as_ref().map_or(0, |post_processor| post_processor.added_tokens(is_pair))
+    }
+
+    /// The bytes that the cache of words and pieces takes. It grows with what is encoded, to 12 MiB and a little.
+    pub fn cache_bytes(&self) -> usize {
+        self.core.cache.bytes()
     }
 
     /// The model.
@@ -446,7 +463,7 @@ impl Tokenizer {
             tokenizer.core.pre_tokenizer = pre_tokenizer;
             tokenizer.core.model = Arc::new(model);
         }
-        Ok(tokenizer.with_parts(|parts| parts.normalizer = config))
+        tokenizer.with_parts(|parts| parts.normalizer = config).with_new_words()
     }
 
     /// A tokenizer with another pre-tokenizer.
@@ -455,7 +472,7 @@ impl Tokenizer {
         let (pre_tokenizer, model) = compile_pieces(self.parts.normalizer.as_ref(), config.as_ref(), self.core.model.to_config())?;
         tokenizer.core.pre_tokenizer = pre_tokenizer;
         tokenizer.core.model = Arc::new(model);
-        Ok(tokenizer.with_parts(|parts| parts.pre_tokenizer = config))
+        tokenizer.with_parts(|parts| parts.pre_tokenizer = config).with_new_words()
     }
 
     /// A tokenizer with another post-processor.
@@ -478,7 +495,7 @@ impl Tokenizer {
         let (pre_tokenizer, model) = compile_pieces(self.parts.normalizer.as_ref(), self.parts.pre_tokenizer.as_ref(), config)?;
         tokenizer.core.pre_tokenizer = pre_tokenizer;
         tokenizer.core.model = Arc::new(model);
-        Ok(tokenizer.with_parts(|_| ()))
+        tokenizer.with_parts(|_| ()).with_new_words()
     }
 
     /// A tokenizer whose saved form has other truncation and padding.
@@ -488,6 +505,15 @@ impl Tokenizer {
             parts.truncation = truncation;
             parts.padding = padding;
         })
+    }
+
+    /// The same with what follows from the normalizer, the pre-tokenizer and the model made anew.
+    fn with_new_words(mut self) -> Result<Self> {
+        let Parts { normalizer, pre_tokenizer, .. } = &*self.parts;
+        let Core { normalizer: compiled, model, .. } = &self.core;
+        self.core.words = words(normalizer.as_ref(), compiled.as_ref(), pre_tokenizer.as_ref(), model)?;
+        self.core.cache = Arc::new(PieceCache::new());
+        Ok(self)
     }
 
     fn with_parts(mut self, change: impl FnOnce(&mut Parts)) -> Self {
@@ -550,12 +576,25 @@ impl TokenSource for Tokens<'_> {
         if token.is_none() && self.on_unknown == OnUnknown::Error {
             return Err(Error::UnknownId { id: id.into(), position: 0 });
         }
-        Ok(token.filter(|token| !(self.skip_special_tokens && self.tokenizer.core.added_tokens.is_special(token))))
+        let is_skipped = |token: &&str| self.skip_special_tokens && self.tokenizer.core.added_tokens.is_special(token);
+        match token.filter(is_skipped) {
+            Some(skipped) => Ok(self.tokenizer.decoder().and_then(|decoder| decoder.instead_of_skipped(skipped))),
+            None => Ok(token),
+        }
     }
 }
 
 fn compile<C, T>(config: Option<&C>, from_config: impl Fn(&C) -> Result<T>, place: &str) -> Result<Option<Arc<T>>> {
     config.map(|config| from_config(config).map(Arc::new).map_err(|error| error.under(place))).transpose()
+}
+
+fn words(
+    normalizer: Option<&NormalizerConfig>,
+    compiled: Option<&Arc<Normalizer>>,
+    pre_tokenizer: Option<&PreTokenizerConfig>,
+    model: &Model,
+) -> Result<Option<Words>> {
+    Words::of(normalizer.zip(compiled), pre_tokenizer, model)
 }
 
 /// Compiles a pre-tokenizer and the model that takes its pieces: raw bytes wherever that gives the same ids.

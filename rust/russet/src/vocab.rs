@@ -1,17 +1,17 @@
 //! A vocabulary: tokens and their ids, both ways.
 //!
 //! All texts lie in one [`StringList`]; a token's place in it is its index, and everything else stores indices. Text to id is a
-//! hash table of indices (five bytes an entry, keyed at random per table, so that no file can choose its collisions). Id to text
-//! needs nothing where ids count up in the file's order, one array where they are dense, and otherwise a binary search over the
-//! indices sorted by id: so an id of 4,000,000,000 costs no memory. Lookups are O(1), or O(log n) for the last case.
+//! hash table of indices ([`StringIndex`]) or, where the model needs one anyway, a [`Trie`]. Id to text needs nothing where ids
+//! count up in the file's order, one array where they are dense, and otherwise a binary search over the indices sorted by id: so
+//! an id of 4,000,000,000 costs no memory. Lookups are O(1) but for the text's length, or O(log n) for the last case.
 //!
 //! Two tokens may have one id, as in the reference, whose answer for such an id differs from run to run. Here it is always the
 //! last of them in the file's order.
 
 use crate::formats::config::VocabConfig;
+use crate::models::Trie;
+use crate::string_index::StringIndex;
 use crate::{Error, Result, StringList};
-use hashbrown::{DefaultHashBuilder, HashTable};
-use std::hash::BuildHasher;
 
 /// The largest number of tokens in a vocabulary.
 const MAX_TOKENS: usize = 1 << 24;
@@ -26,11 +26,17 @@ pub(crate) struct Vocabulary {
     tokens: StringList,
     /// The id of each token.
     ids: Ids,
-    /// The indices of the tokens, by hash of the text. Of equal texts only the last.
-    indices: HashTable<u32>,
-    hasher: DefaultHashBuilder,
+    /// The indices of the tokens, by text. Of equal texts only the last.
+    indices: Indices,
     max_token_bytes: usize,
     shared_ids: bool,
+}
+
+/// Text to index.
+#[derive(Debug)]
+enum Indices {
+    Hashed(StringIndex),
+    Trie(Trie),
 }
 
 /// Index to id and back.
@@ -50,50 +56,48 @@ impl Vocabulary {
     /// # Errors
     /// [`Error::Limit`] above 16,777,216 tokens or 65,536 bytes in one token; [`Error::Config`] if a token is listed twice.
     pub(crate) fn new(config: VocabConfig) -> Result<Self> {
+        Self::distinct(config, |tokens| {
+            let mut indices = StringIndex::new(tokens.len());
+            let repeated = (0..tokens.len() as u32).filter_map(|index| indices.insert(tokens, index)).min();
+            Ok((Indices::Hashed(indices), repeated))
+        })
+    }
+
+    /// The same with a trie, in which [`Trie::after`] finds `prefix`.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub(crate) fn with_trie(config: VocabConfig, prefix: &str) -> Result<Self> {
+        Self::distinct(config, |tokens| {
+            let (trie, repeated) = Trie::new(tokens, prefix)?;
+            Ok((Indices::Trie(trie), repeated))
+        })
+    }
+
+    /// A vocabulary with a trie whose ids are the indices. Of equal tokens the last has the text.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] as for [`new`](Self::new).
+    pub(crate) fn list_with_trie(tokens: StringList) -> Result<Self> {
+        let max_token_bytes = check(&tokens)?;
+        let (trie, _) = Trie::new(&tokens, "")?;
+        Ok(Self { tokens, ids: Ids::Counting, indices: Indices::Trie(trie), max_token_bytes, shared_ids: false })
+    }
+
+    /// A vocabulary whose tokens `index` indexes; it also tells the first index of a text that is there again.
+    fn distinct(config: VocabConfig, index: impl FnOnce(&StringList) -> Result<(Indices, Option<u32>)>) -> Result<Self> {
         let VocabConfig { tokens, ids } = config;
         if tokens.len() != ids.len() {
             let message = format!("{} tokens, but {} ids", tokens.len(), ids.len());
             return Err(Error::config("vocab", message));
         }
-        let mut vocabulary = Self::index(tokens)?;
-        if vocabulary.indices.len() < vocabulary.len() {
-            let repeated =
-                vocabulary.iter_indices().find(|&(index, token)| vocabulary.index_of_bytes(token.as_bytes()) != Some(index));
-            let token = repeated.map_or("", |(_, token)| token);
+        let max_token_bytes = check(&tokens)?;
+        let (ids, shared_ids) = Ids::new(ids);
+        let (indices, repeated) = index(&tokens)?;
+        if let Some(token) = repeated.and_then(|index| tokens.get(index as usize)) {
             return Err(Error::config("vocab", format!("token {token:?} is listed twice")));
         }
-        (vocabulary.ids, vocabulary.shared_ids) = Ids::new(ids);
-        Ok(vocabulary)
-    }
-
-    /// A vocabulary whose ids are the indices. Of equal tokens the last has the text.
-    ///
-    /// # Errors
-    /// [`Error::Limit`] as for [`new`](Self::new).
-    pub(crate) fn from_list(tokens: StringList) -> Result<Self> {
-        Self::index(tokens)
-    }
-
-    fn index(tokens: StringList) -> Result<Self> {
-        if tokens.len() > MAX_TOKENS {
-            let value = tokens.len() as u64;
-            return Err(Error::Limit { what: "the number of tokens in the vocabulary", value, limit: MAX_TOKENS as u64 });
-        }
-        let hasher = DefaultHashBuilder::default();
-        let mut indices = HashTable::with_capacity(tokens.len());
-        let mut max_token_bytes = 0;
-        for (index, token) in tokens.iter().enumerate() {
-            max_token_bytes = max_token_bytes.max(token.len());
-            let same = |&other: &u32| tokens.get(other as usize) == Some(token);
-            let rehash = |&other: &u32| hasher.hash_one(tokens.get(other as usize).unwrap_or_default().as_bytes());
-            let entry = indices.entry(hasher.hash_one(token.as_bytes()), same, rehash);
-            entry.and_modify(|known| *known = index as u32).or_insert(index as u32);
-        }
-        if max_token_bytes > MAX_TOKEN_BYTES {
-            let value = max_token_bytes as u64;
-            return Err(Error::Limit { what: "the length of a token in bytes", value, limit: MAX_TOKEN_BYTES as u64 });
-        }
-        Ok(Self { tokens, ids: Ids::Counting, indices, hasher, max_token_bytes, shared_ids: false })
+        Ok(Self { tokens, ids, indices, max_token_bytes, shared_ids })
     }
 
     /// The number of tokens.
@@ -120,8 +124,10 @@ impl Vocabulary {
     /// The index of the token with these bytes.
     #[inline]
     pub(crate) fn index_of_bytes(&self, token: &[u8]) -> Option<u32> {
-        let same = |&index: &u32| self.tokens.get(index as usize).is_some_and(|text| text.as_bytes() == token);
-        self.indices.find(self.hasher.hash_one(token), same).copied()
+        match &self.indices {
+            Indices::Hashed(indices) => indices.find(&self.tokens, token),
+            Indices::Trie(trie) => trie.find(&self.tokens, token),
+        }
     }
 
     /// The id of `token`.
@@ -136,6 +142,15 @@ impl Vocabulary {
         self.ids.id(index)
     }
 
+    /// One more than the largest id, where ids are dense enough for a table by id.
+    pub(crate) fn ids_end(&self) -> Option<usize> {
+        match &self.ids {
+            Ids::Counting => Some(self.len()),
+            Ids::Dense { index_of, .. } => Some(index_of.len()),
+            Ids::Sparse { .. } => None,
+        }
+    }
+
     /// The text of `id`.
     #[inline]
     pub(crate) fn token(&self, id: u32) -> Option<&str> {
@@ -144,7 +159,7 @@ impl Vocabulary {
 
     /// All tokens and their ids, in the file's order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, u32)> {
-        self.iter_indices().map(|(index, token)| (token, self.ids.id(index)))
+        (0..).zip(self.tokens.iter()).map(|(index, token)| (token, self.ids.id(index)))
     }
 
     /// The texts in the file's order.
@@ -161,9 +176,25 @@ impl Vocabulary {
         VocabConfig { tokens: self.tokens.clone(), ids }
     }
 
-    fn iter_indices(&self) -> impl Iterator<Item = (u32, &str)> {
-        (0..).zip(self.tokens.iter())
+    /// The trie, for a vocabulary that has one.
+    #[inline]
+    pub(crate) fn trie(&self) -> Option<&Trie> {
+        match &self.indices {
+            Indices::Trie(trie) => Some(trie),
+            Indices::Hashed(_) => None,
+        }
     }
+}
+
+/// Checks the number of tokens and their lengths; returns the longest.
+fn check(tokens: &StringList) -> Result<usize> {
+    let limited = |what, value: usize, limit: usize| match value > limit {
+        true => Err(Error::Limit { what, value: value as u64, limit: limit as u64 }),
+        false => Ok(value),
+    };
+    limited("the number of tokens in the vocabulary", tokens.len(), MAX_TOKENS)?;
+    let longest = tokens.iter().map(str::len).max().unwrap_or(0);
+    limited("the length of a token in bytes", longest, MAX_TOKEN_BYTES)
 }
 
 impl Ids {
@@ -216,41 +247,47 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::HashMap;
 
-    fn vocabulary(entries: &[(&str, u32)]) -> Result<Vocabulary> {
-        let tokens = entries.iter().map(|entry| entry.0).collect();
-        Vocabulary::new(VocabConfig { tokens, ids: entries.iter().map(|entry| entry.1).collect() })
+    fn config(entries: &[(&str, u32)]) -> VocabConfig {
+        VocabConfig { tokens: entries.iter().map(|entry| entry.0).collect(), ids: entries.iter().map(|entry| entry.1).collect() }
+    }
+
+    /// The vocabulary with either index.
+    fn vocabularies(entries: &[(&str, u32)]) -> [Vocabulary; 2] {
+        [Vocabulary::new(config(entries)).unwrap(), Vocabulary::with_trie(config(entries), "a").unwrap()]
     }
 
     #[test]
     fn ids_may_count_be_dense_or_be_sparse() {
         for ids in [[0, 1, 2], [2, 0, 1], [7, u32::MAX, 3]] {
             let entries = [("a", ids[0]), ("", ids[1]), ("é", ids[2])];
-            let vocabulary = vocabulary(&entries).unwrap();
-            for (token, id) in entries {
-                assert_eq!(vocabulary.id(token), Some(id));
-                assert_eq!(vocabulary.token(id), Some(token));
+            for vocabulary in vocabularies(&entries) {
+                for (token, id) in entries {
+                    assert_eq!(vocabulary.id(token), Some(id));
+                    assert_eq!(vocabulary.token(id), Some(token));
+                }
+                assert_eq!(vocabulary.id("b"), None);
+                assert_eq!(vocabulary.token(5), None);
+                assert_eq!(vocabulary.iter().collect::<Vec<_>>(), entries);
+                assert_eq!(vocabulary.to_config().ids, ids);
+                assert!(!vocabulary.has_shared_ids());
             }
-            assert_eq!(vocabulary.id("b"), None);
-            assert_eq!(vocabulary.token(5), None);
-            assert_eq!(vocabulary.iter().collect::<Vec<_>>(), entries);
-            assert_eq!(vocabulary.to_config().ids, ids);
-            assert!(!vocabulary.has_shared_ids());
         }
     }
 
     #[test]
     fn the_last_of_two_tokens_with_one_id_has_its_text() {
         for id in [1, u32::MAX] {
-            let vocabulary = vocabulary(&[("a", id), ("b", 0), ("c", id)]).unwrap();
-            assert!(vocabulary.has_shared_ids());
-            assert_eq!(vocabulary.token(id), Some("c"));
-            assert_eq!(vocabulary.id("a"), Some(id));
+            for vocabulary in vocabularies(&[("a", id), ("b", 0), ("c", id)]) {
+                assert!(vocabulary.has_shared_ids());
+                assert_eq!(vocabulary.token(id), Some("c"));
+                assert_eq!(vocabulary.id("a"), Some(id));
+            }
         }
     }
 
     #[test]
     fn a_list_may_repeat_a_token() {
-        let vocabulary = Vocabulary::from_list(["a", "b", "a"].into_iter().collect()).unwrap();
+        let vocabulary = Vocabulary::list_with_trie(["a", "b", "a"].into_iter().collect()).unwrap();
         assert_eq!(vocabulary.id("a"), Some(2));
         assert_eq!(vocabulary.token(0), Some("a"));
         assert_eq!(vocabulary.len(), 3);
@@ -258,26 +295,29 @@ mod tests {
 
     #[test]
     fn repeated_tokens_and_long_tokens_are_refused() {
-        let error = vocabulary(&[("a", 0), ("a", 1)]).unwrap_err();
-        assert_eq!(error.to_string(), "vocab: token \"a\" is listed twice");
+        let repeated = config(&[("c", 0), ("b", 1), ("a", 2), ("a", 3), ("b", 4), ("b", 5)]);
         let long = "x".repeat(MAX_TOKEN_BYTES + 1);
-        assert!(matches!(vocabulary(&[(&long, 0)]), Err(Error::Limit { value: 65537, .. })));
-        assert!(vocabulary(&[(&long[1..], 0)]).is_ok());
+        for make in [Vocabulary::new, |config| Vocabulary::with_trie(config, "##")] {
+            assert_eq!(make(repeated.clone()).unwrap_err().to_string(), "vocab: token \"b\" is listed twice");
+            assert!(matches!(make(config(&[(&long, 0)])), Err(Error::Limit { value: 65537, .. })));
+            assert!(make(config(&[(&long[1..], 0)])).is_ok());
+        }
     }
 
     proptest! {
         #[test]
         fn equals_a_map(entries in proptest::collection::hash_map("[a-c]{0,3}", prop_oneof![0u32..40, any::<u32>()], 0..20)) {
             let pairs: Vec<(&str, u32)> = entries.iter().map(|(token, &id)| (token.as_str(), id)).collect();
-            let vocabulary = vocabulary(&pairs).unwrap();
             let by_id: HashMap<u32, &str> = pairs.iter().map(|&(token, id)| (id, token)).collect();
-            prop_assert_eq!(vocabulary.has_shared_ids(), by_id.len() < pairs.len());
-            for (&id, &token) in &by_id {
-                prop_assert_eq!(vocabulary.token(id), Some(token));
-                prop_assert_eq!(vocabulary.token(id ^ 1), by_id.get(&(id ^ 1)).copied());
-            }
-            for &(token, id) in &pairs {
-                prop_assert_eq!(vocabulary.id(token), Some(id));
+            for vocabulary in vocabularies(&pairs) {
+                prop_assert_eq!(vocabulary.has_shared_ids(), by_id.len() < pairs.len());
+                for (&id, &token) in &by_id {
+                    prop_assert_eq!(vocabulary.token(id), Some(token));
+                    prop_assert_eq!(vocabulary.token(id ^ 1), by_id.get(&(id ^ 1)).copied());
+                }
+                for &(token, id) in &pairs {
+                    prop_assert_eq!(vocabulary.id(token), Some(id));
+                }
             }
         }
     }

@@ -173,10 +173,16 @@ fn sentencepiece_models_give_the_golden_results() {
         for (text, case) in texts.iter().zip(cases.as_array().unwrap()) {
             let encoding = tokenizer.encode(Input::Text(text), None, &options).unwrap();
             report.compare(&format!("{text:?}: ids"), ids(&case["ids"]), encoding.ids().to_vec());
+            let decoded = tokenizer.decode(&ids(&case["ids"]), true, OnUnknown::Error).unwrap();
+            report.compare(&format!("{text:?}: decoded"), case["decoded"].as_str().unwrap().to_owned(), decoded);
         }
+        // What is written as tokenizer.json is read as the same.
+        let saved = russet::formats::write_json(&tokenizer.to_config(), false);
+        let again = Tokenizer::from_bytes(saved.as_bytes()).unwrap_or_else(|error| panic!("{name}: {error}"));
+        report.compare("config, written and read", again.to_config(), tokenizer.to_config());
         reports.push(report);
     }
-    assert!(reports.len() >= 7);
+    assert!(reports.len() >= 9);
     check(reports);
 }
 

@@ -15,6 +15,7 @@ mod byte_level;
 mod ctc;
 mod metaspace;
 mod replace;
+mod sentencepiece;
 mod stream;
 mod strip;
 mod wordpiece;
@@ -45,6 +46,7 @@ enum Stage {
     Ctc(ctc::Ctc),
     Metaspace(metaspace::Metaspace),
     Replace(replace::Replace),
+    SentencePiece(Box<sentencepiece::SentencePiece>),
     Strip(strip::Strip),
     WordPiece(wordpiece::WordPiece),
     /// What decoding without a decoder is: a space before each token but the first.
@@ -162,6 +164,10 @@ impl Decoder {
                 Stage::Metaspace(metaspace::Metaspace::new(replacement, prepend_scheme))
             }
             DecoderConfig::Replace { ref pattern, ref content } => Stage::Replace(replace::Replace::new(pattern, content)?),
+            DecoderConfig::SentencePiece(ref config) => {
+                self.is_fused = true;
+                Stage::SentencePiece(sentencepiece::SentencePiece::new(config)?.into())
+            }
             DecoderConfig::Sequence(_) => return Err(Error::Internal("a Sequence among flattened decoders".into())),
             DecoderConfig::Strip { content, start, stop } => Stage::Strip(strip::Strip::new(content, start, stop)),
             DecoderConfig::WordPiece { ref prefix, cleanup } => Stage::WordPiece(wordpiece::WordPiece::new(prefix, cleanup)),
@@ -192,6 +198,7 @@ impl Decoder {
             | DecoderConfig::Ctc { .. }
             | DecoderConfig::ByteFallback
             | DecoderConfig::ByteLevel { .. }
+            | DecoderConfig::SentencePiece(_)
             | DecoderConfig::Sequence(_) => false,
         }
     }
@@ -271,6 +278,15 @@ impl Decoder {
         self.finish(spare, out)
     }
 
+    /// What the decoder gets instead of a special token that is left out: nothing, as in the reference, or for SentencePiece's
+    /// decoder the unknown piece, which has a text, and an empty token for others, which may part bytes.
+    pub(crate) fn instead_of_skipped<'t>(&self, token: &'t str) -> Option<&'t str> {
+        match self.stages.as_slice() {
+            [Stage::SentencePiece(stage), ..] => Some(stage.instead_of_skipped(token)),
+            _ => None,
+        }
+    }
+
     /// The regular expressions in the order of their use: each pattern and what runs it.
     pub fn regexes(&self) -> Vec<(&str, String)> {
         let mut regexes = Vec::new();
@@ -330,6 +346,7 @@ impl Stage {
             Stage::Ctc(stage) => stage.push(text, level, emit),
             Stage::Metaspace(stage) => stage.push(text, level, emit),
             Stage::Replace(stage) => stage.push(text, level, emit),
+            Stage::SentencePiece(stage) => stage.push(text, level, emit),
             Stage::Strip(stage) => emit(stage.strip(text)),
             Stage::WordPiece(stage) => stage.push(text, level, emit),
             Stage::Spaces => {
@@ -355,6 +372,7 @@ impl Stage {
         match self {
             Stage::Bpe(_) => held.started,
             Stage::ByteFallback | Stage::ByteLevel => !held.bytes.is_empty(),
+            Stage::SentencePiece(_) => !held.bytes.is_empty() || !held.text.is_empty(),
             Stage::FusedReplace(_) => held.count > 0,
             Stage::Whole(_) => true,
             Stage::Ctc(_)
@@ -373,6 +391,7 @@ impl Stage {
             Stage::ByteFallback => byte_fallback::finish(level, emit),
             Stage::ByteLevel => byte_level::finish(level, emit),
             Stage::FusedReplace(stage) => stage.finish(level, emit),
+            Stage::SentencePiece(stage) => stage.finish(level, emit),
             Stage::Whole(rest) => {
                 let scratch = level.whole.get_or_insert_default();
                 rest.decode(std::iter::once(level.held.text.as_str()), scratch, emit)
@@ -391,6 +410,7 @@ impl Stage {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::formats::config::SentencePieceDecoder;
     use proptest::prelude::*;
 
     /// What `config` makes of `tokens`.
@@ -472,6 +492,39 @@ pub(crate) mod tests {
                 }
                 texts
             }
+            DecoderConfig::SentencePiece(config) => {
+                let byte_of = |token: &String| {
+                    let byte = u8::from_str_radix(token.get(3..5)?, 16).ok()?;
+                    (config.byte_fallback && *token == format!("<0x{byte:02X}>")).then_some(byte)
+                };
+                let flush = |text: &mut String, bytes: &mut Vec<u8>| {
+                    let mut rest = bytes.as_slice();
+                    while !rest.is_empty() {
+                        let whole = (1..=4.min(rest.len())).find_map(|length| std::str::from_utf8(&rest[..length]).ok());
+                        text.push_str(whole.unwrap_or("\u{FFFD}"));
+                        rest = &rest[whole.map_or(1, str::len)..];
+                    }
+                    bytes.clear();
+                };
+                let (mut text, mut bytes, mut is_start) = (String::new(), Vec::new(), true);
+                for token in &tokens {
+                    if let Some(byte) = byte_of(token) {
+                        bytes.push(byte);
+                        continue;
+                    }
+                    flush(&mut text, &mut bytes);
+                    is_start &= text.is_empty();
+                    let strips = is_start && (config.add_dummy_prefix || config.remove_extra_whitespaces);
+                    let rest = token.strip_prefix('▁').filter(|_| strips && *token != config.unknown);
+                    is_start &= rest.is_none() || config.remove_extra_whitespaces;
+                    match *token == config.unknown {
+                        true => text.push_str(&config.unk_surface),
+                        false => text.push_str(&rest.unwrap_or(token).replace('▁', " ")),
+                    }
+                }
+                flush(&mut text, &mut bytes);
+                vec![text]
+            }
         }
     }
 
@@ -503,6 +556,16 @@ pub(crate) mod tests {
             (prop_oneof![Just(' '), Just('a'), Just('\u{FFFD}')], 0..3usize, 0..3usize)
                 .prop_map(|(content, start, stop)| D::Strip { content, start, stop }),
             Just(D::ByteFallback),
+            (prop_oneof![Just("##a"), Just(".")], short_text(), any::<[bool; 3]>()).prop_map(|(unknown, unk_surface, flags)| {
+                D::SentencePiece(Box::new(SentencePieceDecoder {
+                    unknown: unknown.to_owned(),
+                    unk_surface,
+                    byte_fallback: flags[0],
+                    add_dummy_prefix: flags[1],
+                    remove_extra_whitespaces: flags[2],
+                    denormalizer: None,
+                }))
+            }),
         ]
     }
 

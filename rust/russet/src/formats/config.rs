@@ -7,6 +7,7 @@ use crate::added_tokens::AddedToken;
 use crate::padding::Padding;
 use crate::truncation::Truncation;
 use crate::StringList;
+use std::sync::Arc;
 
 /// A whole tokenizer file.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,10 +72,7 @@ pub enum NormalizerConfig {
     Nmt,
     /// `precompiled_charsmap`, decoded from base64.
     Precompiled {
-        charsmap: Vec<u8>,
-        /// Whether the longest entry counts at each place, as in SentencePiece, and not what the reference finds in grapheme
-        /// clusters. Only SentencePiece models and files that were written from them say so.
-        longest_match: bool,
+        charsmap: Arc<[u8]>,
     },
     Replace {
         pattern: PatternConfig,
@@ -84,6 +82,22 @@ pub enum NormalizerConfig {
         prepend: String,
     },
     ByteLevel,
+    /// In tokenizer.json a `Sequence` that comes as near to it as the reference can, with the settings in a key of its own.
+    SentencePiece(Box<SentencePieceNormalizer>),
+}
+
+/// SentencePiece's normalization, all in one step. The fields are those of its `NormalizerSpec`.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[allow(missing_docs)]
+pub struct SentencePieceNormalizer {
+    /// `precompiled_charsmap`, empty if there is none. At each place the longest entry counts.
+    pub charsmap: Arc<[u8]>,
+    /// The texts that the charsmap leaves alone, the longest first.
+    pub user_defined_symbols: StringList,
+    pub add_dummy_prefix: bool,
+    pub remove_extra_whitespaces: bool,
+    pub escape_whitespaces: bool,
+    pub treat_whitespace_as_suffix: bool,
 }
 
 /// What happens to the matches of a `Split` or `Punctuation` pre-tokenizer.
@@ -251,6 +265,25 @@ pub enum DecoderConfig {
         stop: usize,
     },
     ByteFallback,
+    /// In tokenizer.json a `Sequence` that comes as near to it as the reference can, with the settings in a key of its own.
+    SentencePiece(Box<SentencePieceDecoder>),
+}
+
+/// SentencePiece's decoding, all in one step.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SentencePieceDecoder {
+    /// The unknown piece.
+    pub unknown: String,
+    /// What the unknown piece becomes.
+    pub unk_surface: String,
+    /// Whether pieces such as `<0x0A>` are bytes.
+    pub byte_fallback: bool,
+    /// Whether the text loses the space at its beginning.
+    pub add_dummy_prefix: bool,
+    /// Whether every piece loses a space at its beginning, until there is some text.
+    pub remove_extra_whitespaces: bool,
+    /// What the whole text then goes through.
+    pub denormalizer: Option<SentencePieceNormalizer>,
 }
 
 /// A vocabulary that maps each token to an id. Tokens are distinct (a repeated key keeps its last id); ids need not be.
@@ -289,10 +322,25 @@ pub struct BpeConfig {
     pub byte_fallback: bool,
     /// Whether a piece that is in the vocabulary is taken whole, without merges.
     pub ignore_merges: bool,
+    /// The ids of tokens that are never a whole piece nor a character of one, ascending: control symbols and the like of a
+    /// SentencePiece model. In tokenizer.json a key that the reference ignores.
+    pub unreachable: Vec<u32>,
     /// The vocabulary.
     pub vocab: VocabConfig,
     /// The merges by rank: entries `2 r` and `2 r + 1` are the left and the right part of merge `r`.
     pub merges: StringList,
+    /// What is done instead of the merges, for SentencePiece models that no merges can say. In tokenizer.json a key that the
+    /// reference ignores: there the merges come as near as they can.
+    pub scored: Option<ScoredMerges>,
+}
+
+/// SentencePiece's own way to merge. Ids count up from 0.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ScoredMerges {
+    /// By id: the score of a token that may be found, finite; `None` for others.
+    pub scores: Vec<Option<f32>>,
+    /// The ids of the tokens that are taken apart again at the end.
+    pub unused: Vec<u32>,
 }
 
 /// `model` of type `Unigram`. A piece's id is its index.
@@ -306,6 +354,21 @@ pub struct UnigramConfig {
     pub scores: Vec<f64>,
     /// Whether unknown characters become the tokens `<0x00>` … `<0xFF>` of their bytes.
     pub byte_fallback: bool,
+    /// Where it is a SentencePiece model, and SentencePiece's rules hold. In tokenizer.json a key that the reference ignores.
+    pub sentencepiece: Option<SentencePieceUnigram>,
+}
+
+/// What SentencePiece does otherwise than the reference: scores are summed in single precision, a run of unknown characters is
+/// never a piece, and not every piece is found in a text.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SentencePieceUnigram {
+    /// The score of an unknown character.
+    pub unk_score: f32,
+    /// The indices of the pieces that stand for something else and are never found in a text: control symbols, bytes, the
+    /// unknown piece.
+    pub reserved: Vec<u32>,
+    /// The indices of the pieces that are not used. tokenizer.json has other names for them, which the reference does not find.
+    pub unused: Vec<u32>,
 }
 
 /// `model` of type `WordPiece`.

@@ -66,7 +66,7 @@ pub(super) fn from_wordpiece_vocab_within(vocab_txt: &[u8], lowercase: bool, lim
         limits.check_vocabulary("the size of the vocabulary", id as usize + 1)?;
         builder.insert(token, id);
     }
-    let vocab = builder.build();
+    let vocab = builder.build()?;
     if id_of(&vocab, "[UNK]").is_none() {
         return Err(Error::config("vocab.txt", "there is no line \"[UNK]\""));
     }

@@ -1,149 +1,266 @@
-//! A trie over bytes, and the Aho-Corasick automaton on it.
+//! A trie over the bytes of a vocabulary's texts.
 //!
-//! The trie is a double array (Aoe, 1989) in its XOR form: the child of state `s` for byte `b` is `base[s] ^ b` if that slot's
-//! `check` is `s`. One step is one read, and children of a state share a block of 256 slots. States are placed breadth first.
-//! A place for a set of children is found by intersecting, for each of their bytes, the block's set of free slots permuted by
-//! that byte, as 256-bit sets: no trial and error, so no file makes the construction slow.
+//! It is a double array (Aoe, 1989) in its XOR form: the child of a state for byte `b` is the slot `base ^ b`, if that slot's
+//! label is `b`; so that this tells whose child it is, no two states have one base. A slot is eight bytes, label, value and base
+//! in one, and a step is one load. The children of a state share a block of 256 slots. A place for them is found by intersecting,
+//! for each of their bytes, the block's set of free slots permuted by that byte, as 256-bit sets: no trial and error, so no file
+//! makes the construction slow.
 //!
-//! [`Automaton`] adds failure links (Aho and Corasick, 1975): reading a text of n bytes takes at most 2n steps, whatever the keys,
-//! and at each place the longest key that ends there is at hand.
+//! Where a text goes on for four bytes or more that no other shares, these bytes are no states: they are compared with the text
+//! itself, and so are sixteen or more that several share without one ending or branching off there. So a text costs a few
+//! states, however long it is, and a walk over n bytes takes no more steps than there are branchings on its way, of which texts
+//! of f bytes in all have at most the square root of 2 f, and n / 32 for what is compared.
 //!
-//! A state costs 12 bytes in the trie and 16 in the automaton. It is the wrong choice where keys come and go.
+//! The texts are sorted first: O(f log f) to build, with eight bytes for each text meanwhile, and eight for each state. It is the wrong choice where texts come and go.
 
-/// No value, no state.
-pub(super) const NONE: u32 = u32::MAX;
-/// The state before any byte.
-pub(super) const ROOT: u32 = 0;
+use crate::string_list::Texts;
+use crate::{Error, Result};
+use std::ops::Range;
+
+/// No value: a state where no text ends.
+const NONE: u32 = (1 << VALUE_BITS) - 1;
+/// The value of a state that leads to a chain: its base is the chain's index.
+const CHAIN: u32 = NONE - 1;
+
+/// The label of a slot that is nobody's child.
+const FREE: u64 = 1 << 8;
+const LABEL_BITS: u32 = 9;
+/// Set in a state whose value's text has more bytes, which are compared.
+const TAIL: u64 = 1 << LABEL_BITS;
+const VALUE_BITS: u32 = 25;
+const VALUE_SHIFT: u32 = LABEL_BITS + 1;
+const BASE_SHIFT: u32 = VALUE_SHIFT + VALUE_BITS;
+/// The slots that a base can point to.
+const MAX_SLOTS: usize = 1 << (64 - BASE_SHIFT);
+
+/// Shorter ends of a text are states.
+const TAIL_BYTES: usize = 4;
+/// Shorter stretches without a branch are states.
+const CHAIN_BYTES: usize = 16;
 
 /// How many partly filled blocks are searched for a place. More packs tighter and builds slower.
 const OPEN_BLOCKS: usize = 16;
 
-/// Byte strings and their values, from which a trie is built.
-#[derive(Default)]
-pub(super) struct Keys {
-    bytes: Vec<u8>,
-    /// Start, length and value.
-    entries: Vec<(u32, u32, u32)>,
-}
-
-impl Keys {
-    /// Adds a key. Empty keys are ignored, of equal keys the one with the largest value counts.
-    pub(super) fn push(&mut self, key: impl ExactSizeIterator<Item = u8>, value: u32) {
-        if key.len() > 0 {
-            // The keys are a vocabulary's texts, whose total length fits a u32.
-            self.entries.push((self.bytes.len() as u32, key.len() as u32, value));
-            self.bytes.extend(key);
-        }
-    }
-
-    fn key(&self, entry: usize) -> &[u8] {
-        let (start, length, _) = self.entries[entry];
-        &self.bytes[start as usize..][..length as usize]
-    }
-
-    fn sort(&mut self) {
-        let Self { bytes, entries } = self;
-        let key = |&(start, length, _): &(u32, u32, u32)| &bytes[start as usize..][..length as usize];
-        entries.sort_unstable_by(|a, b| key(a).cmp(key(b)).then(b.2.cmp(&a.2)));
-        entries.dedup_by(|b, a| key(a) == key(b));
-    }
-}
-
+/// A state: from the low bits, the label that leads to it, whether there is a tail, the value, and the base of its children.
 #[derive(Clone, Copy, Debug)]
-struct Slot {
-    base: u32,
-    /// The parent, or `NONE` where the slot is free.
-    check: u32,
+pub(crate) struct State(u64);
+
+impl State {
+    fn new(label: u64, value: u32) -> Self {
+        Self(label | u64::from(value) << VALUE_SHIFT)
+    }
+
+    #[inline(always)]
+    fn label(self) -> u64 {
+        self.0 & ((1 << LABEL_BITS) - 1)
+    }
+
+    #[inline(always)]
+    fn value(self) -> u32 {
+        (self.0 >> VALUE_SHIFT) as u32 & NONE
+    }
+
+    #[inline(always)]
+    fn base(self) -> u32 {
+        (self.0 >> BASE_SHIFT) as u32
+    }
+
+    #[inline(always)]
+    fn has_tail(self) -> bool {
+        self.0 & TAIL != 0
+    }
+
+    fn set_base(&mut self, base: usize) {
+        self.0 = self.0 & ((1 << BASE_SHIFT) - 1) | (base as u64) << BASE_SHIFT;
+    }
 }
 
-/// A trie.
+/// Bytes that all texts through a state go on with.
+#[derive(Clone, Copy, Debug)]
+struct Chain {
+    /// One of the texts.
+    text: u32,
+    /// How many of its bytes are skipped.
+    length: u32,
+    /// The state behind them.
+    next: State,
+}
+
+/// A trie of [`Texts`]. The list is not kept: it is given with each call.
 #[derive(Debug)]
-pub(super) struct Trie {
-    slots: Vec<Slot>,
-    values: Vec<u32>,
+pub(crate) struct Trie {
+    /// The first block has only the root: it is where the children of states without children are looked for.
+    slots: Vec<State>,
+    chains: Vec<Chain>,
 }
 
 impl Trie {
-    /// The trie of `keys`.
-    pub(super) fn new(keys: Keys) -> Self {
-        Builder::new(keys).build(|_, _, _, _| {})
+    /// The trie of `texts`; the values are their indices. Of equal texts the last counts. The bytes of `prefix` become states
+    /// in any case, so that [`after`](Self::after) finds them. Also returns the first index of a text that is there again.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] for more states than a slot can point to: no vocabulary below 500 MB has them.
+    pub(crate) fn new<T: Texts>(texts: &T, prefix: &str) -> Result<(Self, Option<u32>)> {
+        let Sorted { entries, repeated, states } = Sorted::new(texts);
+        // Some slots stay free. Chains make the states fewer than they might be, but then there are few to a text.
+        let slots = Vec::with_capacity((states + states / 16 + 256 * OPEN_BLOCKS).min(8 * texts.count() + 512));
+        let builder = Builder { texts, entries, prefix: prefix.as_bytes(), slots, chains: Vec::new(), open: Vec::new() };
+        Ok((builder.build()?, repeated))
     }
 
-    /// The state after `byte`.
+    /// The state before any byte.
     #[inline(always)]
-    pub(super) fn step(&self, state: u32, byte: u8) -> Option<u32> {
-        let child = self.slots[state as usize].base ^ u32::from(byte);
-        (self.slots[child as usize].check == state).then_some(child)
+    pub(crate) fn root(&self) -> State {
+        self.slots[0]
     }
 
-    /// The value of the key that `state` spells, or `NONE`.
+    /// The state after the prefix that the trie was made for, if a text begins with it.
+    pub(crate) fn after(&self, prefix: &str) -> Option<State> {
+        prefix.bytes().try_fold(self.root(), |state, byte| self.step(state, byte))
+    }
+
     #[inline(always)]
-    pub(super) fn value(&self, state: u32) -> u32 {
-        self.values[state as usize]
+    fn step(&self, state: State, byte: u8) -> Option<State> {
+        let child = self.slots[(state.base() ^ u32::from(byte)) as usize];
+        (child.label() == u64::from(byte)).then_some(child)
     }
-}
 
-/// A trie that goes on with the longest suffix of what it read that begins some key.
-#[derive(Debug)]
-pub(super) struct Automaton {
-    trie: Trie,
-    fail: Vec<u32>,
-}
-
-impl Automaton {
-    /// The automaton of `keys`, whose values are below `values`, and for each value that of the longest key that its key ends
-    /// with, itself excluded.
-    pub(super) fn new(keys: Keys, values: usize) -> (Self, Vec<u32>) {
-        let mut fail: Vec<u32> = vec![ROOT];
-        let mut shorter = vec![NONE; values];
-        // Parents come before children, so a parent's link and all shallower states are complete.
-        let trie = Builder::new(keys).build(|trie, parent, byte, child| {
-            fail.resize(trie.slots.len(), ROOT);
-            let mut suffix = parent;
-            let link = loop {
-                if suffix == ROOT {
-                    break ROOT;
+    /// Calls `found` with the index and the length of each text that `bytes` begins with, the shortest first, but for the empty
+    /// text. With `from` the state after a prefix, the texts are those that begin with the prefix, and it is left out of
+    /// `bytes` and lengths; `depth` is its length.
+    #[inline(always)]
+    pub(crate) fn for_each_prefix<T: Texts>(
+        &self,
+        texts: &T,
+        (from, depth): (State, usize),
+        bytes: &[u8],
+        mut found: impl FnMut(u32, usize),
+    ) {
+        let mut state = from;
+        let mut read = 0;
+        while let Some(&byte) = bytes.get(read) {
+            let Some(next) = self.step(state, byte) else { return };
+            state = next;
+            read += 1;
+            let mut value = state.value();
+            if value == NONE {
+                continue;
+            }
+            if state.has_tail() {
+                match self.skip(texts, state, depth + read, &bytes[read..]) {
+                    Some((next, skipped)) => (state, read) = (next, read + skipped),
+                    None => return,
                 }
-                suffix = fail[suffix as usize];
-                if let Some(next) = trie.step(suffix, byte) {
-                    break next;
-                }
-            };
-            fail[child as usize] = link;
-            let inherited = trie.values[link as usize];
-            match trie.values[child as usize] {
-                NONE => trie.values[child as usize] = inherited,
-                value => shorter[value as usize] = inherited,
+                value = state.value();
             }
-        });
-        fail.resize(trie.slots.len(), ROOT);
-        (Self { trie, fail }, shorter)
-    }
-
-    /// The state after `byte`.
-    #[inline(always)]
-    pub(super) fn step(&self, mut state: u32, byte: u8) -> u32 {
-        loop {
-            if let Some(next) = self.trie.step(state, byte) {
-                return next;
+            if value != NONE {
+                found(value, read);
             }
-            if state == ROOT {
-                return ROOT;
-            }
-            state = self.fail[state as usize];
         }
     }
 
-    /// The value of the longest key that ends where `state` is, or `NONE`.
-    #[inline(always)]
-    pub(super) fn longest(&self, state: u32) -> u32 {
-        self.trie.value(state)
+    /// What is behind a tail or a chain that `bytes` begin with, and its length. `depth` bytes were read before.
+    #[cold]
+    fn skip<T: Texts>(&self, texts: &T, state: State, depth: usize, bytes: &[u8]) -> Option<(State, usize)> {
+        let (text, length, next) = match state.value() {
+            CHAIN => {
+                let Chain { text, length, next } = self.chains[state.base() as usize];
+                (texts.bytes(text as usize), length as usize, next)
+            }
+            value => {
+                let text = texts.bytes(value as usize);
+                (text, text.len() - depth, state)
+            }
+        };
+        bytes.starts_with(&text[depth..depth + length]).then_some((next, length))
     }
 
-    /// Whether no key that began before the last byte can still be complete: the state is at most one byte deep.
-    #[inline(always)]
-    pub(super) fn is_fresh(&self, state: u32) -> bool {
-        state == ROOT || self.trie.slots[state as usize].check == ROOT
+    /// The index of `text`.
+    pub(crate) fn find<T: Texts>(&self, texts: &T, text: &[u8]) -> Option<u32> {
+        if text.is_empty() {
+            return Some(self.root().value()).filter(|&value| value != NONE);
+        }
+        let mut index = None;
+        self.for_each_prefix(texts, (self.root(), 0), text, |value, length| {
+            if length == text.len() {
+                index = Some(value);
+            }
+        });
+        index
+    }
+}
+
+/// A text in the order of the texts: its first five bytes, and in the low bits its index.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Entry(u64);
+
+impl Entry {
+    const INDEX_BITS: u32 = 24;
+    const FIRST_BYTES: usize = 5;
+
+    fn new(index: u32, text: &[u8]) -> Self {
+        let first = (0..Self::FIRST_BYTES).map(|at| u64::from(text.get(at).copied().unwrap_or(0)));
+        Self(first.fold(0, |key, byte| key << 8 | byte) << Self::INDEX_BITS | u64::from(index))
+    }
+
+    fn index(self) -> u32 {
+        self.0 as u32 & ((1 << Self::INDEX_BITS) - 1)
+    }
+
+    fn first_bytes(self) -> u64 {
+        self.0 >> Self::INDEX_BITS
+    }
+
+    /// The byte at `depth`, one of the first five.
+    fn byte(self, depth: usize) -> u8 {
+        self.0.to_be_bytes()[depth]
+    }
+}
+
+/// Distinct texts in their order.
+struct Sorted {
+    /// Of equal texts the last.
+    entries: Vec<Entry>,
+    /// The first index of a text that is there again.
+    repeated: Option<u32>,
+    /// How many states the trie has at most.
+    states: usize,
+}
+
+impl Sorted {
+    fn new<T: Texts>(texts: &T) -> Self {
+        let text = |entry: Entry| texts.bytes(entry.index() as usize);
+        let mut entries: Vec<Entry> = Vec::with_capacity(texts.count());
+        entries.extend((0..texts.count() as u32).map(|index| Entry::new(index, texts.bytes(index as usize))));
+        // Most comparisons are decided by the first bytes.
+        entries.sort_unstable_by(|&a, &b| {
+            a.first_bytes().cmp(&b.first_bytes()).then_with(|| text(a).cmp(text(b))).then(a.index().cmp(&b.index()))
+        });
+        let mut repeated: Option<u32> = None;
+        let mut states = 1;
+        // The states of a text are those that it does not share with the one before, but for a tail.
+        let mut shared_before = 0;
+        let mut add_states = |length: usize, shared_after: usize| {
+            let shared = shared_before.max(shared_after);
+            let unshared = length - shared;
+            states += shared - shared_before + if unshared > TAIL_BYTES { 1 } else { unshared };
+            shared_before = shared_after;
+        };
+        entries.dedup_by(|later, kept| {
+            let (before, after) = (text(*kept), text(*later));
+            let shared = before.iter().zip(after).take_while(|(a, b)| a == b).count();
+            if shared < after.len() {
+                add_states(before.len(), shared);
+                return false;
+            }
+            repeated = Some(repeated.map_or(kept.index(), |first| first.min(kept.index())));
+            *kept = *later;
+            true
+        });
+        if let Some(&last) = entries.last() {
+            add_states(text(last).len(), 0);
+        }
+        Self { entries, repeated, states }
     }
 }
 
@@ -152,6 +269,8 @@ impl Automaton {
 struct Set([u64; 4]);
 
 impl Set {
+    const ALL: Self = Self([u64::MAX; 4]);
+
     /// `{slot ^ byte}` for the slots in the set.
     fn permuted(self, byte: u8) -> Self {
         const MASKS: [u64; 6] = [
@@ -177,196 +296,269 @@ impl Set {
         Self(std::array::from_fn(|index| self.0[index] & other.0[index]))
     }
 
-    fn first(self) -> Option<u32> {
+    fn first(self) -> Option<usize> {
         let index = self.0.iter().position(|&word| word != 0)?;
-        Some(64 * index as u32 + self.0[index].trailing_zeros())
+        Some(64 * index + self.0[index].trailing_zeros() as usize)
     }
 
-    fn len(self) -> u32 {
-        self.0.iter().map(|word| word.count_ones()).sum()
+    fn len(self) -> usize {
+        self.0.iter().map(|word| word.count_ones() as usize).sum()
+    }
+
+    fn remove(&mut self, slot: usize) {
+        self.0[slot >> 6 & 3] &= !(1 << (slot & 63));
     }
 }
 
-struct Builder {
-    keys: Keys,
-    trie: Trie,
-    /// Blocks with free slots: the block's number and those slots.
-    open: Vec<(u32, Set)>,
+/// A block that has free slots.
+struct OpenBlock {
+    /// Its first slot.
+    start: usize,
+    free: Set,
+    /// The places in it that are no state's base.
+    unused_bases: Set,
 }
 
-impl Builder {
-    fn new(mut keys: Keys) -> Self {
-        keys.sort();
-        Self { keys, trie: Trie { slots: Vec::new(), values: Vec::new() }, open: Vec::new() }
-    }
+struct Builder<'t, T> {
+    texts: &'t T,
+    entries: Vec<Entry>,
+    prefix: &'t [u8],
+    slots: Vec<State>,
+    chains: Vec<Chain>,
+    open: Vec<OpenBlock>,
+}
 
-    /// Builds the trie and calls `visit(trie, parent, byte, child)` for each state but the root, parents first.
-    fn build(mut self, mut visit: impl FnMut(&mut Trie, u32, u8, u32)) -> Trie {
-        self.add_block();
-        self.take(ROOT, ROOT);
-        self.trie.slots[ROOT as usize].check = NONE - 1;
-        // The states of one depth, with the keys that go through each; then those of the next.
-        let mut level = vec![(ROOT, 0..self.keys.entries.len())];
-        let mut next_level = Vec::new();
-        let mut children: Vec<(u8, std::ops::Range<usize>)> = Vec::new();
-        let mut depth = 0;
-        while !level.is_empty() {
-            for (state, range) in level.drain(..) {
-                children.clear();
-                for entry in range {
-                    // The key that ends here came first, and was the state's value.
-                    let Some(&byte) = self.keys.key(entry).get(depth) else { continue };
-                    match children.last_mut() {
-                        Some((last, entries)) if *last == byte => entries.end = entry + 1,
-                        _ => children.push((byte, entry..entry + 1)),
-                    }
-                }
-                if children.is_empty() {
-                    continue;
-                }
-                let base = self.place(&children);
-                self.trie.slots[state as usize].base = base;
-                for (byte, entries) in children.drain(..) {
-                    let child = base ^ u32::from(byte);
-                    self.take(child, state);
-                    if self.keys.key(entries.start).len() == depth + 1 {
-                        self.trie.values[child as usize] = self.keys.entries[entries.start].2;
-                    }
-                    visit(&mut self.trie, state, byte, child);
-                    next_level.push((child, entries));
-                }
-            }
-            std::mem::swap(&mut level, &mut next_level);
-            depth += 1;
+/// A state whose children are to be placed.
+#[derive(Clone, Copy)]
+struct Task {
+    parent: Parent,
+    /// Its texts are these entries.
+    start: u32,
+    end: u32,
+    /// The bytes before the state.
+    depth: u32,
+}
+
+#[derive(Clone, Copy)]
+enum Parent {
+    Slot(u32),
+    Chain(u32),
+}
+
+impl<T: Texts> Builder<'_, T> {
+    fn build(mut self) -> Result<Trie> {
+        self.slots.resize(256, State::new(FREE, NONE));
+        if let Some(first) = self.entries.first().filter(|&&first| self.text(first).is_empty()) {
+            self.slots[0] = State::new(FREE, first.index());
         }
-        self.trie.slots.shrink_to_fit();
-        self.trie.values.shrink_to_fit();
-        self.trie
+        // Depth first, so that few states wait for their children to be placed.
+        let mut waiting = vec![Task { parent: Parent::Slot(0), start: 0, end: self.entries.len() as u32, depth: 0 }];
+        let mut children = Vec::new();
+        while let Some(task) = waiting.pop() {
+            self.place_children(task, &mut children, &mut waiting)?;
+        }
+        self.slots.shrink_to_fit();
+        self.chains.shrink_to_fit();
+        Ok(Trie { slots: self.slots, chains: self.chains })
     }
 
-    /// A base with a free slot for each child.
-    fn place(&mut self, children: &[(u8, std::ops::Range<usize>)]) -> u32 {
-        for &(block, free) in &self.open {
-            if (free.len() as usize) < children.len() {
-                continue;
-            }
-            let mut bases = Set([u64::MAX; 4]);
-            for &(byte, _) in children {
-                bases = bases.and(free.permuted(byte));
-            }
-            if let Some(base) = bases.first() {
-                return block << 8 | base;
+    fn text(&self, entry: Entry) -> &[u8] {
+        self.texts.bytes(entry.index() as usize)
+    }
+
+    /// Places the children of a state, and lists those that have children themselves.
+    fn place_children(&mut self, task: Task, children: &mut Vec<(u8, Range<u32>)>, waiting: &mut Vec<Task>) -> Result<()> {
+        let Task { parent, mut start, end, depth } = task;
+        children.clear();
+        // The text that ends here comes first; it was the state's value.
+        start += u32::from(self.entries.get(start as usize).is_some_and(|&entry| self.text(entry).len() == depth as usize));
+        for place in start..end {
+            let entry = self.entries[place as usize];
+            let byte = match depth as usize {
+                depth @ 0..Entry::FIRST_BYTES => entry.byte(depth),
+                depth => self.text(entry)[depth],
+            };
+            match children.last_mut() {
+                Some((last, places)) if *last == byte => places.end = place + 1,
+                _ => children.push((byte, place..place + 1)),
             }
         }
-        self.add_block() << 8
+        if children.is_empty() {
+            return Ok(());
+        }
+        let base = self.place(children)?;
+        match parent {
+            Parent::Slot(slot) => self.slots[slot as usize].set_base(base),
+            Parent::Chain(chain) => self.chains[chain as usize].next.set_base(base),
+        }
+        for (byte, places) in children.drain(..) {
+            let slot = base ^ usize::from(byte);
+            let task = Task { parent: Parent::Slot(slot as u32), start: places.start, end: places.end, depth: depth + 1 };
+            self.slots[slot] = self.state(byte, task, waiting);
+        }
+        Ok(())
     }
 
-    fn add_block(&mut self) -> u32 {
-        let block = (self.trie.slots.len() >> 8) as u32;
-        self.trie.slots.resize(self.trie.slots.len() + 256, Slot { base: 0, check: NONE });
-        self.trie.values.resize(self.trie.slots.len(), NONE);
+    /// The state for `byte` and the texts of `task`; adds to `waiting` what is to be placed below.
+    fn state(&mut self, byte: u8, task: Task, waiting: &mut Vec<Task>) -> State {
+        let label = u64::from(byte);
+        let depth = task.depth as usize;
+        let (entry, last) = (self.entries[task.start as usize], self.entries[task.end as usize - 1]);
+        let (text, first) = (self.text(entry), entry.index());
+        // What the first and the last have in common, all have.
+        let shared = text.iter().zip(self.text(last)).skip(depth).take_while(|(a, b)| a == b).count();
+        let is_on_prefix = depth <= self.prefix.len() && text.starts_with(&self.prefix[..depth]);
+        if task.end - task.start == 1 && shared >= TAIL_BYTES && !is_on_prefix {
+            return State(State::new(label, first).0 | TAIL);
+        }
+        if shared >= CHAIN_BYTES && !is_on_prefix {
+            let value = if text.len() == depth + shared { first } else { NONE };
+            let chain = self.chains.len();
+            self.chains.push(Chain { text: first, length: shared as u32, next: State::new(FREE, value) });
+            waiting.push(Task { parent: Parent::Chain(chain as u32), depth: task.depth + shared as u32, ..task });
+            let mut state = State(State::new(label, CHAIN).0 | TAIL);
+            state.set_base(chain);
+            return state;
+        }
+        let value = if text.len() == depth { first } else { NONE };
+        if task.end - task.start > 1 || value == NONE {
+            waiting.push(task);
+        }
+        State::new(label, value)
+    }
+
+    /// A base of its own that has a free slot for each child; the slots are taken.
+    fn place(&mut self, children: &[(u8, Range<u32>)]) -> Result<usize> {
+        let found = self.open.iter().enumerate().find_map(|(index, block)| {
+            if block.free.len() < children.len() {
+                return None;
+            }
+            let bases = children.iter().fold(block.unused_bases, |bases, (byte, _)| bases.and(block.free.permuted(*byte)));
+            Some((index, bases.first()?))
+        });
+        let (index, base) = match found {
+            Some(found) => found,
+            None => (self.add_block()?, 0),
+        };
+        let block = &mut self.open[index];
+        block.unused_bases.remove(base);
+        for (byte, _) in children {
+            block.free.remove(base ^ usize::from(*byte));
+        }
+        let base = block.start + base;
+        if block.free.len() == 0 {
+            self.open.remove(index);
+        }
+        Ok(base)
+    }
+
+    /// Opens a block and returns its index.
+    fn add_block(&mut self) -> Result<usize> {
+        let start = self.slots.len();
+        if start >= MAX_SLOTS {
+            return Err(Error::Limit {
+                what: "the number of states of the vocabulary's trie",
+                value: start as u64 + 1,
+                limit: MAX_SLOTS as u64,
+            });
+        }
+        self.slots.resize(start + 256, State::new(FREE, NONE));
         if self.open.len() == OPEN_BLOCKS {
-            let fullest = (0..self.open.len()).min_by_key(|&index| self.open[index].1.len());
+            let fullest = (0..self.open.len()).min_by_key(|&index| self.open[index].free.len());
             self.open.remove(fullest.unwrap_or(0));
         }
-        self.open.push((block, Set([u64::MAX; 4])));
-        block
-    }
-
-    fn take(&mut self, slot: u32, parent: u32) {
-        self.trie.slots[slot as usize].check = parent;
-        if let Some(index) = self.open.iter().position(|open| open.0 == slot >> 8) {
-            let free = &mut self.open[index].1;
-            free.0[(slot >> 6 & 3) as usize] &= !(1 << (slot & 63));
-            if free.len() == 0 {
-                self.open.remove(index);
-            }
-        }
+        self.open.push(OpenBlock { start, free: Set::ALL, unused_bases: Set::ALL });
+        Ok(self.open.len() - 1)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::StringList;
     use proptest::prelude::*;
-    use std::collections::BTreeMap;
+    use std::collections::HashMap;
 
-    fn keys(entries: &BTreeMap<Vec<u8>, u32>) -> Keys {
-        let mut keys = Keys::default();
-        for (key, &value) in entries {
-            keys.push(key.iter().copied(), value);
-        }
-        keys
+    fn list<T: AsRef<str>>(texts: &[T]) -> (StringList, Trie) {
+        let list: StringList = texts.iter().collect();
+        let (trie, _) = Trie::new(&list, "").unwrap();
+        (list, trie)
     }
 
-    fn numbered(keys: Vec<Vec<u8>>) -> BTreeMap<Vec<u8>, u32> {
-        let keys: std::collections::BTreeSet<_> = keys.into_iter().filter(|key| !key.is_empty()).collect();
-        keys.into_iter().zip(0..).collect()
+    fn prefixes(texts: &StringList, trie: &Trie, prefix: &str, bytes: &[u8]) -> Vec<(u32, usize)> {
+        let mut found = Vec::new();
+        if let Some(state) = trie.after(prefix) {
+            trie.for_each_prefix(texts, (state, prefix.len()), bytes, |index, length| found.push((index, length)));
+        }
+        found
     }
 
     #[test]
-    fn of_equal_keys_the_last_counts() {
-        let mut keys = Keys::default();
-        for (key, value) in [("a", 0), ("ab", 1), ("a", 2), ("", 3)] {
-            keys.push(key.bytes(), value);
-        }
-        let trie = Trie::new(keys);
-        let state = trie.step(ROOT, b'a').unwrap();
-        assert_eq!((trie.value(ROOT), trie.value(state)), (NONE, 2));
-        assert_eq!(trie.step(state, b'a'), None);
+    fn of_equal_texts_the_last_counts() {
+        let texts: StringList = ["a", "", "ab", "a", "b", "b", ""].into_iter().collect();
+        let (trie, repeated) = Trie::new(&texts, "").unwrap();
+        assert_eq!(repeated, Some(0));
+        assert_eq!(
+            ["", "a", "ab", "b", "c"].map(|text| trie.find(&texts, text.as_bytes())),
+            [Some(6), Some(3), Some(2), Some(5), None]
+        );
+        assert_eq!(prefixes(&texts, &trie, "", b"abc"), [(3, 1), (2, 2)]);
+        assert_eq!(Trie::new(&["b", "a"].into_iter().collect::<StringList>(), "").unwrap().1, None);
     }
 
     #[test]
-    fn an_empty_trie_has_no_steps() {
-        let trie = Trie::new(Keys::default());
-        assert!((0..=255).all(|byte| trie.step(ROOT, byte).is_none()));
+    fn an_empty_trie_has_no_texts() {
+        let (texts, trie) = list::<&str>(&[]);
+        assert_eq!(trie.find(&texts, b""), None);
+        assert!((0..=255).all(|byte| prefixes(&texts, &trie, "", &[byte]).is_empty()));
     }
 
     #[test]
-    fn every_byte_may_follow_every_byte() {
-        let entries = numbered((0..=255u8).flat_map(|a| (0..=255u8).map(move |b| vec![a, b])).collect());
-        let trie = Trie::new(keys(&entries));
-        for (key, &value) in &entries {
-            let state = key.iter().fold(ROOT, |state, &byte| trie.step(state, byte).unwrap());
-            assert_eq!(trie.value(state), value);
+    fn every_character_may_follow_every_character() {
+        let characters = ('\0'..='\u{7f}').chain(['\u{80}', '\u{7ff}', '\u{800}', '\u{ffff}', '\u{10000}']);
+        let pairs: Vec<String> = characters.clone().flat_map(|a| characters.clone().map(move |b| format!("{a}{b}"))).collect();
+        let (texts, trie) = list(&pairs);
+        for (text, index) in pairs.iter().zip(0..) {
+            assert_eq!(trie.find(&texts, text.as_bytes()), Some(index));
         }
-        assert!(trie.slots.len() <= 258 * 256, "{} slots for 65,793 states", trie.slots.len());
+        assert!(trie.slots.len() <= 140 * 256, "{} slots for 17,822 texts", trie.slots.len());
     }
 
-    fn bytes() -> impl Strategy<Value = Vec<u8>> {
-        proptest::collection::vec(prop_oneof![97u8..100, any::<u8>()], 0..6)
+    #[test]
+    fn long_texts_take_few_states() {
+        let long = "a".repeat(60_000);
+        let texts =
+            [long.clone() + "b", long.clone() + "c", long.clone(), "a".into(), "b".repeat(60_000), long.clone() + "cd" + &long];
+        let (list, trie) = list(&texts);
+        assert!(trie.slots.len() <= 512, "{} slots", trie.slots.len());
+        for (text, index) in texts.iter().zip(0..) {
+            assert_eq!(trie.find(&list, text.as_bytes()), Some(index));
+            assert_eq!(trie.find(&list, &text.as_bytes()[..text.len() - 1]), (index == 0 || index == 1).then_some(2));
+        }
+        assert_eq!(prefixes(&list, &trie, "", texts[1].as_bytes()), [(3, 1), (2, 60_000), (1, 60_001)]);
+    }
+
+    /// Texts with long stretches in common, and parts of them.
+    fn texts() -> impl Strategy<Value = Vec<String>> {
+        let stretch = prop_oneof!["[a-c]{0,3}", Just("abcabcabcabcabcabcabca".to_owned()), Just("\0".to_owned()), "\\PC"];
+        let text = proptest::collection::vec(stretch, 0..5).prop_map(|parts| parts.concat());
+        proptest::collection::vec(text, 0..60)
     }
 
     proptest! {
         #[test]
-        fn a_trie_holds_its_keys_and_nothing_else(list in proptest::collection::vec(bytes(), 0..200), probes in proptest::collection::vec(bytes(), 0..50)) {
-            let entries = numbered(list);
-            let trie = Trie::new(keys(&entries));
-            for probe in probes.iter().chain(entries.keys()) {
-                let state = probe.iter().try_fold(ROOT, |state, &byte| trie.step(state, byte));
-                let known = entries.get(probe).copied();
-                prop_assert_eq!(state.map(|state| trie.value(state)).filter(|&value| value != NONE), known);
-                prop_assert_eq!(state.is_some(), probe.is_empty() || entries.keys().any(|key| key.starts_with(probe)));
-            }
-        }
-
-        #[test]
-        fn an_automaton_finds_the_longest_key_at_each_place(
-            list in proptest::collection::vec(proptest::collection::vec(97u8..100, 0..6), 0..30),
-            text in proptest::collection::vec(97u8..101, 0..60),
-        ) {
-            let entries = numbered(list);
-            let (automaton, shorter) = Automaton::new(keys(&entries), entries.len());
-            let mut state = ROOT;
-            for end in 1..=text.len() {
-                state = automaton.step(state, text[end - 1]);
-                let expected: Vec<u32> = (0..end).filter_map(|start| entries.get(&text[start..end]).copied()).collect();
-                let found: Vec<u32> = std::iter::successors(Some(automaton.longest(state)), |&value| Some(*shorter.get(value as usize)?))
-                    .take_while(|&value| value != NONE)
-                    .collect();
-                prop_assert_eq!(found, expected);
-                let alive = (0..end - 1).any(|start| entries.keys().any(|key| key.starts_with(&text[start..end])));
-                prop_assert_eq!(automaton.is_fresh(state), !alive);
+        fn finds_what_a_map_finds(list in texts(), probes in texts(), prefix in prop_oneof![Just(""), Just("a"), Just("abcabcabcab"), Just("##")]) {
+            let texts: StringList = list.iter().collect();
+            let (trie, _) = Trie::new(&texts, prefix).unwrap();
+            let map: HashMap<&str, u32> = list.iter().map(String::as_str).zip(0..).collect();
+            for probe in list.iter().chain(&probes) {
+                prop_assert_eq!(trie.find(&texts, probe.as_bytes()), map.get(probe.as_str()).copied());
+                for prefix in ["", prefix] {
+                    let ends = (1..=probe.len()).filter(|&end| probe.is_char_boundary(end));
+                    let expected: Vec<(u32, usize)> =
+                        ends.filter_map(|end| Some((*map.get(format!("{prefix}{}", &probe[..end]).as_str())?, end))).collect();
+                    prop_assert_eq!(prefixes(&texts, &trie, prefix, probe.as_bytes()), expected);
+                }
             }
         }
     }

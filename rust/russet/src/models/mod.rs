@@ -12,7 +12,11 @@ mod unigram;
 mod wordlevel;
 mod wordpiece;
 
+pub(crate) use double_array::Trie;
+
+use crate::cached::{self, IdSink};
 use crate::formats::config::ModelConfig;
+use crate::piece_cache::{PieceCache, PieceKind};
 use crate::vocab::Vocabulary;
 use crate::Result;
 use std::ops::Range;
@@ -58,9 +62,35 @@ enum Kind {
 /// Buffers of the models, reused from call to call.
 #[derive(Debug, Default)]
 pub struct ModelScratch {
+    kinds: KindScratch,
+    missed: Vec<u32>,
+}
+
+#[derive(Debug, Default)]
+struct KindScratch {
     bpe: bpe::Scratch,
     unigram: unigram::Scratch,
     wordpiece: wordpiece::Scratch,
+}
+
+impl Kind {
+    #[inline]
+    fn tokenize<S: TokenSink>(&self, piece: &str, seed: u64, scratch: &mut KindScratch, sink: &mut S) -> Result<()> {
+        match self {
+            Kind::Bpe(model) => model.tokenize(piece, seed, &mut scratch.bpe, sink),
+            Kind::Unigram(model) => model.tokenize(piece, &mut scratch.unigram, sink),
+            Kind::WordPiece(model) => model.tokenize(piece, &mut scratch.wordpiece, sink),
+            Kind::WordLevel(model) => model.tokenize(piece, sink),
+        }
+    }
+
+    /// Appends the ids of a piece, of a model whose tokens are not drawn.
+    fn ids(&self, piece: &str, scratch: &mut KindScratch, ids: &mut Vec<u32>) -> Result<()> {
+        match self {
+            Kind::Bpe(model) => model.ids(piece, &mut scratch.bpe, ids),
+            _ => self.tokenize(piece, 0, scratch, ids),
+        }
+    }
 }
 
 impl Model {
@@ -114,12 +144,56 @@ impl Model {
     /// [`Error::MissingUnknownToken`](crate::Error::MissingUnknownToken) if the piece needs it; some tokens may be in `sink` then.
     #[inline]
     pub fn tokenize<S: TokenSink>(&self, piece: &str, seed: u64, scratch: &mut ModelScratch, sink: &mut S) -> Result<()> {
+        self.0.tokenize(piece, seed, &mut scratch.kinds, sink)
+    }
+
+    /// Gives the ids of `piece` to `sink`: those of [`tokenize`](Self::tokenize), by the fastest way. What was met before is in
+    /// `cache`, which models whose tokens are drawn do not use.
+    #[inline]
+    pub(crate) fn ids<S: IdSink>(
+        &self,
+        piece: &str,
+        seed: u64,
+        cache: &PieceCache,
+        scratch: &mut ModelScratch,
+        sink: &mut S,
+    ) -> Result<()> {
+        let ModelScratch { kinds, missed } = scratch;
         match &self.0 {
-            Kind::Bpe(model) => model.tokenize(piece, seed, &mut scratch.bpe, sink),
-            Kind::Unigram(model) => model.tokenize(piece, &mut scratch.unigram, sink),
-            Kind::WordPiece(model) => model.tokenize(piece, &mut scratch.wordpiece, sink),
-            Kind::WordLevel(model) => model.tokenize(piece, sink),
+            kind @ Kind::Bpe(model) if model.is_random() => {
+                missed.clear();
+                kind.tokenize(piece, seed, kinds, missed)?;
+                sink.take_ids(missed);
+                Ok(())
+            }
+            Kind::Bpe(model) if model.has_units() => model.ids_of_units(cache, piece, missed, &mut kinds.bpe, sink),
+            kind => cached::ids_of_piece(cache, PieceKind::Piece, piece, missed, sink, |piece, ids| kind.ids(piece, kinds, ids)),
         }
+    }
+
+    /// Gives the ids of the pieces of `text` to `sink`, those of one after those of the other. Not for models whose tokens are drawn.
+    #[inline]
+    pub(crate) fn ids_of_pieces<S: IdSink>(
+        &self,
+        text: &str,
+        mut pieces: impl Iterator<Item = Range<usize>>,
+        cache: &PieceCache,
+        scratch: &mut ModelScratch,
+        sink: &mut S,
+    ) -> Result<()> {
+        match &self.0 {
+            Kind::Bpe(model) if model.has_units() => pieces.try_for_each(|piece| self.ids(&text[piece], 0, cache, scratch, sink)),
+            kind => {
+                let ModelScratch { kinds, missed } = scratch;
+                let work_out = |piece: &str, ids: &mut Vec<u32>| kind.ids(piece, kinds, ids);
+                cached::ids_of_pieces(cache, PieceKind::Piece, text, pieces, missed, sink, work_out)
+            }
+        }
+    }
+
+    /// Whether a piece can be cut before each run of `symbol` without changing its tokens.
+    pub(crate) fn cuts_before(&self, symbol: char) -> bool {
+        matches!(&self.0, Kind::Bpe(model) if model.cuts_before(symbol))
     }
 
     /// Whether two calls can give different tokens: only with dropout.

@@ -1,12 +1,13 @@
 //! WordPiece: a piece is cut greedily into the longest tokens, or is unknown as a whole.
 //!
-//! A piece that is a token ends after one walk down a trie. Otherwise the longest token that may follow is wanted at each place,
-//! and those are all found in one pass from the end: an Aho-Corasick automaton of the reversed continuing tokens (those with
-//! `continuing_subword_prefix`, without it) tells at each byte the longest of them that begins there. So a piece of n bytes takes
-//! O(n) steps whatever the vocabulary; the plain loop, kept as the tests' twin, takes O(n²) and more. The same bound as that of
-//! LinMaxMatch (Song et al., 2021), without its table of failure pops, which can outgrow the vocabulary by far.
+//! One trie has all tokens. The first token is looked for from its root, the others from the state after
+//! `continuing_subword_prefix`: one walk per token, from where the last one ended. Bytes that a walk read beyond the longest
+//! token are read again by the next one; in published vocabularies that is a few bytes, and in none more steps than [`Trie`]
+//! says. So a piece of n bytes takes O(n) steps whatever `max_input_chars_per_word` allows; the plain loop, kept as the tests'
+//! twin, takes O(n²) and more. LinMaxMatch (Song et al., 2021) reads no byte twice, but its table of failure pops costs more
+//! memory than the vocabulary.
 
-use super::double_array::{Automaton, Keys, Trie, NONE, ROOT};
+use super::double_array::{State, Trie};
 use super::TokenSink;
 use crate::formats::config::WordPieceConfig;
 use crate::vocab::Vocabulary;
@@ -20,29 +21,19 @@ pub(super) struct WordPiece {
     unk_id: Option<u32>,
     continuing_subword_prefix: String,
     max_input_chars_per_word: usize,
-    /// All tokens; the values are indices.
-    first: Trie,
-    /// The tokens that may follow another, without their prefix and backwards; the values are indices.
-    following: Automaton,
+    /// The state after the prefix, if a token begins with it.
+    following: Option<State>,
 }
 
-/// For each byte of a piece, the index of the longest token that may follow there.
-pub(super) type Scratch = Vec<u32>;
+/// The tokens of a piece: index and where it ends.
+pub(super) type Scratch = Vec<(u32, usize)>;
 
 impl WordPiece {
     pub(super) fn from_config(config: WordPieceConfig) -> Result<Self> {
-        let vocabulary = Vocabulary::new(config.vocab)?;
         let prefix = config.continuing_subword_prefix;
-        let (mut first, mut following) = (Keys::default(), Keys::default());
-        for (token, index) in vocabulary.tokens().iter().zip(0..) {
-            first.push(token.bytes(), index);
-            if let Some(rest) = token.strip_prefix(prefix.as_str()) {
-                following.push(rest.bytes().rev(), index);
-            }
-        }
+        let vocabulary = Vocabulary::with_trie(config.vocab, &prefix)?;
         Ok(Self {
-            first: Trie::new(first),
-            following: Automaton::new(following, vocabulary.len()).0,
+            following: vocabulary.trie().and_then(|trie| trie.after(&prefix)),
             unk_id: vocabulary.id(&config.unk_token),
             vocabulary,
             unk_token: config.unk_token,
@@ -72,67 +63,36 @@ impl WordPiece {
         if too_long {
             return self.unknown(piece, sink);
         }
-        let Some((index, end)) = self.longest_first(piece.as_bytes()) else { return self.unknown(piece, sink) };
-        if end < piece.len() {
-            self.find_following(&piece.as_bytes()[end..], scratch);
-            if !self.covers(scratch) {
+        let Some(trie) = self.vocabulary.trie() else {
+            return Err(Error::Internal("a WordPiece vocabulary without a trie".into()));
+        };
+        let bytes = piece.as_bytes();
+        let Some((first, first_end)) = self.longest(trie, (trie.root(), 0), bytes) else { return self.unknown(piece, sink) };
+        scratch.clear();
+        let mut end = first_end;
+        while end < bytes.len() {
+            let from = self.following.map(|state| (state, self.continuing_subword_prefix.len()));
+            let Some((index, length)) = from.and_then(|from| self.longest(trie, from, &bytes[end..])) else {
                 return self.unknown(piece, sink);
-            }
+            };
+            end += length;
+            scratch.push((index, end));
         }
-        sink.token(self.vocabulary.id_at(index), 0..end, true);
-        let mut start = end;
-        while start < piece.len() {
-            let index = scratch[start - end];
-            let next = start + self.following_bytes(index);
-            sink.token(self.vocabulary.id_at(index), start..next, false);
-            start = next;
+        sink.token(self.vocabulary.id_at(first), 0..first_end, true);
+        let mut start = first_end;
+        for &(index, end) in &*scratch {
+            sink.token(self.vocabulary.id_at(index), start..end, false);
+            start = end;
         }
         Ok(())
     }
 
-    /// The longest token that `piece` begins with, and where it ends.
-    fn longest_first(&self, piece: &[u8]) -> Option<(u32, usize)> {
-        let mut state = ROOT;
+    /// The index and the length of the longest token that `bytes` begin with, behind the state and the bytes `from`.
+    #[inline(always)]
+    fn longest(&self, trie: &Trie, from: (State, usize), bytes: &[u8]) -> Option<(u32, usize)> {
         let mut longest = None;
-        for (&byte, end) in piece.iter().zip(1..) {
-            match self.first.step(state, byte) {
-                Some(next) => state = next,
-                None => break,
-            }
-            match self.first.value(state) {
-                NONE => {}
-                index => longest = Some((index, end)),
-            }
-        }
+        trie.for_each_prefix(self.vocabulary.tokens(), from, bytes, |index, length| longest = Some((index, length)));
         longest
-    }
-
-    /// Fills `scratch` with the longest token that may follow at each byte of `rest`.
-    fn find_following(&self, rest: &[u8], scratch: &mut Scratch) {
-        scratch.clear();
-        scratch.resize(rest.len(), NONE);
-        let mut state = ROOT;
-        for (&byte, longest) in rest.iter().zip(scratch.iter_mut()).rev() {
-            state = self.following.step(state, byte);
-            *longest = self.following.longest(state);
-        }
-    }
-
-    /// Whether the greedy choice reaches the end.
-    fn covers(&self, longest: &[u32]) -> bool {
-        let mut start = 0;
-        while let Some(&index) = longest.get(start) {
-            if index == NONE {
-                return false;
-            }
-            start += self.following_bytes(index);
-        }
-        true
-    }
-
-    /// The length of the token at `index` without its prefix.
-    fn following_bytes(&self, index: u32) -> usize {
-        self.vocabulary.tokens().get(index as usize).map_or(0, str::len) - self.continuing_subword_prefix.len()
     }
 
     fn unknown<S: TokenSink>(&self, piece: &str, sink: &mut S) -> Result<()> {

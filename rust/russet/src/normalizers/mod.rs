@@ -13,6 +13,7 @@ mod nmt;
 mod precompiled;
 mod prepend;
 mod replace;
+mod sentencepiece;
 mod strip;
 mod strip_accents;
 mod unicode;
@@ -24,6 +25,7 @@ use crate::{Error, Result};
 use bert::BertNormalizer;
 use precompiled::Precompiled;
 use replace::Replace;
+use sentencepiece::SentencePiece;
 use std::ops::Range;
 use strip::Strip;
 use unicode::Form;
@@ -50,6 +52,7 @@ enum Kind {
     Replace(Box<Replace>),
     Prepend(Box<str>),
     ByteLevel,
+    SentencePiece(Box<SentencePiece>),
 }
 
 /// Buffers of the normalizers, reused from call to call.
@@ -83,13 +86,14 @@ impl Normalizer {
             }
             NormalizerConfig::Lowercase => Kind::Lowercase,
             NormalizerConfig::Nmt => Kind::Nmt,
-            NormalizerConfig::Precompiled { charsmap, longest_match } => {
+            NormalizerConfig::Precompiled { charsmap } => {
                 let precompiled = Precompiled::new(charsmap).map_err(|error| error.under("precompiled_charsmap"))?;
-                Kind::Precompiled(Box::new(if *longest_match { precompiled.with_longest_match() } else { precompiled }))
+                Kind::Precompiled(Box::new(precompiled))
             }
             NormalizerConfig::Replace { pattern, content } => Kind::Replace(Box::new(Replace::new(pattern, content)?)),
             NormalizerConfig::Prepend { prepend } => Kind::Prepend(prepend.as_str().into()),
             NormalizerConfig::ByteLevel => Kind::ByteLevel,
+            NormalizerConfig::SentencePiece(config) => Kind::SentencePiece(Box::new(SentencePiece::new(config)?)),
         }))
     }
 
@@ -104,6 +108,15 @@ impl Normalizer {
         let result = self.run(text, scratch, limit);
         text.set_limit(None);
         result
+    }
+
+    /// Whether a space stays one, whatever follows it, unless a `Replace` or `ByteLevel` changes it.
+    pub(crate) fn leaves_spaces(&self) -> bool {
+        match &self.0 {
+            Kind::Sequence(normalizers) => normalizers.iter().all(Self::leaves_spaces),
+            Kind::Precompiled(precompiled) => !precompiled.has_entry_that_begins_with(b' '),
+            _ => true,
+        }
     }
 
     fn run<A: Align>(&self, text: &mut NormalizedText<A>, scratch: &mut NormalizerScratch, limit: usize) -> Result<()> {
@@ -121,6 +134,7 @@ impl Normalizer {
             Kind::Replace(replace) => replace.normalize(text, scratch)?,
             Kind::Prepend(prefix) => prepend::normalize(prefix, text),
             Kind::ByteLevel => byte_level::normalize(text),
+            Kind::SentencePiece(sentencepiece) => sentencepiece.normalize(text),
         }
         match text.refused() {
             None => Ok(()),
@@ -219,7 +233,7 @@ mod tests {
     fn a_bad_part_is_named_by_its_place() {
         let config = NormalizerConfig::Sequence(vec![
             NormalizerConfig::Nfc,
-            NormalizerConfig::Sequence(vec![NormalizerConfig::Precompiled { charsmap: vec![0; 3], longest_match: false }]),
+            NormalizerConfig::Sequence(vec![NormalizerConfig::Precompiled { charsmap: [0; 3].into() }]),
         ]);
         let error = Normalizer::from_config(&config).unwrap_err().to_string();
         assert!(error.starts_with("normalizers[1].normalizers[0].precompiled_charsmap: 3 bytes"), "{error}");

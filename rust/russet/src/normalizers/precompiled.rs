@@ -5,31 +5,33 @@
 //! hangs there; a value is where its replacement begins. All of it is checked once, so a search stays inside the arrays.
 //!
 //! As in the reference, a grapheme cluster below six bytes is looked up whole, any other one character by character, and the
-//! shortest entry that begins it replaces all of it; with `longest_match`, as in SentencePiece, the longest entry at each place
-//! replaces itself. Clusters are found only where a character may join its neighbour; runs of
+//! shortest entry that begins it replaces all of it. Clusters are found only where a character may join its neighbour; runs of
 //! ASCII without an entry cost one table look-up per byte. O(n) in the text and what it becomes.
 
 use crate::text::{Align, Change, NormalizedText, Rewrite};
 use crate::unicode::{flags, STANDS_ALONE};
 use crate::{Error, Result};
 use std::ops::Range;
+use std::sync::Arc;
 use unicode_segmentation::UnicodeSegmentation;
 
+/// The trie's length comes first.
+const LENGTH_BYTES: usize = size_of::<u32>();
 /// Longer grapheme clusters are not looked up whole.
 const MAX_CLUSTER_BYTES: usize = 5;
 
 #[derive(Debug)]
 pub(super) struct Precompiled {
     trie: Trie,
-    replacements: Box<str>,
+    /// Where the replacements begin in the map.
+    replacements: usize,
     /// The ASCII bytes that have no entry and never join the next character.
     is_plain: [bool; 256],
-    is_longest_match: bool,
 }
 
 impl Precompiled {
     /// Reads a charsmap.
-    pub(super) fn new(charsmap: &[u8]) -> Result<Self> {
+    pub(super) fn new(charsmap: &Arc<[u8]>) -> Result<Self> {
         let invalid = |message: String| Error::config("", message);
         let (length, rest) = charsmap
             .split_first_chunk()
@@ -41,22 +43,29 @@ impl Precompiled {
         })?;
         let replacements = std::str::from_utf8(replacements)
             .map_err(|error| invalid(format!("the replacements are not UTF-8 from their byte {} on", error.valid_up_to())))?;
-        let trie = Trie::new(units, replacements)?;
-        let mut precompiled =
-            Precompiled { trie, replacements: replacements.into(), is_plain: [false; 256], is_longest_match: false };
+        let trie = Trie::new(charsmap.clone(), units.len(), replacements)?;
+        let mut precompiled = Precompiled { trie, replacements: LENGTH_BYTES + length, is_plain: [false; 256] };
         for (byte, is_plain) in (0..128).zip(&mut precompiled.is_plain) {
             *is_plain = byte != b'\r' && precompiled.trie.find(&[byte]).is_none();
         }
         Ok(precompiled)
     }
 
-    /// The same map, each place rewritten by the longest entry that begins there.
-    pub(super) fn with_longest_match(mut self) -> Self {
-        self.is_longest_match = true;
-        for (byte, is_plain) in (0..128).zip(&mut self.is_plain) {
-            *is_plain = (0..128).all(|next| self.trie.find_longest(&[byte, next]).is_none());
-        }
-        self
+    /// The length and the replacement of the longest entry that `text` begins with. An entry that ends inside a character is none.
+    pub(super) fn longest_entry(&self, text: &str) -> Option<(usize, &str)> {
+        let (length, value) = self.trie.find_longest(text.as_bytes())?;
+        let is_entry = text.is_char_boundary(length) && self.replacements + value < self.trie.charsmap.len();
+        Some((length, self.replacement(value)?)).filter(|_| is_entry)
+    }
+
+    /// Whether some entry is `byte`, or begins with it and goes on with ASCII.
+    pub(super) fn has_ascii_entry(&self, byte: u8) -> bool {
+        self.trie.find_longest(&[byte]).is_some() || (1..128).any(|next| self.trie.reaches(&[byte, next]))
+    }
+
+    /// Whether there may be an entry that begins with this byte.
+    pub(super) fn has_entry_that_begins_with(&self, byte: u8) -> bool {
+        self.trie.reaches(&[byte])
     }
 
     pub(super) fn normalize<A: Align>(&self, text: &mut NormalizedText<A>) {
@@ -93,9 +102,6 @@ impl Precompiled {
 
     /// Gives `found` each part of `text` that has an entry and what replaces it, in order, until it returns false.
     fn for_each_match<'m>(&'m self, text: &str, mut found: impl FnMut(Range<usize>, &'m str) -> bool) {
-        if self.is_longest_match {
-            return self.for_each_longest_match(text, found);
-        }
         let bytes = text.as_bytes();
         let mut at = 0;
         loop {
@@ -129,29 +135,6 @@ impl Precompiled {
         }
     }
 
-    /// The same for the longest entry at each place, from left to right.
-    fn for_each_longest_match<'m>(&'m self, text: &str, mut found: impl FnMut(Range<usize>, &'m str) -> bool) {
-        let bytes = text.as_bytes();
-        let mut at = 0;
-        while let Some(character) = text.get(at..).and_then(|rest| rest.chars().next()) {
-            if character.is_ascii() && self.is_plain[usize::from(bytes[at])] && bytes.get(at + 1).is_none_or(u8::is_ascii) {
-                at += 1;
-                continue;
-            }
-            // An entry that ends inside a character would be no text.
-            let entry = self.trie.find_longest(&bytes[at..]).filter(|(length, _)| text.is_char_boundary(at + length));
-            match entry.and_then(|(length, value)| Some((length, self.replacement(value)?))) {
-                Some((length, replacement)) => {
-                    if !found(at..at + length, replacement) {
-                        return;
-                    }
-                    at += length;
-                }
-                None => at += character.len_utf8(),
-            }
-        }
-    }
-
     /// What replaces a text that begins with an entry.
     #[inline]
     fn find(&self, key: &str) -> Option<&str> {
@@ -161,8 +144,9 @@ impl Precompiled {
     /// The replacement that begins at `value`.
     #[inline]
     fn replacement(&self, value: usize) -> Option<&str> {
-        let replacement = self.replacements.get(value..)?;
-        Some(&replacement[..memchr::memchr(0, replacement.as_bytes()).unwrap_or(replacement.len())])
+        let replacement = self.trie.charsmap.get(self.replacements + value..)?;
+        // A part of text from one character's beginning to another's: always text.
+        std::str::from_utf8(&replacement[..memchr::memchr(0, replacement).unwrap_or(replacement.len())]).ok()
     }
 }
 
@@ -198,25 +182,27 @@ fn clusters(text: &str) -> impl Iterator<Item = (usize, &str)> {
 /// The double array. Every offset that a search can follow was checked to stay inside it.
 #[derive(Debug)]
 struct Trie {
-    units: Box<[u32]>,
+    /// The whole map, whose units follow the trie's length.
+    charsmap: Arc<[u8]>,
+    units: usize,
 }
 
 impl Trie {
     /// Reads the units and checks where they lead: to whole blocks of units, and to characters of `replacements`.
-    fn new(bytes: &[u8], replacements: &str) -> Result<Self> {
-        let units: Box<[u32]> = bytes.as_chunks().0.iter().map(|&unit| u32::from_le_bytes(unit)).collect();
-        let count = units.len();
+    fn new(charsmap: Arc<[u8]>, bytes: usize, replacements: &str) -> Result<Self> {
+        let trie = Trie { charsmap, units: bytes / size_of::<u32>() };
+        let count = trie.units;
         if count == 0 {
             return Err(Error::config("", "the trie is empty"));
         }
-        for (index, &unit) in units.iter().enumerate().filter(|(index, unit)| *index == 0 || !is_value(**unit)) {
+        for (index, unit) in trie.units().enumerate().filter(|&(index, unit)| index == 0 || !is_value(unit)) {
             let children = index ^ offset(unit);
             if children | 0xFF >= count {
                 let message =
                     format!("the trie's unit {index} leads to the units up to {}, and there are {count}", children | 0xFF);
                 return Err(Error::config("", message));
             }
-            let value = units.get(children).map_or(0, |&unit| value(unit));
+            let value = trie.unit(children).map_or(0, value);
             if has_value(unit) && !replacements.is_char_boundary(value) {
                 let message = format!(
                     "the trie's unit {children} is the replacement at byte {value}, where no character of the {} bytes begins",
@@ -225,42 +211,63 @@ impl Trie {
                 return Err(Error::config("", message));
             }
         }
-        Ok(Trie { units })
+        Ok(trie)
+    }
+
+    /// The unit at `index`.
+    #[inline(always)]
+    fn unit(&self, index: usize) -> Option<u32> {
+        let start = LENGTH_BYTES + size_of::<u32>() * index;
+        let unit = self.charsmap.get(start..)?.first_chunk().filter(|_| index < self.units)?;
+        Some(u32::from_le_bytes(*unit))
+    }
+
+    fn units(&self) -> impl Iterator<Item = u32> + '_ {
+        (0..self.units).filter_map(|index| self.unit(index))
     }
 
     /// The value of the shortest entry that `key` begins with. Entries have no zero byte.
     #[inline]
     fn find(&self, key: &[u8]) -> Option<usize> {
-        let mut at = offset(*self.units.first()?);
+        let mut at = offset(self.unit(0)?);
         for &byte in key {
             if byte == 0 {
                 return None;
             }
             at ^= usize::from(byte);
-            let unit = *self.units.get(at)?;
+            let unit = self.unit(at)?;
             if label(unit) != u32::from(byte) {
                 return None;
             }
             at ^= offset(unit);
             if has_value(unit) {
-                return self.units.get(at).map(|&unit| value(unit));
+                return self.unit(at).map(value);
             }
         }
         None
     }
-}
 
-impl Trie {
+    /// Whether some entry begins with `key`, which has no zero byte.
+    fn reaches(&self, key: &[u8]) -> bool {
+        let mut at = self.unit(0).map_or(0, offset);
+        key.iter().all(|&byte| {
+            at ^= usize::from(byte);
+            let unit = self.unit(at).filter(|&unit| label(unit) == u32::from(byte));
+            at ^= unit.map_or(0, offset);
+            unit.is_some()
+        })
+    }
+
     /// The length and the value of the longest entry that `key` begins with.
     fn find_longest(&self, key: &[u8]) -> Option<(usize, usize)> {
-        let mut at = offset(*self.units.first()?);
+        let mut at = offset(self.unit(0)?);
         let mut longest = None;
         for (before, &byte) in key.iter().enumerate() {
             at ^= usize::from(byte);
-            let Some(&unit) = self.units.get(at).filter(|&&unit| byte != 0 && label(unit) == u32::from(byte)) else { break };
+            let Some(unit) = self.unit(at).filter(|&unit| byte != 0 && label(unit) == u32::from(byte)) else { break };
             at ^= offset(unit);
             if has_value(unit) {
-                longest = self.units.get(at).map(|&unit| (before + 1, value(unit)));
+                longest = self.unit(at).map(|unit| (before + 1, value(unit)));
             }
         }
         longest
@@ -372,13 +379,13 @@ impl<'w, 't, A: Align> Writer<'w, 't, A> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::normalizers::tests::{assert_same, normalized, spans_after};
     use proptest::prelude::*;
 
     /// A charsmap with these entries, each node's children in a block of their own.
-    fn charsmap(entries: &[(&str, &str)]) -> Vec<u8> {
+    pub(in crate::normalizers) fn charsmap(entries: &[(&str, &str)]) -> Vec<u8> {
         let mut replacements = Vec::new();
         let mut units = vec![0u32; 512];
         units[0] = 256 << 10;
@@ -403,7 +410,7 @@ mod tests {
     }
 
     fn precompiled(entries: &[(&str, &str)]) -> Precompiled {
-        Precompiled::new(&charsmap(entries)).unwrap()
+        Precompiled::new(&charsmap(entries).into()).unwrap()
     }
 
     /// The changes as the reference lists them, from a list of entries and the grapheme clusters of the whole text.
@@ -485,7 +492,7 @@ mod tests {
 
     #[test]
     fn a_bad_charsmap_is_an_error() {
-        let message = |bytes: &[u8]| Precompiled::new(bytes).unwrap_err().to_string();
+        let message = |bytes: &[u8]| Precompiled::new(&bytes.into()).unwrap_err().to_string();
         let sound = charsmap(&[("a", "\u{e9}")]);
         assert!(message(b"\0\0\0").contains("3 bytes are no charsmap"));
         assert!(message(&[0; 4]).contains("the trie is empty"));
@@ -505,7 +512,7 @@ mod tests {
     fn a_length_is_rounded_down_to_whole_units() {
         let mut map = charsmap(&[("a", "bc")]);
         map[0] |= 3;
-        let map = Precompiled::new(&map).unwrap();
+        let map = Precompiled::new(&map.into()).unwrap();
         assert_eq!(normalized("ab", |text| map.normalize(text)), "bcb");
     }
 
@@ -526,7 +533,7 @@ mod tests {
             text in "[\0-\u{ff}]{0,8}",
         ) {
             bytes[..4].copy_from_slice(&1024u32.to_le_bytes());
-            if let Ok(map) = Precompiled::new(&bytes) {
+            if let Ok(map) = Precompiled::new(&bytes.as_slice().into()) {
                 normalized(&text, |text| map.normalize(text));
             }
         }

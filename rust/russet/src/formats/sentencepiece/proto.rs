@@ -34,7 +34,39 @@ pub(super) enum ModelKind {
     Char,
 }
 
-/// `ModelProto`, with the fields of `TrainerSpec` and `NormalizerSpec` that matter.
+/// `NormalizerSpec`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct NormalizerSpec<'b> {
+    /// Empty if there is none.
+    pub charsmap: &'b [u8],
+    pub add_dummy_prefix: bool,
+    pub remove_extra_whitespaces: bool,
+    pub escape_whitespaces: bool,
+}
+
+impl Default for NormalizerSpec<'_> {
+    fn default() -> Self {
+        Self { charsmap: &[], add_dummy_prefix: true, remove_extra_whitespaces: true, escape_whitespaces: true }
+    }
+}
+
+impl<'b> NormalizerSpec<'b> {
+    fn read(&mut self, field: &Field<'b>) -> Result<()> {
+        let mut reader = field.message()?;
+        while let Some(field) = reader.next()? {
+            match field.number {
+                2 => self.charsmap = field.bytes()?,
+                3 => self.add_dummy_prefix = field.boolean()?,
+                4 => self.remove_extra_whitespaces = field.boolean()?,
+                5 => self.escape_whitespaces = field.boolean()?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `ModelProto`, with the fields of `TrainerSpec` that matter.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct ModelFile<'b> {
     /// By id.
@@ -44,11 +76,9 @@ pub(super) struct ModelFile<'b> {
     pub treat_whitespace_as_suffix: bool,
     /// What unknown pieces decode to.
     pub unk_surface: &'b str,
-    /// Empty if there is none.
-    pub charsmap: &'b [u8],
-    pub add_dummy_prefix: bool,
-    pub remove_extra_whitespaces: bool,
-    pub escape_whitespaces: bool,
+    pub normalizer: NormalizerSpec<'b>,
+    /// What decoded text goes through, if it has a charsmap.
+    pub denormalizer: NormalizerSpec<'b>,
 }
 
 impl<'b> ModelFile<'b> {
@@ -61,10 +91,8 @@ impl<'b> ModelFile<'b> {
             byte_fallback: false,
             treat_whitespace_as_suffix: false,
             unk_surface: " \u{2047} ",
-            charsmap: &[],
-            add_dummy_prefix: true,
-            remove_extra_whitespaces: true,
-            escape_whitespaces: true,
+            normalizer: NormalizerSpec::default(),
+            denormalizer: NormalizerSpec::default(),
         };
         let mut reader = Reader::new(bytes, 0);
         while let Some(field) = reader.next()? {
@@ -76,9 +104,14 @@ impl<'b> ModelFile<'b> {
                     file.pieces.push(piece);
                 }
                 2 => file.read_trainer_spec(&field).map_err(|error| error.under("trainer_spec"))?,
-                3 => file.read_normalizer_spec(&field).map_err(|error| error.under("normalizer_spec"))?,
+                3 => file.normalizer.read(&field).map_err(|error| error.under("normalizer_spec"))?,
+                5 => file.denormalizer.read(&field).map_err(|error| error.under("denormalizer_spec"))?,
                 _ => {}
             }
+        }
+        if file.byte_fallback {
+            // As SentencePiece does, for models from elsewhere that have the character besides its byte.
+            file.pieces.iter_mut().filter(|piece| piece.text == "\0").for_each(|piece| piece.kind = PieceKind::Unused);
         }
         file.check()?;
         Ok(file)
@@ -106,20 +139,6 @@ impl<'b> ModelFile<'b> {
         Ok(())
     }
 
-    fn read_normalizer_spec(&mut self, field: &Field<'b>) -> Result<()> {
-        let mut reader = field.message()?;
-        while let Some(field) = reader.next()? {
-            match field.number {
-                2 => self.charsmap = field.bytes()?,
-                3 => self.add_dummy_prefix = field.boolean()?,
-                4 => self.remove_extra_whitespaces = field.boolean()?,
-                5 => self.escape_whitespaces = field.boolean()?,
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
     /// What SentencePiece checks when it loads a model.
     fn check(&self) -> Result<()> {
         let mut texts = HashSet::with_capacity(self.pieces.len());
@@ -127,7 +146,8 @@ impl<'b> ModelFile<'b> {
         let mut unknown = None;
         for (id, piece) in self.pieces.iter().enumerate() {
             let wrong = |message: &str| Err(Error::config(format!("pieces[{id}]"), format!("{:?} {message}", piece.text)));
-            if piece.text.is_empty() || piece.text.contains('\0') {
+            let is_unused_nul = piece.text == "\0" && piece.kind == PieceKind::Unused;
+            if piece.text.is_empty() || piece.text.contains('\0') && !is_unused_nul {
                 return wrong("must have at least one character and no U+0000");
             }
             if !texts.insert(piece.text) {

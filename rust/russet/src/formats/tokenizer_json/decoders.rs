@@ -1,10 +1,11 @@
 //! `decoder`: from its JSON value to its config. A known `type` decides; a part without one is what its fields fit first.
 
 use super::node::{array, boolean, character, fields, object_fields, size, string, Node};
-use super::normalizers::{is_named, no_fit, replace};
+use super::normalizers::{is_named, no_fit, normalizer, own_settings, replace};
 use super::pre_tokenizers::{byte_level, metaspace};
 use super::{is_type, typed};
-use crate::formats::config::DecoderConfig;
+use crate::formats::config::{DecoderConfig, NormalizerConfig, SentencePieceDecoder};
+use crate::formats::sentencepiece;
 use crate::{Error, Result};
 
 /// The types that are read by their name, in the order in which the fields are tried where the type does not tell.
@@ -55,7 +56,14 @@ fn read(node: &Node, name: &str) -> Result<DecoderConfig> {
         "Sequence" => {
             is_type(node, name)?;
             let [decoders] = object_fields(node, ["decoders"])?;
-            Ok(DecoderConfig::Sequence(decoders.required(|node| array(node, decoder))?))
+            let stages = decoders.required(|node| array(node, decoder))?;
+            match own_settings(node) {
+                Some(settings) => {
+                    let config = sentencepiece(settings, &stages).map_err(|error| error.under("sentencepiece"))?;
+                    Ok(DecoderConfig::SentencePiece(Box::new(config)))
+                }
+                None => Ok(DecoderConfig::Sequence(stages)),
+            }
         }
         "Replace" => {
             let (pattern, content) = replace(node)?;
@@ -70,5 +78,28 @@ fn read(node: &Node, name: &str) -> Result<DecoderConfig> {
             })
         }
         other => Err(Error::Internal(format!("no reader for a decoder of type {other:?}"))),
+    }
+}
+
+/// The decoder that a list of stages stands for.
+fn sentencepiece(settings: &Node, stages: &[DecoderConfig]) -> Result<SentencePieceDecoder> {
+    let [unknown, unk_surface, byte_fallback, add_dummy_prefix, remove_extra_whitespaces, denormalizer] = object_fields(
+        settings,
+        ["unknown", "unk_surface", "byte_fallback", "add_dummy_prefix", "remove_extra_whitespaces", "denormalizer"],
+    )?;
+    let config = SentencePieceDecoder {
+        unknown: unknown.required(string)?,
+        unk_surface: unk_surface.required(string)?,
+        byte_fallback: byte_fallback.required(boolean)?,
+        add_dummy_prefix: add_dummy_prefix.required(boolean)?,
+        remove_extra_whitespaces: remove_extra_whitespaces.required(boolean)?,
+        denormalizer: denormalizer.optional(|node| match normalizer(node)? {
+            NormalizerConfig::SentencePiece(config) => Ok(*config),
+            _ => Err(node.expected("SentencePiece's normalizer")),
+        })?,
+    };
+    match sentencepiece::decoders(&config) == stages {
+        true => Ok(config),
+        false => Err(Error::config("", "the decoders beside this are not those that it stands for: remove one of the two")),
     }
 }

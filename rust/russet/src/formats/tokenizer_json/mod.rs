@@ -22,7 +22,7 @@ mod write;
 
 use super::config::{Config, DecoderConfig, ModelConfig, NormalizerConfig, PostProcessorConfig, PreTokenizerConfig};
 use super::Limits;
-use crate::{Error, Result};
+use crate::{Error, Result, StringList};
 use node::{has_repeats, keep_last, object_fields, one_of, Node, NodeSeed, Repeats};
 use serde::de::DeserializeSeed;
 use serde_json::de::StrRead;
@@ -31,6 +31,9 @@ use std::cell::{Cell, RefCell};
 
 pub(super) use vocabulary::{push_merge_line, read_vocabulary, VocabularyBuilder};
 pub use write::{write_decoder, write_json, write_model, write_normalizer, write_post_processor, write_pre_tokenizer};
+
+/// What the name of a Unigram piece begins with that is in a SentencePiece model to be unused.
+const UNUSED_MARK: char = '\0';
 
 /// Reads a whole file.
 pub(super) fn read(bytes: &[u8], limits: &Limits) -> Result<Config> {
@@ -69,11 +72,12 @@ fn read_component<T>(json: &str, repeats: Repeats, read: impl FnOnce(&Node) -> R
     read(&node)
 }
 
-/// Carries our error out of serde, which only knows its own.
+/// What the readers know of the file; and it carries our error out of serde, which only knows its own.
 #[derive(Debug)]
 struct Failure {
     error: RefCell<Option<Error>>,
     limits: Limits,
+    file_bytes: usize,
 }
 
 impl Failure {
@@ -84,6 +88,16 @@ impl Failure {
             self.error.replace(Some(error));
             stop
         })
+    }
+
+    /// How many tokens, or pairs of merges, the file has at most, but for files of the shortest tokens.
+    fn room(&self) -> usize {
+        self.file_bytes / 8
+    }
+
+    /// A list with room for the file's texts.
+    fn list(&self) -> StringList {
+        StringList::with_room(self.room(), self.file_bytes / 2)
     }
 
     /// What to report for serde's error: the one that was kept, if any, else serde's own; with the position.
@@ -112,7 +126,7 @@ fn parse<'de, T>(
     limits.check_file(bytes.len() as u64)?;
     let text = std::str::from_utf8(bytes)
         .map_err(|error| Error::config(format!("byte {}", error.valid_up_to()), "the file is not UTF-8"))?;
-    let failure = Failure { error: RefCell::new(None), limits: *limits };
+    let failure = Failure { error: RefCell::new(None), limits: *limits, file_bytes: bytes.len() };
     let mut json = serde_json::Deserializer::from_str(text);
     let result = read(&failure, &mut json).and_then(|value| json.end().map(|()| value));
     result.map_err(|error| failure.explain(&error))
@@ -314,6 +328,8 @@ mod tests {
         };
         let words = |vocab: &str| format!(r#"{{"model":{{"type":"WordLevel","unk_token":"a","vocab":{{{vocab}}}}}}}"#);
         assert_eq!(limited(&words(r#""a":0,"b":1,"a":2"#)), None);
+        assert_eq!(limited(&words(r#""a":0,"a":0,"b":1,"a":2,"a":3,"b":4,"a":5"#)), None);
+        assert_eq!(limited(&words(r#""a":0,"a":0,"b":1,"a":2,"a":3,"b":4,"c":5"#)), Some((3, 2)));
         assert_eq!(limited(&words(r#""a":0,"b":1,"c":2"#)), Some((3, 2)));
         assert_eq!(limited(&words(r#""abc":0"#)), None);
         assert_eq!(limited(&words(r#""abcd":0"#)), Some((4, 3)));

@@ -4,11 +4,14 @@
 //! decides. Without a `type` the first of BPE, WordPiece, WordLevel and Unigram that can be made is meant, and then a BPE
 //! model whose merges do not hold is no BPE model; any other `type` is refused.
 
-use super::node::{boolean, one_of, size, string, Field, Node, NodeSeed, Repeats};
+use super::node::{array, boolean, id, object_fields, one_of, size, string, Field, Node, NodeSeed, Repeats};
 use super::skip::{Scalar, Skip};
 use super::vocabulary::{MergesSeed, Vocabulary, VocabularySeed};
-use super::Failure;
-use crate::formats::config::{BpeConfig, ModelConfig, UnigramConfig, WordLevelConfig, WordPieceConfig};
+use super::{Failure, UNUSED_MARK};
+use crate::formats::config::{
+    BpeConfig, ModelConfig, ScoredMerges, SentencePieceUnigram, UnigramConfig, WordLevelConfig, WordPieceConfig,
+};
+use crate::string_index::StringIndex;
 use crate::{Error, Result, StringList};
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 use std::cell::Cell;
@@ -67,6 +70,14 @@ impl<'de> Visitor<'de> for ModelSeed<'_> {
                     let seed = NodeSeed { failure, repeats: Repeats::Last, values: &Cell::new(0) };
                     parts.is_type_repeated = parts.kind.replace(map.next_value_seed(seed)?).is_some();
                 }
+                "sentencepiece" | "unreachable" => {
+                    let seed = NodeSeed { failure, repeats: Repeats::Last, values: &Cell::new(0) };
+                    let value = map.next_value_seed(seed)?;
+                    match key.as_str() {
+                        "unreachable" => parts.unreachable = Some(value),
+                        _ => parts.sentencepiece = Some(value),
+                    }
+                }
                 "vocab" => parts.vocab = Some(map.next_value_seed(VocabularySeed(failure))?),
                 "merges" => parts.merges = Some(map.next_value_seed(MergesSeed(failure))?),
                 key => match SETTINGS.iter().find(|name| **name == key) {
@@ -90,6 +101,9 @@ struct Parts {
     kind: Option<Node>,
     is_type_repeated: bool,
     settings: Vec<(&'static str, Node)>,
+    /// The keys that only this crate knows.
+    sentencepiece: Option<Node>,
+    unreachable: Option<Node>,
     vocab: Option<Vocabulary>,
     merges: Option<Result<StringList>>,
 }
@@ -156,6 +170,8 @@ impl Parts {
             fuse_unk: self.setting("fuse_unk").optional(boolean)?.unwrap_or(false),
             byte_fallback: self.setting("byte_fallback").optional(boolean)?.unwrap_or(false),
             ignore_merges: self.setting("ignore_merges").optional(boolean)?.unwrap_or(false),
+            scored: Field { name: "sentencepiece", node: self.sentencepiece.as_ref() }.optional(scored_merges)?,
+            unreachable: Field { name: "unreachable", node: self.unreachable.as_ref() }.or(Vec::new(), |node| array(node, id))?,
             ..BpeConfig::default()
         };
         let merges = self.merges.take().ok_or_else(|| Error::config("merges", "missing"))?;
@@ -180,9 +196,38 @@ impl Parts {
         let unk_id = self.setting("unk_id").optional(size)?;
         let byte_fallback = self.setting("byte_fallback").or(false, boolean)?;
         let vocab = self.vocab.take().ok_or_else(|| Error::config("vocab", "missing"))?;
-        let (pieces, scores) = vocab.pieces().map_err(|error| error.under("vocab"))?;
-        Ok(UnigramConfig { unk_id, pieces, scores, byte_fallback })
+        let (mut pieces, scores) = vocab.pieces().map_err(|error| error.under("vocab"))?;
+        let sentencepiece = Field { name: "sentencepiece", node: self.sentencepiece.as_ref() }.optional(sentencepiece_rules)?;
+        if let Some(rules) = sentencepiece.as_ref().filter(|rules| !rules.unused.is_empty()) {
+            let unused: HashSet<u32> = rules.unused.iter().copied().collect();
+            let names = (0..).zip(pieces.iter());
+            let own_name = |(id, name)| if unused.contains(&id) { without_mark(name) } else { name };
+            pieces = names.map(own_name).collect();
+        }
+        Ok(UnigramConfig { unk_id, pieces, scores, byte_fallback, sentencepiece })
     }
+}
+
+/// The rules of a SentencePiece model.
+fn sentencepiece_rules(node: &Node) -> Result<SentencePieceUnigram> {
+    let [unk_score, reserved, unused] = object_fields(node, ["unk_score", "reserved", "unused"])?;
+    Ok(SentencePieceUnigram {
+        unk_score: unk_score.required(number)?,
+        reserved: reserved.required(|node| array(node, id))?,
+        unused: unused.required(|node| array(node, id))?,
+    })
+}
+
+/// SentencePiece's own way to merge.
+fn scored_merges(node: &Node) -> Result<ScoredMerges> {
+    let [scores, unused] = object_fields(node, ["scores", "unused"])?;
+    let score = |node: &Node| if *node == Node::Null { Ok(None) } else { number(node).map(Some) };
+    Ok(ScoredMerges { scores: scores.required(|node| array(node, score))?, unused: unused.required(|node| array(node, id))? })
+}
+
+/// The own name of a piece that is not used.
+fn without_mark(name: &str) -> &str {
+    name.strip_prefix(UNUSED_MARK).unwrap_or(name)
 }
 
 /// A number of single precision.
@@ -197,15 +242,21 @@ fn number(node: &Node) -> Result<f32> {
 
 /// Whether the merges can be applied: both parts and what they make are in the vocabulary; and the dropout is a probability.
 fn is_sound(bpe: &BpeConfig) -> bool {
-    let vocab: HashSet<&str> = bpe.vocab.tokens.iter().collect();
+    let tokens = &bpe.vocab.tokens;
+    let mut index = StringIndex::new(tokens.len());
+    for place in 0..tokens.len() as u32 {
+        index.insert(tokens, place);
+    }
     let prefix = bpe.continuing_subword_prefix.as_deref().unwrap_or_default();
     let mut made = String::new();
-    let parts: Vec<&str> = bpe.merges.iter().collect();
-    parts.chunks_exact(2).all(|merge| {
-        let [left, right] = merge else { return false };
+    let mut parts = bpe.merges.iter();
+    while let (Some(left), Some(right)) = (parts.next(), parts.next()) {
         made.clear();
         made.push_str(left);
         made.push_str(right.get(prefix.len()..).unwrap_or_default());
-        [*left, *right, made.as_str()].iter().all(|token| vocab.contains(token))
-    }) && bpe.dropout.is_none_or(|dropout| (0.0..=1.0).contains(&dropout))
+        if [left, right, &made].iter().any(|token| index.find(tokens, token.as_bytes()).is_none()) {
+            return false;
+        }
+    }
+    bpe.dropout.is_none_or(|dropout| (0.0..=1.0).contains(&dropout))
 }

@@ -6,8 +6,10 @@
 use super::node::{array, boolean, fields, object_fields, one_of, string, tagged_value, Node};
 use super::typed;
 use crate::formats::base64;
-use crate::formats::config::{NormalizerConfig, PatternConfig};
+use crate::formats::config::{NormalizerConfig, PatternConfig, SentencePieceNormalizer};
+use crate::formats::sentencepiece;
 use crate::{Error, Result};
+use std::sync::Arc;
 
 /// The types that are read by their name.
 const TYPES: [&str; 14] = [
@@ -104,15 +106,20 @@ fn read(node: &Node, name: &str) -> Result<NormalizerConfig> {
         "NFKD" => NormalizerConfig::Nfkd,
         "Sequence" => {
             let [normalizers] = fields(node, ["normalizers"])?;
-            NormalizerConfig::Sequence(normalizers.required(|node| array(node, normalizer))?)
+            let stages = normalizers.required(|node| array(node, normalizer))?;
+            match own_settings(node) {
+                Some(settings) => {
+                    let config = sentencepiece(settings, &stages).map_err(|error| error.under("sentencepiece"))?;
+                    NormalizerConfig::SentencePiece(Box::new(config))
+                }
+                None => NormalizerConfig::Sequence(stages),
+            }
         }
         "Lowercase" => NormalizerConfig::Lowercase,
         "Nmt" => NormalizerConfig::Nmt,
         "Precompiled" => {
             let [charsmap] = fields(node, ["precompiled_charsmap"])?;
-            // The reference ignores this key, which only files that were written from SentencePiece models have.
-            let longest_match = object_fields(node, ["longest_match"]).is_ok_and(|[flag]| flag.node == Some(&Node::Bool(true)));
-            NormalizerConfig::Precompiled { charsmap: charsmap.required(charsmap_bytes)?, longest_match }
+            NormalizerConfig::Precompiled { charsmap: charsmap.required(charsmap_bytes)? }
         }
         "Replace" => {
             let (pattern, content) = replace(node)?;
@@ -125,6 +132,40 @@ fn read(node: &Node, name: &str) -> Result<NormalizerConfig> {
         "ByteLevel" => NormalizerConfig::ByteLevel,
         other => return Err(Error::Internal(format!("no reader for a normalizer of type {other:?}"))),
     })
+}
+
+/// What a `Sequence` that stands for SentencePiece's own stage has besides its list; the reference ignores it.
+pub(super) fn own_settings(node: &Node) -> Option<&Node> {
+    object_fields(node, ["sentencepiece"]).ok().and_then(|[settings]| settings.node)
+}
+
+/// The normalizer that a list of stages stands for.
+fn sentencepiece(settings: &Node, stages: &[NormalizerConfig]) -> Result<SentencePieceNormalizer> {
+    let [symbols, add_dummy_prefix, remove_extra_whitespaces, escape_whitespaces, treat_whitespace_as_suffix] = object_fields(
+        settings,
+        [
+            "user_defined_symbols",
+            "add_dummy_prefix",
+            "remove_extra_whitespaces",
+            "escape_whitespaces",
+            "treat_whitespace_as_suffix",
+        ],
+    )?;
+    let config = SentencePieceNormalizer {
+        charsmap: match stages.first() {
+            Some(NormalizerConfig::Precompiled { charsmap }) => charsmap.clone(),
+            _ => Arc::default(),
+        },
+        user_defined_symbols: symbols.required(|node| array(node, string))?.iter().map(String::as_str).collect(),
+        add_dummy_prefix: add_dummy_prefix.required(boolean)?,
+        remove_extra_whitespaces: remove_extra_whitespaces.required(boolean)?,
+        escape_whitespaces: escape_whitespaces.required(boolean)?,
+        treat_whitespace_as_suffix: treat_whitespace_as_suffix.required(boolean)?,
+    };
+    match sentencepiece::normalizers(&config) == stages {
+        true => Ok(config),
+        false => Err(Error::config("", "the normalizers beside this are not those that it stands for: remove one of the two")),
+    }
 }
 
 /// The fields of `Replace`, which is a normalizer and a decoder.
@@ -142,7 +183,7 @@ pub(super) fn pattern(node: &Node) -> Result<PatternConfig> {
     }
 }
 
-fn charsmap_bytes(node: &Node) -> Result<Vec<u8>> {
+fn charsmap_bytes(node: &Node) -> Result<Arc<[u8]>> {
     let Node::String(text) = node else { return Err(node.expected("a string")) };
-    base64::decode(text.as_bytes()).ok_or_else(|| Error::config("", "not base64"))
+    base64::decode(text.as_bytes()).map(Arc::from).ok_or_else(|| Error::config("", "not base64"))
 }

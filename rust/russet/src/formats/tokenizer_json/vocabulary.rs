@@ -4,18 +4,18 @@
 //! is a vocabulary of ids, an array one of scored pieces. A value that fits neither is reported when it turns out to be needed;
 //! until then its error is kept, because another model, or a repeated key, may make it irrelevant.
 //!
-//! Finding repeated tokens needs a hash table of one index per token while reading; nothing else is allocated but the lists.
+//! Repeated tokens are looked for when all are read; that takes a table of some six bytes per token for a moment, and nothing else
+//! is allocated but the lists.
 
 use super::skip::{visit_scalars, Scalar, Skip};
 use super::{parse, Failure, Node};
 use crate::formats::config::VocabConfig;
 use crate::formats::Limits;
+use crate::string_index::StringIndex;
 use crate::{Error, Result, StringList};
-use hashbrown::{DefaultHashBuilder, HashTable};
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use std::collections::BTreeSet;
 use std::fmt;
-use std::hash::BuildHasher;
 
 /// Reads a file that is only a vocabulary: `vocab.json`.
 pub(in crate::formats) fn read_vocabulary(bytes: &[u8], limits: &Limits) -> Result<VocabConfig> {
@@ -57,42 +57,76 @@ impl Vocabulary {
 /// Collects tokens and ids; a repeated token keeps its place and takes the last id.
 #[derive(Default)]
 pub(in crate::formats) struct VocabularyBuilder {
-    vocabulary: VocabConfig,
-    index: HashTable<u32>,
-    hasher: DefaultHashBuilder,
+    /// All that was inserted, repeated tokens included.
+    entries: VocabConfig,
+    /// The entries whose value is no id.
+    wrong: BTreeSet<usize>,
 }
 
 impl VocabularyBuilder {
-    /// The index of `token`, which is added if it is not there.
-    fn index_of(&mut self, token: &str) -> usize {
-        let Self { vocabulary: VocabConfig { tokens, .. }, index, hasher } = self;
-        let hash = hasher.hash_one(token);
-        if let Some(&found) = index.find(hash, |&other| tokens.get(other as usize) == Some(token)) {
-            return found as usize;
-        }
-        let added = tokens.len();
-        tokens.push(token);
-        // Limits keep the number of tokens far below u32::MAX.
-        index.insert_unique(hash, added as u32, |&other| hasher.hash_one(tokens.get(other as usize).unwrap_or_default()));
-        added
-    }
-
-    fn set(&mut self, index: usize, id: u32) {
-        match self.vocabulary.ids.get_mut(index) {
-            Some(slot) => *slot = id,
-            None => self.vocabulary.ids.push(id),
-        }
-    }
-
     /// Gives `token` the id `id`.
     pub fn insert(&mut self, token: &str, id: u32) {
-        let index = self.index_of(token);
-        self.set(index, id);
+        self.entries.tokens.push(token);
+        self.entries.ids.push(id);
+    }
+
+    /// Gives the token that was last pushed on the list of tokens its id, if it has one.
+    fn close(&mut self, id: Option<u32>) {
+        if id.is_none() {
+            self.wrong.insert(self.entries.ids.len());
+        }
+        self.entries.ids.push(id.unwrap_or(0));
+    }
+
+    /// Merges repeated tokens, and returns the number of tokens.
+    fn merge_repeated(&mut self) -> usize {
+        let VocabConfig { tokens, ids } = &mut self.entries;
+        tokens.shrink_to_fit();
+        ids.shrink_to_fit();
+        let mut index = StringIndex::new(tokens.len());
+        // Limits keep the number of tokens far below u32::MAX.
+        if (0..tokens.len() as u32).all(|place| index.insert(tokens, place).is_none()) {
+            return tokens.len();
+        }
+        let all = std::mem::take(self);
+        let mut index = StringIndex::new(all.entries.tokens.len());
+        for (place, (token, id)) in all.entries.tokens.iter().zip(all.entries.ids).enumerate() {
+            let known = index.find(&self.entries.tokens, token.as_bytes()).map(|known| known as usize);
+            let merged = known.unwrap_or(self.entries.tokens.len());
+            match self.entries.ids.get_mut(merged) {
+                Some(slot) => *slot = id,
+                None => {
+                    self.insert(token, id);
+                    index.insert(&self.entries.tokens, merged as u32);
+                }
+            }
+            if all.wrong.contains(&place) {
+                self.wrong.insert(merged);
+            } else {
+                self.wrong.remove(&merged);
+            }
+        }
+        self.entries.tokens.len()
     }
 
     /// The vocabulary.
-    pub fn build(self) -> VocabConfig {
-        self.vocabulary
+    ///
+    /// # Errors
+    /// If a token's last value is no id.
+    pub fn build(mut self) -> Result<VocabConfig> {
+        self.merge_repeated();
+        self.into_config()
+    }
+
+    /// The vocabulary, if repeated tokens were merged.
+    fn into_config(self) -> Result<VocabConfig> {
+        match self.wrong.first() {
+            Some(&index) => {
+                let token = self.entries.tokens.get(index).unwrap_or_default();
+                Err(Error::config(format!("[{token:?}]"), "expected an id from 0 to 4294967295"))
+            }
+            None => Ok(self.entries),
+        }
     }
 }
 
@@ -123,37 +157,34 @@ impl<'de> Visitor<'de> for VocabularySeed<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Vocabulary, A::Error> {
         let failure = self.0;
         let mut builder = VocabularyBuilder::default();
-        // Tokens whose last value is no id.
-        let mut wrong = BTreeSet::new();
+        builder.entries.tokens = failure.list();
+        // Only a hint, as for the list.
+        let _ = builder.entries.ids.try_reserve_exact(failure.room());
+        // How many entries may be there before repeated ones are merged: a count of entries is no count of tokens.
+        let unmerged = failure.limits.vocabulary.saturating_mul(2).saturating_add(1);
         loop {
-            let seed = TextSeed { failure, take: |token: &str| builder.index_of(token) };
-            let Some(index) = map.next_key_seed(seed)? else { break };
-            failure.hold(failure.limits.check_vocabulary("the size of the vocabulary", index + 1))?;
-            match map.next_value_seed(Scalar)? {
-                Node::Unsigned(id) if id <= u64::from(u32::MAX) => {
-                    builder.set(index, id as u32);
-                    wrong.remove(&index);
-                }
-                _ => {
-                    builder.set(index, 0);
-                    wrong.insert(index);
-                }
+            let seed = TextSeed { failure, take: |token: &str| builder.entries.tokens.push(token) };
+            if map.next_key_seed(seed)?.is_none() {
+                break;
+            }
+            builder.close(match map.next_value_seed(Scalar)? {
+                Node::Unsigned(id) => u32::try_from(id).ok(),
+                _ => None,
+            });
+            if builder.entries.ids.len() as u64 >= unmerged {
+                failure.hold(failure.limits.check_vocabulary("the size of the vocabulary", builder.merge_repeated()))?;
             }
         }
-        let vocabulary = builder.build();
-        Ok(Vocabulary::Ids(match wrong.first() {
-            Some(&index) => {
-                let token = vocabulary.tokens.get(index).unwrap_or_default();
-                Err(Error::config(format!("[{token:?}]"), "expected an id from 0 to 4294967295"))
-            }
-            None => Ok(vocabulary),
-        }))
+        failure.hold(failure.limits.check_vocabulary("the size of the vocabulary", builder.merge_repeated()))?;
+        Ok(Vocabulary::Ids(builder.into_config()))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> std::result::Result<Vocabulary, A::Error> {
         let failure = self.0;
-        let mut pieces = StringList::new();
+        let mut pieces = failure.list();
         let mut scores = Vec::new();
+        // Only a hint, as for the list.
+        let _ = scores.try_reserve_exact(failure.room());
         let mut error = None;
         let mut index = 0;
         while let Some(is_piece) = items.next_element_seed(PieceSeed { failure, pieces: &mut pieces, scores: &mut scores })? {
@@ -163,6 +194,8 @@ impl<'de> Visitor<'de> for VocabularySeed<'_> {
             index += 1;
             failure.hold(failure.limits.check_vocabulary("the size of the vocabulary", index))?;
         }
+        pieces.shrink_to_fit();
+        scores.shrink_to_fit();
         Ok(Vocabulary::Pieces(error.map_or(Ok((pieces, scores)), Err)))
     }
 }
@@ -317,7 +350,7 @@ impl<'de> Visitor<'de> for MergesSeed<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> std::result::Result<Self::Value, A::Error> {
         let failure = self.0;
-        let mut merges = StringList::new();
+        let mut merges = failure.list();
         let mut form = None;
         let mut error = None;
         let mut index = 0;
@@ -336,6 +369,7 @@ impl<'de> Visitor<'de> for MergesSeed<'_> {
             index += 1;
             failure.hold(failure.limits.check_vocabulary("the number of merges", index))?;
         }
+        merges.shrink_to_fit();
         Ok(error.map_or(Ok(merges), Err))
     }
 }

@@ -6,11 +6,13 @@
 
 use crate::formats::base64;
 use crate::formats::config::*;
+use crate::formats::sentencepiece;
+use crate::formats::tokenizer_json::UNUSED_MARK;
 use crate::padding::{Padding, PaddingDirection, PaddingStrategy};
 use crate::truncation::{Truncation, TruncationDirection, TruncationStrategy};
 use crate::StringList;
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, SerializeStruct, Serializer};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Writes a whole file.
 pub fn write_json(config: &Config, pretty: bool) -> String {
@@ -51,13 +53,17 @@ fn text(value: &impl Serialize, pretty: bool) -> String {
 /// Something to write as the reference does.
 struct Json<T>(T);
 
-/// Writes a struct: its `type` if there is one, then the fields in order.
+/// Writes a struct: its `type` if there is one, then the fields in order, and last those that are there only if
+/// a condition holds.
 macro_rules! object {
-    ($serializer:expr $(, type $kind:literal)? $(, $field:literal: $value:expr)*) => {{
+    ($serializer:expr $(, type $kind:literal)? $(, $field:literal: $value:expr)* $(; if $holds:expr, $last:literal: $last_value:expr)*) => {{
         // serde_json only wants to know whether there are fields.
         let mut object = $serializer.serialize_struct("", 1)?;
         $(object.serialize_field("type", $kind)?;)?
         $(object.serialize_field($field, $value)?;)*
+        $(if $holds {
+            object.serialize_field($last, $last_value)?;
+        })*
         object.end()
     }};
 }
@@ -173,20 +179,34 @@ impl Serialize for Json<&NormalizerConfig> {
             NormalizerConfig::Sequence(list) => object!(serializer, type "Sequence", "normalizers": &each(list)),
             NormalizerConfig::Lowercase => object!(serializer, type "Lowercase"),
             NormalizerConfig::Nmt => object!(serializer, type "Nmt"),
-            NormalizerConfig::Precompiled { charsmap, longest_match: false } => {
+            NormalizerConfig::Precompiled { charsmap } => {
                 object!(serializer, type "Precompiled", "precompiled_charsmap": &base64::encode(charsmap))
             }
-            NormalizerConfig::Precompiled { charsmap, longest_match: true } => object!(serializer,
-                type "Precompiled",
-                "precompiled_charsmap": &base64::encode(charsmap),
-                "longest_match": &true
-            ),
             NormalizerConfig::Replace { pattern, content } => {
                 object!(serializer, type "Replace", "pattern": &Json(pattern), "content": content)
             }
             NormalizerConfig::Prepend { prepend } => object!(serializer, type "Prepend", "prepend": prepend),
             NormalizerConfig::ByteLevel => object!(serializer, type "ByteLevel"),
+            NormalizerConfig::SentencePiece(config) => object!(serializer,
+                type "Sequence",
+                "normalizers": &each(&sentencepiece::normalizers(config)),
+                "sentencepiece": &Json(&**config)
+            ),
         }
+    }
+}
+
+/// The settings without the charsmap, which is the first of the stages beside them.
+impl Serialize for Json<&SentencePieceNormalizer> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let config = self.0;
+        object!(serializer,
+            "user_defined_symbols": &config.user_defined_symbols.iter().collect::<Vec<_>>(),
+            "add_dummy_prefix": &config.add_dummy_prefix,
+            "remove_extra_whitespaces": &config.remove_extra_whitespaces,
+            "escape_whitespaces": &config.escape_whitespaces,
+            "treat_whitespace_as_suffix": &config.treat_whitespace_as_suffix
+        )
     }
 }
 
@@ -349,7 +369,27 @@ impl Serialize for Json<&DecoderConfig> {
                 object!(serializer, type "Strip", "content": content, "start": start, "stop": stop)
             }
             DecoderConfig::ByteFallback => object!(serializer, type "ByteFallback"),
+            DecoderConfig::SentencePiece(config) => object!(serializer,
+                type "Sequence",
+                "decoders": &each(&sentencepiece::decoders(config)),
+                "sentencepiece": &Json(&**config)
+            ),
         }
+    }
+}
+
+impl Serialize for Json<&SentencePieceDecoder> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let config = self.0;
+        let denormalizer = config.denormalizer.clone().map(|config| NormalizerConfig::SentencePiece(Box::new(config)));
+        object!(serializer,
+            "unknown": &config.unknown,
+            "unk_surface": &config.unk_surface,
+            "byte_fallback": &config.byte_fallback,
+            "add_dummy_prefix": &config.add_dummy_prefix,
+            "remove_extra_whitespaces": &config.remove_extra_whitespaces,
+            "denormalizer": &denormalizer.as_ref().map(Json)
+        )
     }
 }
 
@@ -366,7 +406,9 @@ impl Serialize for Json<&ModelConfig> {
                 "byte_fallback": &bpe.byte_fallback,
                 "ignore_merges": &bpe.ignore_merges,
                 "vocab": &Json(&bpe.vocab),
-                "merges": &Merges(&bpe.merges)
+                "merges": &Merges(&bpe.merges);
+                if !bpe.unreachable.is_empty(), "unreachable": &bpe.unreachable;
+                if bpe.scored.is_some(), "sentencepiece": &bpe.scored.as_ref().map(Json)
             ),
             ModelConfig::WordPiece(word_piece) => object!(serializer,
                 type "WordPiece",
@@ -384,7 +426,8 @@ impl Serialize for Json<&ModelConfig> {
                 type "Unigram",
                 "unk_id": &unigram.unk_id,
                 "vocab": &Pieces(unigram),
-                "byte_fallback": &unigram.byte_fallback
+                "byte_fallback": &unigram.byte_fallback;
+                if unigram.sentencepiece.is_some(), "sentencepiece": &unigram.sentencepiece.as_ref().map(Json)
             ),
         }
     }
@@ -402,12 +445,34 @@ impl Serialize for Json<&VocabConfig> {
     }
 }
 
-/// Unigram's pieces with their scores.
+/// Unigram's pieces with their scores. What is not used gets another name, which the reference hardly finds in a text.
 struct Pieces<'a>(&'a UnigramConfig);
 
 impl Serialize for Pieces<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.pieces.iter().zip(&self.0.scores))
+        let UnigramConfig { pieces, scores, sentencepiece, .. } = self.0;
+        let unused: HashSet<u32> = sentencepiece.iter().flat_map(|rules| rules.unused.iter().copied()).collect();
+        let mut list = serializer.serialize_seq(Some(pieces.len()))?;
+        for ((id, piece), score) in (0..).zip(pieces.iter()).zip(scores) {
+            match unused.contains(&id) {
+                true => list.serialize_element(&(format!("{UNUSED_MARK}{piece}"), score))?,
+                false => list.serialize_element(&(piece, score))?,
+            }
+        }
+        list.end()
+    }
+}
+
+impl Serialize for Json<&ScoredMerges> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        object!(serializer, "scores": &self.0.scores, "unused": &self.0.unused)
+    }
+}
+
+impl Serialize for Json<&SentencePieceUnigram> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let rules = self.0;
+        object!(serializer, "unk_score": &rules.unk_score, "reserved": &rules.reserved, "unused": &rules.unused)
     }
 }
 

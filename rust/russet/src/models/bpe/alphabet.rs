@@ -120,9 +120,10 @@ pub(super) struct Characters {
 }
 
 impl Characters {
-    pub(super) fn new(vocabulary: &Vocabulary, prefix: &str, suffix: &str, byte_fallback: bool) -> Self {
+    /// The characters that are tokens, but for the ids `unreachable`, which are ascending.
+    pub(super) fn new(vocabulary: &Vocabulary, unreachable: &[u32], prefix: &str, suffix: &str, byte_fallback: bool) -> Self {
         let mut ids: [CharIds; 4] = Default::default();
-        for (token, id) in vocabulary.iter() {
+        for (token, id) in vocabulary.iter().filter(|(_, id)| unreachable.binary_search(id).is_err()) {
             for (index, ids) in ids.iter_mut().enumerate() {
                 let (with_prefix, with_suffix) = (index & 2 != 0, index & 1 != 0);
                 if with_prefix && prefix.is_empty() || with_suffix && suffix.is_empty() {
@@ -138,6 +139,11 @@ impl Characters {
         }
         let byte_tokens = byte_fallback.then(|| Box::new(byte_tokens(vocabulary)));
         Self { prefix: prefix.to_owned(), suffix: suffix.to_owned(), ids, byte_tokens }
+    }
+
+    /// Whether byte fallback gives this id.
+    pub(super) fn is_byte_token(&self, id: u32) -> bool {
+        self.byte_tokens.as_ref().is_some_and(|tokens| tokens.contains(&Some(id)))
     }
 
     /// The id of `character`, with the affixes of its place.
@@ -201,7 +207,7 @@ mod tests {
     #[test]
     fn affixes_belong_to_places() {
         let tokens = ["é", "#é", "é$", "#é$", "\u{10ffff}", "a"];
-        let characters = Characters::new(&vocabulary(tokens.iter().map(|token| token.to_string())), "#", "$", false);
+        let characters = Characters::new(&vocabulary(tokens.iter().map(|token| token.to_string())), &[], "#", "$", false);
         assert_eq!(characters.id('é', true, false), Some(0));
         assert_eq!(characters.id('é', false, false), Some(1));
         assert_eq!(characters.id('é', true, true), Some(2));

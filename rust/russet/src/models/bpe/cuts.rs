@@ -12,6 +12,8 @@
 //! Which pairs are joined is kept exactly for ASCII and U+2581, and in a blocked Bloom filter for the rest: a false answer of it
 //! only leaves out a cut. Testing a place costs one or two reads.
 
+use std::ops::Range;
+
 /// The pairs of characters that some merge joins.
 #[derive(Debug)]
 pub(super) struct CharJoints {
@@ -70,6 +72,35 @@ impl CharJoints {
         }
         let (word, bits) = self.far(left, right);
         self.far[word] & bits == bits
+    }
+}
+
+/// Cuts a piece into units, one at a time.
+pub(super) struct Cutter<'p> {
+    piece: &'p str,
+    /// Where the next unit begins.
+    start: usize,
+}
+
+impl<'p> Cutter<'p> {
+    pub(super) fn new(piece: &'p str) -> Self {
+        Self { piece, start: 0 }
+    }
+
+    /// The next unit: it ends between two characters that are tokens and that no merge joins.
+    #[inline(always)]
+    pub(super) fn next(&mut self, joints: &CharJoints, is_token: impl Fn(char) -> bool) -> Option<Range<usize>> {
+        let start = self.start;
+        let mut previous: Option<char> = None;
+        for (offset, character) in self.piece[start..].char_indices() {
+            if previous.is_some_and(|previous| !joints.joins(previous, character) && is_token(previous) && is_token(character)) {
+                self.start = start + offset;
+                return Some(start..self.start);
+            }
+            previous = Some(character);
+        }
+        self.start = self.piece.len();
+        previous.map(|_| start..self.start)
     }
 }
 

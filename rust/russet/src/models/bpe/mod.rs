@@ -8,22 +8,30 @@
 //! unknown token that is still pending, dropped characters leave no gap in the offsets, and merges join what then is adjacent.
 
 mod alphabet;
+mod backtrack;
 mod cuts;
 mod merge;
 mod merges;
 #[cfg(test)]
 mod naive;
 mod queue;
+mod rise;
+mod scored;
 
 use super::{Alphabet, TokenSink};
+use crate::cached::{self, IdSink};
 use crate::formats::config::BpeConfig;
+use crate::piece_cache::{PieceCache, PieceKind};
 use crate::vocab::Vocabulary;
 use crate::{Error, Result, StringList};
 use alphabet::{byte_level_byte, byte_level_char, ByteIds, Characters};
+use backtrack::Backtracker;
 use cuts::{ByteJoints, CharJoints};
 use merge::{Dropout, Order, Symbol};
-use merges::{Merge, Merges};
+use merges::{Listed, Merge, Merges, NEVER, SINGLE};
 use queue::QueueScratch;
+use scored::{Scored, ScoredScratch};
+use std::ops::Range;
 
 /// The longest piece: positions are 32-bit, and a merge's bytes are summed in 32 bits.
 const MAX_PIECE_BYTES: usize = 1 << 30;
@@ -38,8 +46,12 @@ const KEPT_SYMBOLS: usize = 1 << 18;
 pub(super) struct Bpe {
     vocabulary: Vocabulary,
     merges: Merges,
+    /// Merges of the file that can never be met.
+    never: Vec<Listed>,
     order: Order,
     parts: Parts,
+    /// Where the rule allows it.
+    backtracker: Option<Backtracker>,
     unk_id: Option<u32>,
     dropout: Option<f32>,
     unk_token: Option<String>,
@@ -48,6 +60,9 @@ pub(super) struct Bpe {
     fuse_unk: bool,
     byte_fallback: bool,
     ignore_merges: bool,
+    /// Ascending.
+    unreachable: Vec<u32>,
+    scored: Option<Box<Scored>>,
 }
 
 /// What symbols are made of. Joints are there where pieces can be cut.
@@ -63,6 +78,8 @@ pub(super) struct Scratch {
     symbols: Vec<Symbol>,
     queue: QueueScratch,
     mapped: String,
+    backtrack: backtrack::Scratch,
+    scored: ScoredScratch,
 }
 
 impl Bpe {
@@ -70,28 +87,46 @@ impl Bpe {
         if let Some(dropout) = config.dropout.filter(|dropout| !(0.0..=1.0).contains(dropout)) {
             return Err(Error::config("dropout", format!("{dropout} is not between 0 and 1")));
         }
-        let vocabulary = Vocabulary::new(config.vocab)?;
+        // A vocabulary of byte-level characters gets a trie of its raw bytes instead.
+        let vocabulary = match bytes_wanted {
+            true => Vocabulary::new(config.vocab)?,
+            false => Vocabulary::with_trie(config.vocab, "")?,
+        };
+        let mut unreachable = config.unreachable;
+        unreachable.sort_unstable();
         let prefix = config.continuing_subword_prefix.as_deref().unwrap_or_default();
         let suffix = config.end_of_word_suffix.as_deref().unwrap_or_default();
-        let (merges, is_rising) = read_merges(&vocabulary, &config.merges, prefix.len())?;
-        let order = match vocabulary.has_shared_ids() || !all_lengthen(&config.merges, prefix.len()) {
-            true => Order::ByNewId(new_ids(&merges)),
-            false if is_rising => Order::Rising,
-            false => Order::ByRank,
-        };
+        let listed = read_merges(&vocabulary, &config.merges, prefix.len())?;
         let is_random = config.dropout.is_some_and(|dropout| dropout > 0.0);
-        let can_cut = prefix.is_empty() && suffix.is_empty() && !is_random && !matches!(order, Order::ByNewId(_));
+        let is_plain = !vocabulary.has_shared_ids() && all_lengthen(&config.merges, prefix.len());
+        let can_cut = prefix.is_empty() && suffix.is_empty() && !is_random && is_plain && config.scored.is_none();
         // With shared ids, a whole piece's token would have to be told from the others of its id by its text.
-        let by_bytes = bytes_wanted && prefix.is_empty() && !vocabulary.has_shared_ids();
+        let by_bytes =
+            bytes_wanted && prefix.is_empty() && !vocabulary.has_shared_ids() && unreachable.is_empty() && config.scored.is_none();
         let parts = match by_bytes.then(|| ByteIds::new(&vocabulary, suffix)).flatten() {
             Some(ids) => Parts::Bytes { ids: ids.into(), joints: can_cut.then(|| byte_joints(&config.merges)) },
             None => {
-                let characters = Characters::new(&vocabulary, prefix, suffix, config.byte_fallback).into();
+                let characters = Characters::new(&vocabulary, &unreachable, prefix, suffix, config.byte_fallback).into();
                 Parts::Characters { characters, joints: can_cut.then(|| char_joints(&config.merges)) }
             }
         };
+        let unk_id = config.unk_token.as_deref().and_then(|token| vocabulary.id(token));
+        // From here on the merges' texts are not needed any more, and they are a large part of a file.
+        drop(config.merges);
+        let order = match is_plain {
+            true => Order::ByRank,
+            false => Order::ByNewId(new_ids(&listed)),
+        };
+        let ids = vocabulary.ids_end().filter(|_| can_cut && makes_from_texts(&listed, &parts, &unreachable, unk_id));
+        let Rising { merges, never, order, backtracker } = match ids {
+            Some(ids) => Rising::of(listed, ids, &vocabulary, &parts, &unreachable)?,
+            None => Rising { merges: Merges::new(&listed), never: Vec::new(), order, backtracker: None },
+        };
+        let scored = config.scored.map(|config| Scored::new(config, &vocabulary)).transpose()?.map(Box::new);
         Ok(Self {
-            unk_id: config.unk_token.as_deref().and_then(|token| vocabulary.id(token)),
+            backtracker,
+            never,
+            unk_id,
             vocabulary,
             merges,
             order,
@@ -103,12 +138,16 @@ impl Bpe {
             fuse_unk: config.fuse_unk,
             byte_fallback: config.byte_fallback,
             ignore_merges: config.ignore_merges,
+            unreachable,
+            scored,
         })
     }
 
     pub(super) fn to_config(&self) -> BpeConfig {
         let mut merges = StringList::new();
-        for (left, right, _) in self.merges.by_rank() {
+        let mut by_rank: Vec<Listed> = self.merges.iter().chain(self.never.iter().copied()).collect();
+        by_rank.sort_unstable_by_key(|merge| merge.2.rank);
+        for (left, right, _) in by_rank {
             for id in [left, right] {
                 merges.push(self.vocabulary.token(id).unwrap_or_default());
             }
@@ -121,8 +160,10 @@ impl Bpe {
             fuse_unk: self.fuse_unk,
             byte_fallback: self.byte_fallback,
             ignore_merges: self.ignore_merges,
+            unreachable: self.unreachable.clone(),
             vocab: self.vocabulary.to_config(),
             merges,
+            scored: self.scored.as_ref().map(|scored| scored.config().clone()),
         }
     }
 
@@ -143,8 +184,7 @@ impl Bpe {
 
     pub(super) fn tokenize<S: TokenSink>(&self, piece: &str, seed: u64, scratch: &mut Scratch, sink: &mut S) -> Result<()> {
         if piece.len() > MAX_PIECE_BYTES {
-            let value = piece.len() as u64;
-            return Err(Error::Limit { what: "the length of a piece in bytes", value, limit: MAX_PIECE_BYTES as u64 });
+            return Err(too_long(piece));
         }
         if self.ignore_merges && !self.is_random() {
             if let Some(id) = self.whole(piece, scratch) {
@@ -152,6 +192,15 @@ impl Bpe {
                 return Ok(());
             }
         }
+        if let Some(scored) = &self.scored {
+            let unknown = |sink: &mut S, range| self.emit_unknown(piece, range, sink);
+            return scored.tokenize(&self.vocabulary, piece, &mut scratch.scored, sink, unknown);
+        }
+        self.tokenize_parts(piece, seed, scratch, sink)
+    }
+
+    /// [`tokenize`](Self::tokenize) without the look for a token that is the whole piece.
+    fn tokenize_parts<S: TokenSink>(&self, piece: &str, seed: u64, scratch: &mut Scratch, sink: &mut S) -> Result<()> {
         let mut unit = Unit { model: self, scratch, sink, start: 0, dropout: None };
         unit.scratch.symbols.clear();
         unit.dropout = self.dropout.filter(|&dropout| dropout > 0.0).map(|dropout| Dropout::new(dropout, seed));
@@ -166,13 +215,102 @@ impl Bpe {
         Ok(())
     }
 
+    /// Appends the ids of a piece, without their places: what [`tokenize`](Self::tokenize) gives, by the faster way where there
+    /// is one.
+    pub(super) fn ids(&self, piece: &str, scratch: &mut Scratch, ids: &mut Vec<u32>) -> Result<()> {
+        let Some(backtracker) = self.backtracker.as_ref().filter(|_| piece.len() <= MAX_PIECE_BYTES) else {
+            return self.tokenize(piece, 0, scratch, ids);
+        };
+        if self.ignore_merges {
+            if let Some(id) = backtracker.whole(piece.as_bytes(), &self.vocabulary) {
+                ids.push(id);
+                return Ok(());
+            }
+        }
+        if backtracker.tokenize(piece.as_bytes(), &self.vocabulary, &self.merges, &mut scratch.backtrack, ids) {
+            return Ok(());
+        }
+        self.tokenize(piece, 0, scratch, ids)
+    }
+
+    /// Whether a piece can be cut before each run of `symbol` without changing its tokens: `symbol` is a token, so that no unknown
+    /// token or dropped character lies there, and no merge joins it to another character before it.
+    pub(super) fn cuts_before(&self, symbol: char) -> bool {
+        let Parts::Characters { characters, joints: Some(_) } = &self.parts else { return false };
+        let joins = |(left, right, _): &(u32, u32, Merge)| {
+            let [left, right] = [left, right].map(|&id| self.vocabulary.token(id).unwrap_or_default());
+            right.starts_with(symbol) && !left.ends_with(symbol)
+        };
+        characters.id(symbol, false, false).is_some() && !self.ignore_merges && !self.merges.iter().any(|merge| joins(&merge))
+    }
+
+    /// Whether pieces may be cut into units that are merged apart, each worth a place in the cache: where texts are written in
+    /// characters, a piece can be a whole text.
+    pub(super) fn has_units(&self) -> bool {
+        matches!(&self.parts, Parts::Characters { joints: Some(_), .. })
+    }
+
+    /// Gives the ids of a piece to `sink`, unit by unit through the cache.
+    pub(super) fn ids_of_units<S: IdSink>(
+        &self,
+        cache: &PieceCache,
+        piece: &str,
+        missed: &mut Vec<u32>,
+        scratch: &mut Scratch,
+        sink: &mut S,
+    ) -> Result<()> {
+        let Parts::Characters { characters, joints: Some(joints) } = &self.parts else {
+            return Err(Error::Internal("units of a model without joints".into()));
+        };
+        if piece.len() > MAX_PIECE_BYTES {
+            return Err(too_long(piece));
+        }
+        if self.ignore_merges {
+            if let Some(id) = self.whole(piece, scratch) {
+                sink.take_ids(&[id]);
+                return Ok(());
+            }
+        }
+        let mut cutter = cuts::Cutter::new(piece);
+        let units = std::iter::from_fn(|| cutter.next(joints, |character| characters.id(character, false, false).is_some()));
+        cached::ids_of_pieces(cache, PieceKind::Piece, piece, units, missed, sink, |unit, ids| self.ids_of_unit(unit, scratch, ids))
+    }
+
+    /// Appends the ids of a unit.
+    fn ids_of_unit(&self, unit: &str, scratch: &mut Scratch, ids: &mut Vec<u32>) -> Result<()> {
+        let found = |backtracker: &Backtracker| {
+            backtracker.tokenize(unit.as_bytes(), &self.vocabulary, &self.merges, &mut scratch.backtrack, ids)
+        };
+        match self.backtracker.as_ref().map(found) {
+            Some(true) => Ok(()),
+            _ => self.tokenize_parts(unit, 0, scratch, ids),
+        }
+    }
+
+    /// Emits a run of unknown characters where merges are scored: as bytes if there is byte fallback, or as one unknown token.
+    fn emit_unknown<S: TokenSink>(&self, piece: &str, range: Range<usize>, sink: &mut S) -> Result<()> {
+        if let Parts::Characters { characters, .. } = &self.parts {
+            let mut at = range.start;
+            let bytes = characters.fall_back(&piece[range.clone()], true, true, |id| {
+                sink.token(id, at..at + 1, false);
+                at += 1;
+            });
+            if bytes {
+                return Ok(());
+            }
+        }
+        let unk_token = self.unk_token.as_deref().unwrap_or_default();
+        sink.token(self.unk_id.ok_or_else(|| missing_unk(unk_token))?, range, false);
+        Ok(())
+    }
+
     /// The token that is the whole piece.
     fn whole(&self, piece: &str, scratch: &mut Scratch) -> Option<u32> {
         if piece.is_empty() || piece.len() > self.vocabulary.max_token_bytes() {
             return None;
         }
         if self.alphabet() == Alphabet::Text {
-            return self.vocabulary.id(piece);
+            return self.vocabulary.id(piece).filter(|id| self.unreachable.binary_search(id).is_err());
         }
         scratch.mapped.clear();
         scratch.mapped.extend(piece.bytes().map(byte_level_char));
@@ -276,6 +414,67 @@ impl<S: TokenSink> Unit<'_, S> {
     }
 }
 
+/// The merges of a file, and what is known of the order in which they come up.
+struct Rising {
+    merges: Merges,
+    never: Vec<Listed>,
+    order: Order,
+    backtracker: Option<Backtracker>,
+}
+
+impl Rising {
+    /// Leaves out what can never be met, if the rest rises then.
+    fn of(listed: Vec<Listed>, ids: usize, vocabulary: &Vocabulary, parts: &Parts, unreachable: &[u32]) -> Result<Self> {
+        let is_distinct = !rise::has_repeated_pair(&listed, ids);
+        let (rising, others) = rise::split(listed, ids);
+        let mut all = rising;
+        if is_distinct {
+            let is_reachable = |id: u32| unreachable.binary_search(&id).is_err();
+            let mut made = vec![NEVER; ids];
+            for (_, id) in vocabulary.iter().filter(|&(token, id)| is_single(parts, token) && is_reachable(id)) {
+                made[id as usize] = SINGLE;
+            }
+            let (merges, rest) = Merges::rising(all, made);
+            all = rest;
+            if others.iter().all(|&(merge, met_at)| rise::is_never(merge, met_at, &merges)) {
+                all.extend(others.into_iter().map(|(merge, _)| merge));
+                all.shrink_to_fit();
+                let backtracker = Backtracker::new(vocabulary, matches!(parts, Parts::Bytes { .. }), ids)?;
+                return Ok(Rising { merges, never: all, order: Order::Rising, backtracker });
+            }
+            all.extend(merges.iter());
+        }
+        all.extend(others.into_iter().map(|(merge, _)| merge));
+        all.sort_unstable_by_key(|merge| merge.2.rank);
+        Ok(Rising { merges: Merges::new(&all), never: Vec::new(), order: Order::ByRank, backtracker: None })
+    }
+}
+
+/// Whether the token is what a piece's symbols are before any merge.
+fn is_single(parts: &Parts, token: &str) -> bool {
+    let mut characters = token.chars();
+    match (parts, characters.next(), characters.next()) {
+        (Parts::Bytes { .. }, Some(only), None) => byte_level_byte(only).is_some(),
+        (Parts::Characters { .. }, Some(_), None) => true,
+        _ => false,
+    }
+}
+
+/// Whether a token that a merge takes or makes stands for its text alone: it is not the unknown token, nor one that stands for a
+/// byte or is never found in a text.
+fn makes_from_texts(listed: &[Listed], parts: &Parts, unreachable: &[u32], unk_id: Option<u32>) -> bool {
+    let stands_for_other = |id: u32| {
+        let is_byte = matches!(parts, Parts::Characters { characters, .. } if characters.is_byte_token(id));
+        Some(id) == unk_id || is_byte || unreachable.binary_search(&id).is_ok()
+    };
+    !listed.iter().any(|&(left, right, merge)| [left, right, merge.new_id].into_iter().any(stands_for_other))
+}
+
+fn too_long(piece: &str) -> Error {
+    let value = piece.len() as u64;
+    Error::Limit { what: "the length of a piece in bytes", value, limit: MAX_PIECE_BYTES as u64 }
+}
+
 fn missing_unk(unk_token: &str) -> Error {
     Error::MissingUnknownToken { message: format!("Unk token `{unk_token}` not found in the vocabulary") }
 }
@@ -286,37 +485,29 @@ fn pairs(merges: &StringList) -> impl Iterator<Item = (&str, &str)> {
     std::iter::from_fn(move || parts.next().zip(parts.next()))
 }
 
-/// Looks up the parts and the result of each merge. Also whether no merge makes what an earlier one takes.
-fn read_merges(vocabulary: &Vocabulary, list: &StringList, prefix: usize) -> Result<(Merges, bool)> {
+/// Looks up the parts and the result of each merge.
+fn read_merges(vocabulary: &Vocabulary, list: &StringList, prefix: usize) -> Result<Vec<Listed>> {
     if !list.len().is_multiple_of(2) {
         return Err(Error::config("merges", format!("{} parts, so one merge has a left part only", list.len())));
     }
-    let mut merges = Merges::with_capacity(list.len() / 2);
+    let mut merges = Vec::with_capacity(list.len() / 2);
     let mut joined = Vec::new();
-    let mut is_part = vec![false; vocabulary.len()];
-    let mut is_rising = true;
     for ((left, right), rank) in pairs(list).zip(0..) {
         let error = |message| Error::config(format!("merges[{rank}]"), message);
-        let index = |token: &[u8]| {
+        let id = |token: &[u8]| {
             let missing = || error(format!("token {:?} is not in the vocabulary", String::from_utf8_lossy(token)));
-            vocabulary.index_of_bytes(token).ok_or_else(missing)
+            vocabulary.id_of_bytes(token).ok_or_else(missing)
         };
-        let parts = [index(left.as_bytes())?, index(right.as_bytes())?];
+        let (left_id, right_id) = (id(left.as_bytes())?, id(right.as_bytes())?);
         let rest = right.as_bytes().get(prefix..).ok_or_else(|| {
             error(format!("the right part {right:?} is shorter than continuing_subword_prefix, which it would lose"))
         })?;
         joined.clear();
         joined.extend_from_slice(left.as_bytes());
         joined.extend_from_slice(rest);
-        let new = index(&joined)?;
-        is_rising &= !is_part[new as usize];
-        for part in parts {
-            is_part[part as usize] = true;
-        }
-        let [left_id, right_id, new_id] = [parts[0], parts[1], new].map(|index| vocabulary.id_at(index));
-        merges.insert(left_id, right_id, Merge { rank, new_id });
+        merges.push((left_id, right_id, Merge { rank, new_id: id(&joined)? }));
     }
-    Ok((merges, is_rising))
+    Ok(merges)
 }
 
 /// Whether every merge makes a text that is longer than its parts.
@@ -325,13 +516,8 @@ fn all_lengthen(merges: &StringList, prefix: usize) -> bool {
 }
 
 /// The new id of each rank.
-fn new_ids(merges: &Merges) -> Vec<u32> {
-    let by_rank = merges.by_rank();
-    let mut new_ids = vec![0; by_rank.last().map_or(0, |last| last.2.rank as usize + 1)];
-    for (_, _, merge) in by_rank {
-        new_ids[merge.rank as usize] = merge.new_id;
-    }
-    new_ids
+fn new_ids(listed: &[Listed]) -> Vec<u32> {
+    listed.iter().map(|(_, _, merge)| merge.new_id).collect()
 }
 
 /// The pairs of characters that merges join.
@@ -360,7 +546,7 @@ fn byte_joints(merges: &StringList) -> ByteJoints {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::formats::config::VocabConfig;
+    use crate::formats::config::{ScoredMerges, VocabConfig};
     use crate::models::naive::Tokens;
     use proptest::prelude::*;
 
@@ -377,6 +563,13 @@ mod tests {
         let mut tokens = Tokens::default();
         model.tokenize(piece, 0, &mut Scratch::default(), &mut tokens).ok()?;
         Some(tokens.0)
+    }
+
+    /// The new id of each rank.
+    fn by_rank(model: &Bpe) -> Vec<u32> {
+        let mut new_ids = vec![0; model.merges.ranks()];
+        model.merges.iter().for_each(|(_, _, merge)| new_ids[merge.rank as usize] = merge.new_id);
+        new_ids
     }
 
     fn ids(config: &BpeConfig, piece: &str) -> Vec<u32> {
@@ -434,6 +627,45 @@ mod tests {
         assert_eq!(ids(&config, "aba"), [0, 1, 0]);
         config.dropout = Some(0.5);
         assert_eq!(ids(&config, "ab"), [0, 1]);
+    }
+
+    #[test]
+    fn some_tokens_are_no_text() {
+        let mut config = BpeConfig {
+            vocab: vocab(&["a", "b", "ab", "ba", "?"]),
+            unk_token: Some("?".into()),
+            fuse_unk: true,
+            ignore_merges: true,
+            unreachable: vec![4, 3],
+            ..Default::default()
+        };
+        assert_eq!(ids(&config, "ab"), [2]);
+        assert_eq!(ids(&config, "ba"), [1, 0]);
+        assert_eq!(tokens(&config, "a?c").unwrap(), [(0, 0, 1, false), (4, 1, 3, false)]);
+        config.unreachable.clear();
+        assert_eq!(ids(&config, "ba"), [3]);
+    }
+
+    #[test]
+    fn scores_take_the_place_of_merges() {
+        let mut config = BpeConfig {
+            vocab: vocab(&["?", "a", "b", "ab", "ba", "<0xC3>", "<0xA9>"]),
+            merges: merges(&[("b", "a"), ("a", "b")]),
+            unk_token: Some("?".into()),
+            scored: Some(ScoredMerges {
+                scores: vec![None, Some(-3.0), Some(-3.0), Some(-1.0), Some(-1.0), None, None],
+                unused: vec![],
+            }),
+            ..Default::default()
+        };
+        assert_eq!(Bpe::from_config(config.clone(), true).unwrap().to_config(), config);
+        assert_eq!(ids(&config, "aba"), [3, 1]);
+        assert_eq!(tokens(&config, "éxa?").unwrap(), [(0, 0, 3, false), (1, 3, 4, false), (0, 4, 5, false)]);
+        config.byte_fallback = true;
+        assert_eq!(tokens(&config, "aé").unwrap(), [(1, 0, 1, false), (5, 1, 2, false), (6, 2, 3, false)]);
+        config.unk_token = None;
+        let model = Bpe::from_config(config, true).unwrap();
+        assert!(model.tokenize("x", 0, &mut Scratch::default(), &mut Vec::new()).is_err());
     }
 
     #[test]
@@ -584,7 +816,7 @@ mod tests {
                 piece.chars().filter_map(|character| model.vocabulary.id(&character.to_string())).map(|id| Symbol::new(id, 1)).collect();
             let mut queued = symbols.clone();
             merge::merge(&mut symbols, &model.merges, &Order::ByRank, &mut QueueScratch::default());
-            let order = Order::ByNewId(new_ids(&model.merges));
+            let order = Order::ByNewId(by_rank(&model));
             merge::merge(&mut queued, &model.merges, &order, &mut QueueScratch::default());
             let pairs = |symbols: &[Symbol]| symbols.iter().map(|symbol| (symbol.id, symbol.bytes)).collect::<Vec<_>>();
             prop_assert_eq!(pairs(&symbols), pairs(&queued));
@@ -602,11 +834,28 @@ mod tests {
                     merge::merge(&mut symbols, &model.merges, &order, &mut scratch);
                     symbols.iter().map(|symbol| (symbol.id, symbol.bytes)).collect::<Vec<_>>()
                 };
-                let expected = merged(Order::ByNewId(new_ids(&model.merges)));
+                let expected = merged(Order::ByNewId(by_rank(&model)));
                 prop_assert_eq!(&merged(Order::ByRank), &expected);
                 if matches!(model.order, Order::Rising) {
                     prop_assert_eq!(&merged(Order::Rising), &expected);
                 }
+            }
+        }
+
+        #[test]
+        fn backtracking_equals_merging(config in configs("abc"), pieces in proptest::collection::vec("[abc]{0,150}", 4)) {
+            let model = Bpe::from_config(config, false).unwrap();
+            let (mut scratch, mut queue) = (backtrack::Scratch::default(), QueueScratch::default());
+            let Some(backtracker) = &model.backtracker else { return Ok(()) };
+            for piece in pieces {
+                // Only characters that are tokens.
+                let piece: String = piece.chars().filter(|character| model.vocabulary.id(&character.to_string()).is_some()).collect();
+                let ids = piece.chars().filter_map(|character| model.vocabulary.id(&character.to_string()));
+                let mut symbols: Vec<Symbol> = ids.map(|id| Symbol::new(id, 1)).collect();
+                merge::merge(&mut symbols, &model.merges, &Order::ByRank, &mut queue);
+                let mut found = Vec::new();
+                prop_assert!(backtracker.tokenize(piece.as_bytes(), &model.vocabulary, &model.merges, &mut scratch, &mut found) || piece.is_empty());
+                prop_assert_eq!(found, symbols.iter().map(|symbol| symbol.id).collect::<Vec<_>>());
             }
         }
 
@@ -675,6 +924,9 @@ mod tests {
             // The same tokens over the same bytes, counted in characters of the mapped piece.
             let bytes = |offset: usize| mapped_piece[..offset].chars().count();
             let expected: Vec<_> = expected.0.into_iter().map(|(id, start, end, _)| (id, bytes(start), bytes(end))).collect();
+            let mut ids = Vec::new();
+            raw.ids(&piece, &mut Scratch::default(), &mut ids).unwrap();
+            prop_assert_eq!(ids, found.0.iter().map(|token| token.0).collect::<Vec<_>>());
             prop_assert_eq!(found.0.into_iter().map(|(id, start, end, _)| (id, start, end)).collect::<Vec<_>>(), expected);
         }
     }

@@ -1,80 +1,131 @@
 //! The best path through the lattice of tokens (Viterbi).
 //!
-//! One pass: an Aho-Corasick automaton reads the piece byte by byte, and at the end of each character lists the tokens that end
-//! there, the longest first. The best path to that place goes through one of them, or through the character as an unknown one.
-//! The reference walks a trie from each place instead; it meets the candidates for a place in the same order, that of their
-//! beginnings, so that of equal sums the same one stays.
+//! From each place in the piece a walk down the trie meets the tokens that begin there, and offers each of their ends the best
+//! path to the place and the token behind it; a character that is no token is offered as an unknown one. An end keeps the first
+//! of the best offers. The reference does the same, place by place and the shorter token first, so that of equal sums the same
+//! one stays.
 //!
-//! A place that no token reaches across is on every path. There the path behind is emitted and forgotten, so memory grows with
-//! the longest stretch without such a place, not with the piece. The sum goes on, as its rounding depends on all that was added.
+//! A place that no token reaches across is on every path. There the path behind is emitted and forgotten once it is long, so
+//! memory grows with the longest stretch without such a place, not with the piece. The sum goes on, as its rounding depends on
+//! all that was added.
 //!
-//! O(n + candidates): the automaton takes at most two steps per byte.
+//! O(n d) for a piece of n bytes and tokens that share d bytes at most: a walk is as long as the tokens that begin there.
+//!
+//! SentencePiece does the same in single precision; and where a sum passes 100,000, it begins again from zero there, and what has
+//! been offered to later places is lowered by that sum.
 
-use super::{missing_unk, Unigram, NONE};
-use crate::models::double_array::ROOT;
+use super::{missing_unk, Unigram};
 use crate::models::TokenSink;
-use crate::Result;
+use crate::{Error, Result};
+
+/// A path at least this long is emitted at the next place that is on every path.
+const EMITTED_BYTES: usize = if cfg!(test) { 3 } else { 1 << 12 };
 
 /// The best path to one place in the piece.
 #[derive(Clone, Copy, Debug, Default)]
 struct Place {
     score: f64,
-    /// The last token on it, and that token's length.
+    /// The last token on it, and that token's length: 0 while there is no path.
     id: u32,
     length: u32,
+}
+
+impl Place {
+    /// Whether a path with `score` is better than the one there is.
+    #[inline(always)]
+    fn is_below(&self, score: f64) -> bool {
+        score > self.score || self.length == 0
+    }
 }
 
 /// Buffers, reused from piece to piece.
 #[derive(Debug, Default)]
 pub(in crate::models) struct Scratch {
-    /// The places since the last one that is on every path, by byte.
+    /// The places from the last one whose path was emitted, by byte.
     places: Vec<Place>,
     /// The tokens on the path, from last to first: where each ends and its id.
     path: Vec<(usize, u32)>,
 }
 
+/// The sum from which on SentencePiece begins again.
+const RESTART_SCORE: f64 = 100_000.0;
+
+/// The sum of the path to a place and a token's score; in single precision where SentencePiece's rules hold. Rounding a sum of two
+/// `f32` in `f64` gives their sum in `f32`.
+#[inline(always)]
+fn sum<const IS_SINGLE: bool>(token: f64, score: f64) -> f64 {
+    if IS_SINGLE {
+        f64::from((token + score) as f32)
+    } else {
+        token + score
+    }
+}
+
 impl Unigram {
     pub(in crate::models) fn tokenize<S: TokenSink>(&self, piece: &str, scratch: &mut Scratch, sink: &mut S) -> Result<()> {
-        let Scratch { places, path } = scratch;
-        places.clear();
-        places.push(Place::default());
-        let mut base = 0; // where places[0] is
-        let mut unknown = None; // where a run of unknown characters began that reaches up to `base`
-        let mut state = ROOT;
-        for (start, character) in piece.char_indices() {
-            let length = character.len_utf8();
-            let end = start + length;
-            for (index, &byte) in piece.as_bytes()[start..end].iter().enumerate() {
-                state = self.automaton.step(state, byte);
-                if index == 0 && start > base && self.automaton.is_fresh(state) {
-                    self.emit(piece, base, places, path, &mut unknown, sink)?;
-                    places[0] = places[start - base];
-                    places.truncate(1);
-                    base = start;
-                }
-            }
-            let mut best: Option<Place> = None;
-            let mut single = false;
-            let mut id = self.automaton.longest(state);
-            while id != NONE {
-                let candidate = self.candidates[id as usize];
-                let score = candidate.score + places[end - base - candidate.length as usize].score;
-                if best.is_none_or(|best| score > best.score) {
-                    best = Some(Place { score, id, length: candidate.length });
-                }
-                single = candidate.length as usize == length;
-                id = candidate.shorter;
-            }
-            if !single {
-                let score = self.unk_score + places[start - base].score;
-                if best.is_none_or(|best| score > best.score) {
-                    best = Some(Place { score, id: self.unk_id.ok_or_else(missing_unk)?, length: length as u32 });
-                }
-            }
-            places.resize(end - base, Place::default()); // inside the character: never read
-            places.extend(best);
+        match self.sentencepiece {
+            None => self.tokenize_by::<false, S>(piece, scratch, sink),
+            Some(_) => self.tokenize_by::<true, S>(piece, scratch, sink),
         }
-        self.emit(piece, base, places, path, &mut unknown, sink)?;
+    }
+
+    /// `IS_SENTENCEPIECE` is whether SentencePiece's rules hold.
+    fn tokenize_by<const IS_SENTENCEPIECE: bool, S: TokenSink>(
+        &self,
+        piece: &str,
+        scratch: &mut Scratch,
+        sink: &mut S,
+    ) -> Result<()> {
+        let Some(trie) = self.vocabulary.trie() else { return Err(Error::Internal("a Unigram vocabulary without a trie".into())) };
+        let Scratch { places, path } = scratch;
+        let bytes = piece.as_bytes();
+        places.clear();
+        places.resize(bytes.len().min(EMITTED_BYTES) + 1, Place::default());
+        let mut base = 0; // where places[0] is
+        let mut reached = 0; // the furthest end of a token so far
+        let mut unknown = None; // where a run of unknown characters began that reaches up to `base`
+        for (start, character) in piece.char_indices() {
+            if start == reached && start - base >= EMITTED_BYTES {
+                self.emit(piece, base, &places[..=start - base], path, &mut unknown, sink)?;
+                places[0] = places[start - base];
+                places.truncate(EMITTED_BYTES + 1);
+                places[1..].fill(Place::default());
+                base = start;
+            }
+            let here = start - base;
+            let mut score = places[here].score;
+            if IS_SENTENCEPIECE && score.abs() > RESTART_SCORE {
+                let later = places.iter_mut().skip(here + 1).filter(|place| place.length > 0);
+                later.for_each(|place| place.score = sum::<true>(place.score, -score));
+                score = 0.0;
+            }
+            let length = character.len_utf8();
+            let mut longest = length;
+            let mut is_token = false;
+            if places.len() <= here + length {
+                places.resize(2 * places.len() + length, Place::default());
+            }
+            trie.for_each_prefix(self.vocabulary.tokens(), (trie.root(), 0), &bytes[start..], |id, token_length| {
+                if IS_SENTENCEPIECE && self.hidden[id as usize] {
+                    return;
+                }
+                is_token |= token_length == length;
+                longest = token_length;
+                if places.len() <= here + token_length {
+                    places.resize(2 * places.len() + token_length, Place::default());
+                }
+                let (score, end) = (sum::<IS_SENTENCEPIECE>(self.scores[id as usize], score), &mut places[here + token_length]);
+                if end.is_below(score) {
+                    *end = Place { score, id, length: token_length as u32 };
+                }
+            });
+            let (score, end) = (sum::<IS_SENTENCEPIECE>(self.unk_score, score), &mut places[here + length]);
+            if !is_token && end.is_below(score) {
+                *end = Place { score, id: self.unk_id.ok_or_else(missing_unk)?, length: length as u32 };
+            }
+            reached = reached.max(start + longest);
+        }
+        self.emit(piece, base, &places[..=bytes.len() - base], path, &mut unknown, sink)?;
         if let Some(start) = unknown {
             self.emit_unknown(piece, start..piece.len(), sink)?;
         }

@@ -1,7 +1,8 @@
 //! Unigram: of all ways to cut a piece into tokens, the one with the largest sum of scores (Kudo, 2018).
 //!
 //! `lattice` finds it in one pass over the piece. Here is what surrounds it: the scores, the score of unknown characters, and
-//! what becomes of a run of them. The sums are the reference's, term by term in `f64`, so that ties fall the same way.
+//! what becomes of a run of them. The sums are the reference's, term by term in `f64`, so that ties fall the same way. For a
+//! SentencePiece model they are SentencePiece's, and so is what is found in a text.
 
 mod lattice;
 #[cfg(test)]
@@ -9,9 +10,8 @@ mod naive;
 
 pub(super) use lattice::Scratch;
 
-use super::double_array::{Automaton, Keys, NONE};
 use super::{byte_tokens, TokenSink};
-use crate::formats::config::UnigramConfig;
+use crate::formats::config::{SentencePieceUnigram, UnigramConfig};
 use crate::vocab::Vocabulary;
 use crate::{Error, Result};
 use std::ops::Range;
@@ -29,45 +29,48 @@ pub(super) struct Unigram {
     unk_score: f64,
     /// The ids of `<0x00>` … `<0xFF>`, for the models with byte fallback.
     byte_tokens: Option<Box<[Option<u32>; 256]>>,
-    automaton: Automaton,
-    candidates: Vec<Candidate>,
-}
-
-/// What the lattice needs to know of a token. Indexed by id.
-#[derive(Clone, Copy, Debug)]
-struct Candidate {
-    score: f64,
-    length: u32,
-    /// The longest shorter token that this one ends with, or `NONE`.
-    shorter: u32,
+    sentencepiece: Option<SentencePieceUnigram>,
+    /// By id, whether SentencePiece never finds the piece in a text. Empty for other models.
+    hidden: Vec<bool>,
 }
 
 impl Unigram {
     pub(super) fn from_config(config: UnigramConfig) -> Result<Self> {
-        let UnigramConfig { unk_id, pieces, scores, byte_fallback } = config;
+        let UnigramConfig { unk_id, pieces, mut scores, byte_fallback, sentencepiece } = config;
         if pieces.len() != scores.len() {
             return Err(Error::config("vocab", format!("{} pieces, but {} scores", pieces.len(), scores.len())));
         }
-        let vocabulary = Vocabulary::from_list(pieces)?;
+        let vocabulary = Vocabulary::list_with_trie(pieces)?;
         let unk_id = unk_id.map(|id| match u32::try_from(id) {
             Ok(unk_id) if id < vocabulary.len() => Ok(unk_id),
             _ => Err(Error::config("unk_id", format!("{id} is not below the number of pieces, {}", vocabulary.len()))),
         });
-        let mut keys = Keys::default();
-        for (piece, id) in vocabulary.iter() {
-            keys.push(piece.bytes(), id);
+        let mut hidden = vec![false; sentencepiece.as_ref().map_or(0, |_| vocabulary.len())];
+        for &id in sentencepiece.iter().flat_map(|rules| rules.reserved.iter().chain(&rules.unused)) {
+            match hidden.get_mut(id as usize) {
+                Some(hidden) => *hidden = true,
+                None => {
+                    let message = format!("{id} is not below the number of pieces, {}", vocabulary.len());
+                    return Err(Error::config("sentencepiece", message));
+                }
+            }
         }
-        let (automaton, shorter) = Automaton::new(keys, vocabulary.len());
-        let lengths = vocabulary.tokens().iter().map(|piece| piece.len() as u32);
-        let candidates = scores.iter().zip(lengths).zip(shorter);
+        let unk_score = match &sentencepiece {
+            Some(rules) => {
+                // As they were before JSON, which may have changed the last bit.
+                scores.iter_mut().for_each(|score| *score = f64::from(*score as f32));
+                f64::from(rules.unk_score)
+            }
+            None => scores.iter().fold(f64::INFINITY, |least, &score| if score < least { score } else { least }) - UNK_PENALTY,
+        };
         Ok(Self {
-            candidates: candidates.map(|((&score, length), shorter)| Candidate { score, length, shorter }).collect(),
-            unk_score: scores.iter().fold(f64::INFINITY, |least, &score| if score < least { score } else { least }) - UNK_PENALTY,
+            unk_score,
+            sentencepiece,
+            hidden,
             byte_tokens: byte_fallback.then(|| Box::new(byte_tokens(&vocabulary))),
             unk_id: unk_id.transpose()?,
             vocabulary,
             scores,
-            automaton,
         })
     }
 
@@ -77,6 +80,7 @@ impl Unigram {
             pieces: self.vocabulary.tokens().clone(),
             scores: self.scores.clone(),
             byte_fallback: self.byte_tokens.is_some(),
+            sentencepiece: self.sentencepiece.clone(),
         }
     }
 
@@ -84,10 +88,11 @@ impl Unigram {
         &self.vocabulary
     }
 
-    /// Emits a run of unknown characters: as the token that they spell if there is one, as their bytes, or as one unknown token.
+    /// Emits a run of unknown characters: as the token that they spell if there is one (not in a SentencePiece model), as their
+    /// bytes, or as one unknown token.
     fn emit_unknown<S: TokenSink>(&self, piece: &str, range: Range<usize>, sink: &mut S) -> Result<()> {
         let run = &piece[range.clone()];
-        if let Some(id) = self.vocabulary.id(run) {
+        if let Some(id) = self.vocabulary.id(run).filter(|_| self.sentencepiece.is_none()) {
             sink.token(id, range, true);
             return Ok(());
         }
@@ -120,6 +125,7 @@ mod tests {
             pieces: pieces.iter().map(|piece| piece.0).collect(),
             scores: pieces.iter().map(|piece| piece.1).collect(),
             byte_fallback,
+            sentencepiece: None,
         }
     }
 
@@ -205,5 +211,35 @@ mod tests {
                 prop_assert_eq!(tokens(&model, piece), naive::tokenize(&config, piece));
             }
         }
+
+        #[test]
+        fn equals_sentencepiece_step_by_step(
+            list in proptest::collection::btree_map("([abé▁]{1,4}|<unk>|<0x62>|<0xC3>|<0xA9>)", (
+                prop_oneof![(-8i32..3).prop_map(|score| score as f32), -9.0..0.0f32, -90_000.0..-20_000.0f32],
+                prop_oneof![8 => Just(0), 1 => Just(1), 1 => Just(2)],
+            ), 1..25),
+            byte_fallback in any::<bool>(),
+            unk_score in -40.0..-10.0f32,
+            pieces in proptest::collection::vec("([abé▁c]|<unk>|ab|aab){0,24}", 1..20),
+        ) {
+            let scores: Vec<(&str, f64)> = list.iter().map(|(text, piece)| (text.as_str(), f64::from(piece.0))).collect();
+            let of_kind = |kind| (0..).zip(list.values()).filter(|(_, piece)| piece.1 == kind).map(|(id, _)| id).collect::<Vec<u32>>();
+            let mut config = config(&scores, Some(0), byte_fallback);
+            let reserved = [vec![0], of_kind(1)].concat();
+            config.sentencepiece = Some(SentencePieceUnigram { unk_score, reserved, unused: of_kind(2) });
+            let model = Unigram::from_config(config.clone()).unwrap();
+            prop_assert_eq!(&model.to_config(), &config);
+            for piece in &pieces {
+                prop_assert_eq!(tokens(&model, piece), naive::tokenize_sentencepiece(&config, piece));
+            }
+        }
+    }
+
+    #[test]
+    fn rules_for_pieces_that_are_not_there_are_refused() {
+        let mut config = config(&[("<unk>", 0.0)], Some(0), false);
+        config.sentencepiece = Some(SentencePieceUnigram { unk_score: -1.0, reserved: vec![0], unused: vec![1] });
+        let error = Unigram::from_config(config).unwrap_err().to_string();
+        assert_eq!(error, "sentencepiece: 1 is not below the number of pieces, 1");
     }
 }

@@ -1,0 +1,125 @@
+//! Pieces to ids, through the cache.
+//!
+//! Pieces come in batches. For each batch the places in the cache are worked out first and fetched from memory all at once, then
+//! the ids are read, so that the time to reach memory is paid once a batch. What the cache does not know the model works out,
+//! there and then, and it is remembered. Ids of a batch are collected on the stack and handed on in one go.
+
+use crate::piece_cache::{PieceCache, PieceKind, Place, Tables, SHORT_IDS};
+use crate::Result;
+use std::ops::Range;
+
+/// How many pieces are looked up together.
+const BATCH: usize = 64;
+
+/// Takes ids.
+pub(crate) trait IdSink {
+    /// Takes the next ids.
+    fn take_ids(&mut self, ids: &[u32]);
+}
+
+impl IdSink for Vec<u32> {
+    #[inline(always)]
+    fn take_ids(&mut self, ids: &[u32]) {
+        self.extend_from_slice(ids);
+    }
+}
+
+/// A sink that counts.
+impl IdSink for usize {
+    #[inline(always)]
+    fn take_ids(&mut self, ids: &[u32]) {
+        *self += ids.len();
+    }
+}
+
+/// Ids on their way to a sink.
+struct Staged<'s, S> {
+    ids: [u32; SHORT_IDS * BATCH],
+    len: usize,
+    sink: &'s mut S,
+}
+
+impl<S: IdSink> Staged<'_, S> {
+    /// Appends the first `count` of `ids`, where there is room for a batch of such.
+    #[inline(always)]
+    fn push(&mut self, ids: [u32; SHORT_IDS], count: usize) {
+        self.ids[self.len..self.len + SHORT_IDS].copy_from_slice(&ids);
+        self.len += count;
+    }
+
+    fn flush(&mut self) {
+        self.sink.take_ids(&self.ids[..self.len]);
+        self.len = 0;
+    }
+}
+
+/// Gives the ids of one piece to `sink`; `work_out` appends them if the cache does not know it.
+#[inline(always)]
+pub(crate) fn ids_of_piece<S: IdSink>(
+    cache: &PieceCache,
+    kind: PieceKind,
+    piece: &str,
+    missed: &mut Vec<u32>,
+    sink: &mut S,
+    work_out: impl FnOnce(&str, &mut Vec<u32>) -> Result<()>,
+) -> Result<()> {
+    let tables = cache.tables();
+    let place = tables.place(kind, piece.as_bytes(), 0, piece.len());
+    if Tables::is_short(place) {
+        if let Some((ids, count)) = tables.short_ids(place) {
+            sink.take_ids(&ids[..count.min(SHORT_IDS)]);
+            return Ok(());
+        }
+    }
+    missed.clear();
+    if !tables.long_ids(place, piece.as_bytes(), missed) {
+        work_out(piece, missed)?;
+        cache.insert(tables, place, piece.as_bytes(), missed);
+    }
+    sink.take_ids(missed);
+    Ok(())
+}
+
+/// Gives the ids of the pieces of `text` to `sink`; `work_out` appends those of a piece that the cache does not know.
+#[inline(always)]
+pub(crate) fn ids_of_pieces<S: IdSink>(
+    cache: &PieceCache,
+    kind: PieceKind,
+    text: &str,
+    mut pieces: impl Iterator<Item = Range<usize>>,
+    missed: &mut Vec<u32>,
+    sink: &mut S,
+    mut work_out: impl FnMut(&str, &mut Vec<u32>) -> Result<()>,
+) -> Result<()> {
+    let mut staged = Staged { ids: [0; SHORT_IDS * BATCH], len: 0, sink };
+    let mut places = [(Place::default(), 0, 0); BATCH];
+    loop {
+        let tables = cache.tables();
+        let mut batch = 0;
+        for (slot, piece) in places.iter_mut().zip(&mut pieces) {
+            let place = tables.place(kind, text.as_bytes(), piece.start, piece.len());
+            *slot = (place, piece.start, piece.end);
+            batch += 1;
+        }
+        if batch == 0 {
+            return Ok(());
+        }
+        for &(place, start, end) in &places[..batch] {
+            if Tables::is_short(place) {
+                if let Some((ids, count)) = tables.short_ids(place) {
+                    staged.push(ids, count);
+                    continue;
+                }
+            }
+            let piece = &text[start..end];
+            missed.clear();
+            if !tables.long_ids(place, piece.as_bytes(), missed) {
+                work_out(piece, missed)?;
+                cache.insert(tables, place, piece.as_bytes(), missed);
+            }
+            staged.flush();
+            staged.sink.take_ids(missed);
+        }
+        staged.flush();
+    }
+}

@@ -1,0 +1,190 @@
+//! BPE by longest match and backtracking, in time linear in the piece.
+//!
+//! A sequence of tokens is what the merges give if and only if each token is what its own text gives, and each two neighbours are
+//! what their joined text gives (van Antwerpen and Neubeck, 2024, "So many tokens, so little time"): the first merge across a
+//! border depends on the two tokens beside it alone. So the tokens are found by taking the longest that fits its left neighbour,
+//! and going back where none does; a set of places from which there is no way on keeps that linear.
+//!
+//! Whether two tokens may stand side by side is told by undoing their merges ([`Merges::stay_apart`]); the answers for pairs are
+//! remembered in a table of fixed size.
+//!
+//! All of this holds where ranks only rise, without affixes and dropout, and where ids tell texts apart: where the merges are
+//! [`Merges::rising`]. For a piece of a dozen bytes it is about three times as fast as merging.
+
+use super::super::Trie;
+use super::alphabet::byte_level_byte;
+use super::merges::{Merges, NEVER};
+use crate::memory::{self, Zeroable};
+use crate::string_list::{ByteList, Texts};
+use crate::vocab::Vocabulary;
+use crate::Result;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Ids must fit this many bits, so that two of them and a mark fit a word.
+const ID_BITS: u32 = 28;
+/// The number of pairs whose answer is remembered: 1 MiB.
+const PAIRS: usize = 1 << 17;
+
+/// The mark of a remembered pair is in the highest two bits: nothing yet, or whether the two may stand side by side.
+const MARK: u64 = 3 << 62;
+const MAY_NOT_STAND: u64 = 2 << 62;
+const MAY_STAND: u64 = 3 << 62;
+
+/// The tables for one model.
+#[derive(Debug)]
+pub(super) struct Backtracker {
+    /// The raw bytes of the tokens and their trie, where the vocabulary is written in byte-level characters; else the vocabulary's
+    /// own are used. Values are indices of the vocabulary.
+    raw: Option<(ByteList, Trie)>,
+    /// Pairs and their answers, by hash.
+    pairs: Box<[Pair]>,
+}
+
+/// A remembered pair and its answer, or zero.
+#[derive(Debug)]
+struct Pair(AtomicU64);
+
+// SAFETY: zero is a value of AtomicU64.
+unsafe impl Zeroable for Pair {}
+
+/// Buffers, reused from piece to piece.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    tokens: Vec<Token>,
+    /// A bit for each place from which there is no way on.
+    dead: Vec<u64>,
+}
+
+/// A token that is chosen: its id and its length in bytes.
+#[derive(Clone, Copy, Debug)]
+struct Token {
+    id: u32,
+    length: usize,
+}
+
+impl Backtracker {
+    /// The tables for a vocabulary whose ids are below `ids`; `None` where these are too many, or where there is no trie.
+    ///
+    /// # Errors
+    /// [`Error::Limit`](crate::Error::Limit) as for [`Trie::new`].
+    pub(super) fn new(vocabulary: &Vocabulary, is_byte_level: bool, ids: usize) -> Result<Option<Self>> {
+        if ids >= 1 << ID_BITS || (!is_byte_level && vocabulary.trie().is_none()) {
+            return Ok(None);
+        }
+        let mut raw = None;
+        if is_byte_level {
+            let texts = vocabulary.tokens();
+            let mut bytes = ByteList::with_capacity(texts.len(), texts.text().len());
+            texts.iter().for_each(|token| bytes.push_if_all(token.chars().map(byte_level_byte)));
+            let (trie, _) = Trie::new(&bytes, "")?;
+            raw = Some((bytes, trie));
+        }
+        Ok(Some(Self { raw, pairs: memory::zeroed(PAIRS) }))
+    }
+
+    /// The token that is the whole piece, whether merges make it or not. Not for byte-level vocabularies alone.
+    #[inline]
+    pub(super) fn whole(&self, piece: &[u8], vocabulary: &Vocabulary) -> Option<u32> {
+        match &self.raw {
+            Some((texts, trie)) => trie.find(texts, piece).map(|index| vocabulary.id_at(index)),
+            None => vocabulary.id_of_bytes(piece),
+        }
+    }
+
+    /// Appends the tokens of `piece` and returns true, or returns false if one of its bytes or characters is no token.
+    #[must_use]
+    pub(super) fn tokenize(
+        &self,
+        piece: &[u8],
+        vocabulary: &Vocabulary,
+        merges: &Merges,
+        scratch: &mut Scratch,
+        ids: &mut Vec<u32>,
+    ) -> bool {
+        match (&self.raw, vocabulary.trie()) {
+            (Some((texts, trie)), _) => Search { texts, trie, vocabulary, merges, pairs: &self.pairs }.run(piece, scratch, ids),
+            (None, Some(trie)) => {
+                Search { texts: vocabulary.tokens(), trie, vocabulary, merges, pairs: &self.pairs }.run(piece, scratch, ids)
+            }
+            (None, None) => false,
+        }
+    }
+}
+
+/// What a search reads.
+struct Search<'s, T> {
+    texts: &'s T,
+    trie: &'s Trie,
+    vocabulary: &'s Vocabulary,
+    merges: &'s Merges,
+    pairs: &'s [Pair],
+}
+
+impl<T: Texts> Search<'_, T> {
+    /// The longest token that begins `text`.
+    #[inline]
+    fn longest(&self, text: &[u8]) -> Option<Token> {
+        let mut found = None;
+        self.trie.for_each_prefix(self.texts, (self.trie.root(), 0), text, |index, length| found = Some((index, length)));
+        found.map(|(index, length)| Token { id: self.vocabulary.id_at(index), length })
+    }
+
+    /// [`Backtracker::tokenize`].
+    #[inline]
+    fn run(&self, piece: &[u8], scratch: &mut Scratch, ids: &mut Vec<u32>) -> bool {
+        let Some(first) = self.longest(piece) else { return false };
+        if first.length == piece.len() && self.merges.made(first.id) != NEVER {
+            ids.push(first.id);
+            return true;
+        }
+        let Scratch { tokens, dead } = scratch;
+        tokens.clear();
+        dead.clear();
+        dead.resize(piece.len() / 64 + 1, 0);
+        let mut start = 0;
+        let mut next = Some(first);
+        while let Some(mut token) = next {
+            let last = tokens.last().copied();
+            loop {
+                let end = start + token.length;
+                let is_dead = dead[end / 64] >> (end % 64) & 1 == 1;
+                let fits = |last: Token| self.fits(last.id, token.id);
+                if !is_dead && self.merges.made(token.id) != NEVER && last.is_none_or(fits) {
+                    tokens.push(token);
+                    start = end;
+                    next = self.longest(&piece[end..]);
+                    break;
+                }
+                if let Some(shorter) = self.longest(&piece[start..end - 1]) {
+                    token = shorter;
+                    continue;
+                }
+                dead[start / 64] |= 1 << (start % 64);
+                next = tokens.pop();
+                start -= last.map_or(0, |last| last.length);
+                break;
+            }
+        }
+        // Else the search ended before a byte or character that begins no token.
+        let is_complete = start == piece.len();
+        if is_complete {
+            ids.extend(tokens.iter().map(|token| token.id));
+        }
+        is_complete
+    }
+
+    /// Whether `left` and `right`, each made by merges, stay as they are side by side.
+    #[inline(always)]
+    fn fits(&self, left: u32, right: u32) -> bool {
+        let pair = u64::from(left) << ID_BITS | u64::from(right);
+        let hash = pair.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - PAIRS.trailing_zeros());
+        let Pair(slot) = &self.pairs[hash as usize];
+        let known = slot.load(Ordering::Relaxed);
+        if known & !MARK == pair && known & MARK != 0 {
+            return known & MARK == MAY_STAND;
+        }
+        let fits = self.merges.stay_apart(left, right, u64::MAX);
+        slot.store(pair | if fits { MAY_STAND } else { MAY_NOT_STAND }, Ordering::Relaxed);
+        fits
+    }
+}
