@@ -12,6 +12,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SECONDS := 60
 PYTEST_ARGS :=
+PEERS_ARGS :=
 
 .PHONY: help
 help: ## List the targets
@@ -22,7 +23,7 @@ help: ## List the targets
 
 .PHONY: check-rust
 check-rust:
-	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust 1.88 or newer from https://rustup.rs (or the package 'rustup')" >&2; exit 1; }
+	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust 1.89 or newer from https://rustup.rs (or the package 'rustup')" >&2; exit 1; }
 	@command -v cc >/dev/null || { echo "cc is missing: install the package 'build-essential' (Debian, Ubuntu), 'gcc' (Fedora) or Xcode's command line tools (macOS: xcode-select --install)" >&2; exit 1; }
 
 $(STAMP): requirements-dev.txt
@@ -74,6 +75,14 @@ bench: release ## Run the benches: criterion for each stage, then the Python API
 	cargo bench --package russet-benches
 	$(BIN)/python -m pytest benches --benchmark-only $(PYTEST_ARGS)
 
+.PHONY: bench-peers
+bench-peers: release ## Run Russet beside every fast tokenizer package (from PyPI); PEERS_ARGS="--quick" takes minutes, not an hour
+	@$(BIN)/python benches/peers.py $(PEERS_ARGS)
+
+.PHONY: instructions
+instructions: check-rust ## Count the instructions of the main paths under callgrind, beside benches/instructions.json
+	@python="$$(.ci/find-python)"; "$$python" benches/instructions.py
+
 .PHONY: fuzz
 fuzz: check-rust ## Fuzz every target for SECONDS=60 (with cargo-fuzz on nightly Rust, else with the stable driver)
 	@fuzz/run $(SECONDS)
@@ -84,5 +93,5 @@ fixtures: $(STAMP) ## Make tests/data again
 
 .PHONY: clean
 clean: ## Remove what the targets above made
-	rm -rf target fuzz/target $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf target fuzz/target benches/.peers $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
 	find python tests benches -name __pycache__ -type d -prune -exec rm -rf {} +
