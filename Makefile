@@ -23,7 +23,7 @@ help: ## List the targets
 
 .PHONY: check-rust
 check-rust:
-	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust 1.89 or newer from https://rustup.rs (or the package 'rustup')" >&2; exit 1; }
+	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust 1.92 or newer from https://rustup.rs (or the package 'rustup')" >&2; exit 1; }
 	@command -v cc >/dev/null || { echo "cc is missing: install the package 'build-essential' (Debian, Ubuntu), 'gcc' (Fedora) or Xcode's command line tools (macOS: xcode-select --install)" >&2; exit 1; }
 
 $(STAMP): requirements-dev.txt

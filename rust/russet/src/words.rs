@@ -89,8 +89,8 @@ impl Words {
                 return ends.last().map_or(start, |&end| end as usize);
             }
         }
-        for cut in offset..bytes.len() {
-            let is_space = bytes[cut] == b' ';
+        for (cut, byte) in bytes.iter().enumerate().skip(offset) {
+            let is_space = *byte == b' ';
             if is_space && !after_space && may_cut(text, cut) {
                 ends.push(cut as u32);
             }

@@ -208,7 +208,7 @@ fn slots_for(len: usize) -> usize {
 /// The hash as a fraction of the number of slots.
 #[inline(always)]
 fn first_slot(hash: u64, slots: usize) -> usize {
-    (u128::from(hash) * slots as u128 >> 64) as usize
+    ((u128::from(hash) * slots as u128) >> 64) as usize
 }
 
 #[inline(always)]
