@@ -106,7 +106,7 @@ impl<const DIGITS: usize, const MARKS: bool> Blocks for Cl100k<DIGITS, MARKS> {
         let attached = attached_breaks(block, after_other, &mut carry.space);
         let mut starts = carry.starts | first_other | first_letter;
         starts |= white_space::<WIDE>(block, space, space, SPACE, after_other, attached, &mut carry.space);
-        starts |= numbers::<DIGITS, WIDE>(block, number, &mut carry.number);
+        starts |= numbers::<WIDE>(block, number, DIGITS, &mut carry.number);
         carry.starts = 0;
 
         let mut apostrophes = ascii.apostrophe & first_other & block.before(letter, true);
@@ -195,9 +195,7 @@ pub(super) fn white_space<const WIDE: bool>(
     let first = space & !after_space & !(line_break & after_other);
     let mut starts = first | (last & blank & after_space) | (blank & after_attached);
     let after_breaks = blank & previous(line_break, carry.line_break) & !after_attached;
-    if after_breaks != 0 {
-        starts |= after_last_breaks(block, blank & block.valid(), after_breaks & block.valid());
-    }
+    starts |= after_last_breaks(block, blank & block.valid(), after_breaks & block.valid());
     carry.space = block.carry(space);
     carry.line_break = block.carry(line_break);
     carry.attached = block.carry(attached);
@@ -229,7 +227,7 @@ fn after_last_breaks(block: &Block<'_>, blank: u64, mut after_breaks: u64) -> u6
 #[derive(Default)]
 pub(super) struct NumberCarry {
     number: u64,
-    /// How many the last group has; 0 if it is full.
+    /// How many the group has that the last character is in; 0 if it is full.
     group: u32,
 }
 
@@ -241,56 +239,37 @@ impl NumberCarry {
     }
 }
 
-/// Where pieces of at most `MOST` (one or three) numbers begin.
+/// Where pieces of at most `most` (one or three) numbers begin.
 #[inline(always)]
-pub(super) fn numbers<const MOST: usize, const WIDE: bool>(block: &Block<'_>, number: u64, carry: &mut NumberCarry) -> u64 {
+pub(super) fn numbers<const WIDE: bool>(block: &Block<'_>, number: u64, most: usize, carry: &mut NumberCarry) -> u64 {
     let number = number & block.valid();
-    if MOST == 1 {
+    if most == 1 {
         return number & !block.continuation;
     }
-    let mut starts = 0;
-    if WIDE && number & !block.ascii.digit != 0 {
-        let first = number & !previous(number, carry.number);
-        let mut rest = number & !block.continuation;
-        while rest != 0 {
-            let bit = rest & rest.wrapping_neg();
-            rest &= rest - 1;
-            if first & bit != 0 || carry.group == 0 {
-                starts |= bit;
-                carry.group = 0;
-            }
-            carry.group = (carry.group + 1) % 3;
-        }
-    } else if number != 0 {
-        starts = groups_of_three(number, block.length, carry);
+    // Up to three numbers of one byte each are one piece, if all are in this block.
+    let four = number & number << 1 & number << 2 & number << 3;
+    let wide = if WIDE { number & !block.ascii.digit } else { 0 };
+    if four | wide | (number & carry.number) | block.carry(number) != 0 {
+        return groups_of_three(block, number, carry);
     }
-    carry.number = block.carry(number);
-    starts
+    carry.number = 0;
+    number & !(number << 1)
 }
 
-/// The same for numbers of one byte each.
-#[inline(always)]
-fn groups_of_three(number: u64, length: u32, carry: &mut NumberCarry) -> u64 {
-    let full = number & number << 1 & number << 2;
-    let mut starts = number & !previous(number, carry.number);
-    if carry.number & number != 0 {
-        let rest = (3 - carry.group) % 3;
-        let needed = (2 << rest) - 1;
-        if number & needed == needed {
-            starts |= 1 << rest;
+/// The same for any numbers, one by one.
+fn groups_of_three(block: &Block<'_>, number: u64, carry: &mut NumberCarry) -> u64 {
+    let first = number & !previous(number, carry.number);
+    let mut rest = number & !block.continuation;
+    let mut starts = 0;
+    while rest != 0 {
+        let bit = rest & rest.wrapping_neg();
+        rest &= rest - 1;
+        if first & bit != 0 || carry.group == 0 {
+            starts |= bit;
+            carry.group = 0;
         }
+        carry.group = (carry.group + 1) % 3;
     }
-    let mut next = starts << 3 & full;
-    while next != 0 {
-        starts |= next;
-        next = next << 3 & full;
-    }
-    // The run at the end of the block, if there is one.
-    let run = (number << (64 - length)).leading_ones();
-    if run > 0 {
-        let in_run = starts >> (length - run);
-        let count = if in_run == 0 { carry.group + length } else { run - (63 - in_run.leading_zeros()) };
-        carry.group = count % 3;
-    }
+    carry.number = block.carry(number);
     starts
 }

@@ -6,7 +6,7 @@
 use super::algebra::{attached_breaks, numbers, previous, set, white_space, NumberCarry, SpaceCarry};
 use super::blocks::{Block, Blocks};
 use super::classes::kind::{BLANK, LETTER, LOWER, MARK, NUMBER, SPACE, UPPER};
-use super::scalar::{any_case_contraction, O200k};
+use super::scalar::{any_case_contraction, is_word, Cased, O200kLike};
 
 /// What the pattern tells the next block.
 #[derive(Default)]
@@ -17,6 +17,8 @@ pub(super) struct Carry {
     /// The last character may stand for both and does not count as small.
     open: u64,
     number: NumberCarry,
+    /// The last character is Chinese and no letter therefore.
+    han: u64,
     other: u64,
     /// The last character is none of the others, and a mark after it belongs to its piece.
     closed: u64,
@@ -30,25 +32,31 @@ pub(super) struct Carry {
     after_contraction: u64,
 }
 
-impl<const DIGITS: usize, const SPACED: bool, const CONTRACTIONS: bool> Blocks for O200k<DIGITS, SPACED, CONTRACTIONS> {
+impl<C: Cased> Blocks for O200kLike<C> {
     type Carry = Carry;
 
     #[inline(always)]
     fn starts<const WIDE: bool>(block: &Block<'_>, carry: &mut Carry) -> Option<u64> {
         let ascii = &block.ascii;
-        let upper = ascii.upper | block.wide::<WIDE>(UPPER);
-        let lower = (ascii.letter & !ascii.upper) | block.wide::<WIDE>(LOWER);
+        let [wide_upper, wide_lower] = [block.wide::<WIDE>(UPPER), block.wide::<WIDE>(LOWER)];
+        let han = if C::HAN { wide_upper & wide_lower } else { 0 };
+        let upper = ascii.upper | (wide_upper & !han);
+        let lower = (ascii.letter & !ascii.upper) | (wide_lower & !han);
         let mark = block.wide::<WIDE>(MARK);
-        let word = ascii.letter | block.wide::<WIDE>(LETTER) | mark;
+        let letter = block.wide::<WIDE>(LETTER);
+        if C::HAN && han & !letter & block.valid() != 0 {
+            return None;
+        }
+        let word = ascii.letter | (letter & !han) | mark;
         let number = ascii.digit | block.wide::<WIDE>(NUMBER);
         let space = ascii.space | block.wide::<WIDE>(BLANK);
-        let mut other = !(word | number | space);
+        let mut other = !(word | number | space | han);
 
         // `[\r\n/]*` after what is none of the others: of the slashes there only those that no line break follows.
         let after_other = previous(other, carry.other);
         let attached = attached_breaks(block, after_other, &mut carry.space);
         let slash = ascii.slash & previous(attached, carry.space.attached()) & block.valid();
-        if slash != 0 {
+        if C::SLASHES && slash != 0 {
             let slashes = ascii.slash & !ascii.slash.wrapping_add(slash);
             if ascii.line_break & previous(slashes, 0) != 0 || block.carry(slashes) != 0 {
                 return None;
@@ -66,8 +74,13 @@ impl<const DIGITS: usize, const SPACED: bool, const CONTRACTIONS: bool> Blocks f
         let prefix = opener | (space & !ascii.line_break);
         let mut starts = first_other | (word & !(previous(word, carry.word) | previous(prefix, carry.prefix)));
         starts |= white_space::<WIDE>(block, space, space, SPACE, after_other, attached, &mut carry.space);
-        let first_number = numbers::<DIGITS, WIDE>(block, number, &mut carry.number);
-        starts |= if SPACED { first_number & !after_blank } else { first_number };
+        let first_number = numbers::<WIDE>(block, number, C::DIGITS, &mut carry.number);
+        starts |= if C::SPACED { first_number & !after_blank } else { first_number };
+
+        if C::HAN {
+            starts |= han & !previous(han, carry.han);
+            carry.han = block.carry(han);
+        }
 
         let (mut lowered, mut open) = (lower, 0);
         if WIDE {
@@ -79,18 +92,18 @@ impl<const DIGITS: usize, const SPACED: bool, const CONTRACTIONS: bool> Blocks f
             while undecided != 0 {
                 let bit = undecided & undecided.wrapping_neg();
                 undecided &= undecided - 1;
-                if !small_letter_follows(block, upper, word, bit.trailing_zeros()) {
+                if !small_letter_follows::<C>(block, upper, word, bit.trailing_zeros()) {
                     starts |= bit;
                 }
             }
-        } else if upper & carry.open != 0 && !small_letter_follows(block, upper, word, 0) {
+        } else if upper & carry.open != 0 && !small_letter_follows::<C>(block, upper, word, 0) {
             starts |= 1;
         }
         starts |= upper & previous(lowered, carry.lowered);
         starts = starts & !carry.joined | carry.starts;
         (carry.starts, carry.joined) = (0, 0);
 
-        if CONTRACTIONS {
+        if C::CONTRACTIONS {
             let mut after_contraction = carry.after_contraction;
             carry.after_contraction = 0;
             let mut apostrophes = ascii.apostrophe & previous(word, carry.word) & block.before(word, true);
@@ -128,11 +141,17 @@ impl<const DIGITS: usize, const SPACED: bool, const CONTRACTIONS: bool> Blocks f
 
 /// Whether the capitals from `index` on are followed by more of the word.
 #[inline(always)]
-fn small_letter_follows(block: &Block<'_>, upper: u64, word: u64, index: u32) -> bool {
+fn small_letter_follows<C: Cased>(block: &Block<'_>, upper: u64, word: u64, index: u32) -> bool {
     let end = index + (upper >> index).trailing_ones();
     if end < block.length {
         return word >> end & 1 != 0;
     }
-    let end = block.text.run(block.start + block.length as usize, UPPER);
-    block.text.at(end).0 & (LETTER | MARK) != 0
+    let mut end = block.start + block.length as usize;
+    loop {
+        let (kind, next) = block.text.at(end);
+        if kind & (UPPER | LOWER) != UPPER {
+            return is_word::<C>(kind);
+        }
+        end = next;
+    }
 }

@@ -47,7 +47,7 @@ impl Blocks for DeepSeek {
         let run = space | number | cjk;
         let mut starts = turn | first_symbol;
         starts |= white_space::<WIDE>(block, space, run, SPACE | NUMBER | CJK, after_symbol, attached, &mut carry.space);
-        starts |= numbers::<3, WIDE>(block, number, &mut carry.number);
+        starts |= numbers::<WIDE>(block, number, 3, &mut carry.number);
 
         let ascii_prefix = first_symbol & ascii_symbol;
         let first_ascii = ascii.letter & (previous(ascii_prefix, carry.ascii_prefix) | carry.ascii_word);

@@ -234,10 +234,36 @@ pub(super) fn scan<L: Level, P: Blocks>(level: L, text: &str, start: usize, piec
     position
 }
 
-/// How many characters beyond ASCII are worth more than a look-up of each.
-const MANY: u32 = 2;
+/// Up to how many characters beyond ASCII are looked up one by one.
+const FEW: u32 = 3;
 /// How many rows of 64 characters are looked up at once before the rest is looked up one by one.
 const MOST_ROWS: usize = 8;
+
+/// The class of the character that begins at `index`.
+#[inline(always)]
+fn class_at(bytes: &Bytes, index: usize) -> u8 {
+    let head = u32::from_le_bytes([bytes[index], bytes[index + 1], bytes[index + 2], bytes[index + 3]]);
+    if head & 0xF0 == 0xF0 {
+        wide_class(bytes, index).0
+    } else {
+        class_of_head(head)
+    }
+}
+
+/// For each kind which of the characters that begin at `firsts` have it, one character after the other.
+#[inline(always)]
+fn look_up_few(bytes: &Bytes, map: &ClassMap, mut firsts: u64) -> [u64; 8] {
+    let mut planes = [0; 8];
+    while firsts != 0 {
+        let index = firsts.trailing_zeros() as usize % 64;
+        firsts &= firsts - 1;
+        let kind = u64::from(map.wide[usize::from(class_at(bytes, index) % 32)]);
+        for (bit, plane) in planes.iter_mut().enumerate() {
+            *plane |= (kind >> bit & 1) << index;
+        }
+    }
+    planes
+}
 
 /// Finds where the block has to end, and the kinds of its characters beyond ASCII.
 ///
@@ -255,9 +281,13 @@ fn look_up<L: Level>(level: L, bytes: &Bytes, map: &ClassMap, block: &mut Block<
         block.length = cut.trailing_zeros();
     }
     let firsts = firsts & block.valid();
+    if firsts.count_ones() <= FEW {
+        block.planes = look_up_few(bytes, map, firsts);
+        return;
+    }
     let mut rest = firsts & !four;
     let mut classes = level.splat(0);
-    if rest.count_ones() > MANY {
+    if rest.count_ones() > FEW {
         let second = level.load(bytes, 1);
         let third = level.load(bytes, 2);
         if level.bits(level.within(first, HAN[0][0], HANGUL[1][0])) & rest != 0 {
@@ -271,7 +301,7 @@ fn look_up<L: Level>(level: L, bytes: &Bytes, map: &ClassMap, block: &mut Block<
             }
         }
         for _ in 0..MOST_ROWS {
-            if rest.count_ones() <= MANY {
+            if rest.count_ones() <= FEW {
                 break;
             }
             let index = rest.trailing_zeros() as usize % 64;
@@ -292,8 +322,7 @@ fn look_up<L: Level>(level: L, bytes: &Bytes, map: &ClassMap, block: &mut Block<
         while rest != 0 {
             let index = rest.trailing_zeros() as usize % 64;
             rest &= rest - 1;
-            let head = u32::from_le_bytes([bytes[index], bytes[index + 1], bytes[index + 2], bytes[index + 3]]);
-            single[index] = if head & 0xF0 == 0xF0 { wide_class(bytes, index).0 } else { class_of_head(head) };
+            single[index] = class_at(bytes, index);
         }
         classes = level.or(classes, level.load(&single, 0));
     }

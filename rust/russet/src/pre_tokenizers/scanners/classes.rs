@@ -47,6 +47,8 @@ pub(super) enum Classes {
     LettersAndMarks,
     /// The same with case, marks apart.
     Cased,
+    /// The same, what is of the script Han having both cases.
+    CasedWithHan,
     /// Letters, the rest; whatever `Digits` isolates is a number.
     Isolated,
     /// DeepSeek's: letters and marks, symbols, the rest, and whether Chinese or kana.
@@ -97,6 +99,10 @@ const fn kind_of(classes: Classes, properties: u16) -> u8 {
         Classes::Cased if has(properties, LETTER) => kind::LETTER,
         Classes::Cased if has(properties, MARK) => kind::MARK,
         Classes::Cased if has(properties, NUMBER) => kind::NUMBER,
+        Classes::CasedWithHan => {
+            let kind = kind_of(Classes::Cased, properties);
+            kind | if has(properties, HAN_PROPERTY) { kind::UPPER | kind::LOWER } else { 0 }
+        }
         Classes::Isolated if has(properties, NUMERIC) => kind::NUMBER,
         Classes::Isolated if has(properties, LETTER) => kind::LETTER,
         Classes::DeepSeek => {

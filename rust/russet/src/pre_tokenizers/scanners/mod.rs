@@ -58,6 +58,8 @@ pub(crate) enum Scanner {
     Tekken,
     /// The same, a space going with the number after it.
     TekkenSpaced,
+    /// Kimi K2: o200k with Chinese characters apart.
+    Kimi,
     /// DeepSeek V3's three patterns.
     DeepSeek,
     /// BLOOM's pattern.
@@ -113,16 +115,17 @@ impl Scanner {
     }
 
     fn scan_with(self, level: Level, text: &str, start: usize, pieces: usize, ends: &mut Vec<u32>) -> usize {
-        use scalar::{Bloom, Cl100k, DeepSeek, Gpt2, O200k};
+        use scalar::{Bloom, Cl100k, DeepSeek, Gpt2, Kimi, O200k, O200kLike, Tekken, TekkenSpaced};
         match self {
             Self::Gpt2 => level.scan::<Gpt2<false>>(text, start, pieces, ends),
             Self::Gpt2Digits => level.scan::<Gpt2<true>>(text, start, pieces, ends),
             Self::Cl100k => level.scan::<Cl100k<3, false>>(text, start, pieces, ends),
             Self::Qwen2 => level.scan::<Cl100k<1, false>>(text, start, pieces, ends),
             Self::Qwen35 => level.scan::<Cl100k<1, true>>(text, start, pieces, ends),
-            Self::O200k => level.scan::<O200k<3, false, true>>(text, start, pieces, ends),
-            Self::Tekken => level.scan::<O200k<1, false, false>>(text, start, pieces, ends),
-            Self::TekkenSpaced => level.scan::<O200k<1, true, false>>(text, start, pieces, ends),
+            Self::O200k => level.scan::<O200kLike<O200k>>(text, start, pieces, ends),
+            Self::Tekken => level.scan::<O200kLike<Tekken>>(text, start, pieces, ends),
+            Self::TekkenSpaced => level.scan::<O200kLike<TekkenSpaced>>(text, start, pieces, ends),
+            Self::Kimi => level.scan::<O200kLike<Kimi>>(text, start, pieces, ends),
             Self::DeepSeek => level.scan::<DeepSeek>(text, start, pieces, ends),
             Self::Bloom => level.scan::<Bloom>(text, start, pieces, ends),
         }
@@ -144,6 +147,7 @@ impl Scanner {
             Self::O200k => "o200k",
             Self::Tekken => "tekken",
             Self::TekkenSpaced => "tekken, spaces with numbers",
+            Self::Kimi => "kimi",
             Self::DeepSeek => "deepseek",
             Self::Bloom => "bloom",
         }

@@ -7,6 +7,7 @@
 
 use super::classes::kind::{BLANK, BREAK, CJK, LETTER, LOWER, MARK, NUMBER, OTHER, SPACE, SYMBOL, UPPER};
 use super::classes::{ClassMap, Classes, Kinds};
+use std::marker::PhantomData;
 
 /// A pattern as a scanner.
 pub(super) trait Pattern {
@@ -33,6 +34,7 @@ pub(super) fn scan<P: Pattern>(text: &str, start: usize, pieces: usize, ends: &m
 static LETTERS: ClassMap = ClassMap::new(Classes::Letters);
 static LETTERS_AND_MARKS: ClassMap = ClassMap::new(Classes::LettersAndMarks);
 static CASED: ClassMap = ClassMap::new(Classes::Cased);
+static CASED_WITH_HAN: ClassMap = ClassMap::new(Classes::CasedWithHan);
 static ISOLATED: ClassMap = ClassMap::new(Classes::Isolated);
 static DEEPSEEK: ClassMap = ClassMap::new(Classes::DeepSeek);
 static BLOOM: ClassMap = ClassMap::new(Classes::Bloom);
@@ -166,36 +168,90 @@ fn numbers(kinds: Kinds<'_>, mut next: usize, most: usize) -> usize {
     next
 }
 
-/// o200k, here in lines, U being `[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]` and L `[\p{Ll}\p{Lm}\p{Lo}\p{M}]`:
-/// `[^\r\n\p{L}\p{N}]?U*L+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?U+L*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|`
-/// `\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+`;
-/// with `DIGITS` numbers in a piece, with `SPACED` after an optional space, and the contractions only with `CONTRACTIONS`.
-pub(super) struct O200k<const DIGITS: usize, const SPACED: bool, const CONTRACTIONS: bool>;
+/// How the relatives of o200k differ.
+pub(super) trait Cased {
+    /// The numbers in a piece.
+    const DIGITS: usize = 3;
+    /// A space goes with the number after it: ` ?\p{N}`.
+    const SPACED: bool = false;
+    /// Contractions go with the word before them.
+    const CONTRACTIONS: bool = false;
+    /// Slashes follow what is none of the others as line breaks do: `[\r\n/]*`, not `[\r\n]*`.
+    const SLASHES: bool = true;
+    /// Chinese characters are pieces of their own and no letters: `\p{Han}+` comes first.
+    const HAN: bool = false;
+}
 
-impl<const DIGITS: usize, const SPACED: bool, const CONTRACTIONS: bool> Pattern for O200k<DIGITS, SPACED, CONTRACTIONS> {
-    const MAP: &'static ClassMap = &CASED;
+/// `o200k_base`.
+pub(super) struct O200k;
+
+impl Cased for O200k {
+    const CONTRACTIONS: bool = true;
+}
+
+/// Mistral's Tekken.
+pub(super) struct Tekken;
+
+impl Cased for Tekken {
+    const DIGITS: usize = 1;
+}
+
+/// Tekken with spaces before numbers.
+pub(super) struct TekkenSpaced;
+
+impl Cased for TekkenSpaced {
+    const DIGITS: usize = 1;
+    const SPACED: bool = true;
+}
+
+/// Kimi K2.
+pub(super) struct Kimi;
+
+impl Cased for Kimi {
+    const CONTRACTIONS: bool = true;
+    const SLASHES: bool = false;
+    const HAN: bool = true;
+}
+
+/// o200k and its relatives, here in lines, U being `[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]` and L `[\p{Ll}\p{Lm}\p{Lo}\p{M}]`:
+/// `[^\r\n\p{L}\p{N}]?U*L+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?U+L*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|`
+/// `\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+`.
+pub(super) struct O200kLike<C>(PhantomData<C>);
+
+impl<C: Cased> Pattern for O200kLike<C> {
+    const MAP: &'static ClassMap = if C::HAN { &CASED_WITH_HAN } else { &CASED };
 
     #[inline(always)]
     fn end(kinds: Kinds<'_>, start: usize) -> usize {
         let (kind, next) = kinds.at(start);
-        if kind & (LETTER | MARK) != 0 {
-            return Self::word(kinds, start);
+        if C::HAN && is_han(kind) {
+            let mut end = next;
+            loop {
+                let (kind, next) = kinds.at(end);
+                if !is_han(kind) {
+                    return end;
+                }
+                end = next;
+            }
+        }
+        if is_word::<C>(kind) {
+            return word::<C>(kinds, start);
         }
         if kind == NUMBER {
-            return numbers(kinds, next, DIGITS);
+            return numbers(kinds, next, C::DIGITS);
         }
         if kind != BREAK {
             let (next_kind, after) = kinds.at(next);
-            if next_kind & (LETTER | MARK) != 0 {
-                return Self::word(kinds, next);
+            if is_word::<C>(next_kind) {
+                return word::<C>(kinds, next);
             }
             let spaced = kind == BLANK && kinds.byte(start) == b' ';
-            if SPACED && spaced && next_kind == NUMBER {
-                return numbers(kinds, after, DIGITS);
+            if C::SPACED && spaced && next_kind == NUMBER {
+                return numbers(kinds, after, C::DIGITS);
             }
-            if kind == OTHER || (spaced && next_kind == OTHER) {
+            if kind == OTHER || (spaced && next_kind & (OTHER | MARK) != 0) {
                 let mut end = kinds.run(next, OTHER | MARK);
-                while matches!(kinds.byte(end), b'\r' | b'\n' | b'/') {
+                while matches!(kinds.byte(end), b'\r' | b'\n') || (C::SLASHES && kinds.byte(end) == b'/') {
                     end += 1;
                 }
                 return end;
@@ -205,44 +261,54 @@ impl<const DIGITS: usize, const SPACED: bool, const CONTRACTIONS: bool> Pattern 
     }
 }
 
-impl<const DIGITS: usize, const SPACED: bool, const CONTRACTIONS: bool> O200k<DIGITS, SPACED, CONTRACTIONS> {
-    /// `U*L+` or else `U+L*`, at `start`, and the contraction after it.
-    ///
-    /// Characters in both U and L make them depend on what follows: without a small letter after it, `U*` gives back all after
-    /// the last such character.
-    #[inline(always)]
-    fn word(kinds: Kinds<'_>, start: usize) -> usize {
-        let (mut end, mut after_both) = (start, None);
-        loop {
-            let (kind, next) = kinds.at(end);
-            if kind & UPPER == 0 {
-                if kind & LOWER != 0 {
-                    end = next;
-                    loop {
-                        let (kind, next) = kinds.at(end);
-                        if kind & (LETTER | MARK) == 0 || kind & UPPER != 0 {
-                            break;
-                        }
-                        end = next;
-                    }
-                    break;
-                }
-                if kind & (LETTER | MARK) == 0 {
-                    end = after_both.unwrap_or(end);
-                    break;
-                }
-                after_both = Some(next);
-            }
+/// Whether a Chinese character, or another of the script.
+#[inline(always)]
+pub(super) fn is_han(kind: u8) -> bool {
+    kind & (UPPER | LOWER) == UPPER | LOWER
+}
+
+/// Whether in U or L.
+#[inline(always)]
+pub(super) fn is_word<C: Cased>(kind: u8) -> bool {
+    kind & (LETTER | MARK) != 0 && !(C::HAN && is_han(kind))
+}
+
+/// `U*L+` or else `U+L*`, at `start`, and the contraction after it.
+///
+/// Characters in both U and L make them depend on what follows: without a small letter after it, `U*` gives back all after
+/// the last such character.
+#[inline(always)]
+fn word<C: Cased>(kinds: Kinds<'_>, start: usize) -> usize {
+    let (mut end, mut after_both) = (start, None);
+    loop {
+        let (kind, next) = kinds.at(end);
+        if !is_word::<C>(kind) {
+            end = after_both.unwrap_or(end);
+            break;
+        }
+        if kind & LOWER != 0 {
             end = next;
-        }
-        if CONTRACTIONS && kinds.byte(end) == b'\'' {
-            let length = any_case_contraction(kinds, end + 1);
-            if length > 0 {
-                return end + 1 + length;
+            loop {
+                let (kind, next) = kinds.at(end);
+                if !is_word::<C>(kind) || kind & UPPER != 0 {
+                    break;
+                }
+                end = next;
             }
+            break;
         }
-        end
+        if kind & UPPER == 0 {
+            after_both = Some(next);
+        }
+        end = next;
     }
+    if C::CONTRACTIONS && kinds.byte(end) == b'\'' {
+        let length = any_case_contraction(kinds, end + 1);
+        if length > 0 {
+            return end + 1 + length;
+        }
+    }
+    end
 }
 
 /// DeepSeek's three patterns, one after the other, each isolating its matches: `\p{N}{1,3}`, `[一-龥぀-ゟ゠-ヿ]+`, and (P being

@@ -1,0 +1,134 @@
+//! From a file's merges to the tables that a model runs on.
+//!
+//! The parts and the result of each merge are looked up once; what can never be met is set apart where ranks then rise (`rise`),
+//! and the pairs of characters or bytes that merges join are collected (`cuts`). O(merges) and the length of their texts.
+
+use super::alphabet::byte_level_byte;
+use super::backtrack::Backtracker;
+use super::cuts::{ByteJoints, CharJoints};
+use super::merge::Order;
+use super::merges::{Listed, Merge, Merges, NEVER, SINGLE};
+use super::{rise, Parts};
+use crate::vocab::Vocabulary;
+use crate::{Error, Result, StringList};
+
+/// The merges as left and right part.
+fn pairs(merges: &StringList) -> impl Iterator<Item = (&str, &str)> {
+    let mut parts = merges.iter();
+    std::iter::from_fn(move || parts.next().zip(parts.next()))
+}
+
+/// Looks up the parts and the result of each merge.
+pub(super) fn read_merges(vocabulary: &Vocabulary, list: &StringList, prefix: usize) -> Result<Vec<Listed>> {
+    if !list.len().is_multiple_of(2) {
+        return Err(Error::config("merges", format!("{} parts, so one merge has a left part only", list.len())));
+    }
+    let mut merges = Vec::with_capacity(list.len() / 2);
+    let mut joined = Vec::new();
+    for ((left, right), rank) in pairs(list).zip(0..) {
+        let error = |message| Error::config(format!("merges[{rank}]"), message);
+        let id = |token: &[u8]| {
+            let missing = || error(format!("token {:?} is not in the vocabulary", String::from_utf8_lossy(token)));
+            vocabulary.id_of_bytes(token).ok_or_else(missing)
+        };
+        let (left_id, right_id) = (id(left.as_bytes())?, id(right.as_bytes())?);
+        let rest = right.as_bytes().get(prefix..).ok_or_else(|| {
+            error(format!("the right part {right:?} is shorter than continuing_subword_prefix, which it would lose"))
+        })?;
+        joined.clear();
+        joined.extend_from_slice(left.as_bytes());
+        joined.extend_from_slice(rest);
+        merges.push((left_id, right_id, Merge { rank, new_id: id(&joined)? }));
+    }
+    Ok(merges)
+}
+
+/// Whether every merge makes a text that is longer than its parts.
+pub(super) fn all_lengthen(merges: &StringList, prefix: usize) -> bool {
+    pairs(merges).all(|(left, right)| !left.is_empty() && right.len() > prefix)
+}
+
+/// The new id of each rank.
+pub(super) fn new_ids(listed: &[Listed]) -> Vec<u32> {
+    listed.iter().map(|(_, _, merge)| merge.new_id).collect()
+}
+
+/// The pairs of characters that merges join.
+pub(super) fn char_joints(merges: &StringList) -> CharJoints {
+    let mut joints = CharJoints::with_capacity(merges.len() / 2);
+    for (left, right) in pairs(merges) {
+        if let (Some(left), Some(right)) = (left.chars().next_back(), right.chars().next()) {
+            joints.insert(left, right);
+        }
+    }
+    joints
+}
+
+/// The pairs of bytes that merges join. A part with another character at its end is out of reach.
+pub(super) fn byte_joints(merges: &StringList) -> ByteJoints {
+    let mut joints = ByteJoints::new();
+    let byte = |character: Option<char>| character.and_then(byte_level_byte);
+    for (left, right) in pairs(merges) {
+        if let (Some(left), Some(right)) = (byte(left.chars().next_back()), byte(right.chars().next())) {
+            joints.insert(left, right);
+        }
+    }
+    joints
+}
+
+/// The merges of a file, and what is known of the order in which they come up.
+pub(super) struct Rising {
+    pub(super) merges: Merges,
+    /// Merges that can never be met.
+    pub(super) never: Vec<Listed>,
+    pub(super) order: Order,
+    pub(super) backtracker: Option<Backtracker>,
+}
+
+impl Rising {
+    /// Leaves out what can never be met, if the rest rises then.
+    pub(super) fn of(listed: Vec<Listed>, ids: usize, vocabulary: &Vocabulary, parts: &Parts, unreachable: &[u32]) -> Result<Self> {
+        let is_distinct = !rise::has_repeated_pair(&listed, ids);
+        let (rising, others) = rise::split(listed, ids);
+        let mut all = rising;
+        if is_distinct {
+            let is_reachable = |id: u32| unreachable.binary_search(&id).is_err();
+            let mut made = vec![NEVER; ids];
+            for (_, id) in vocabulary.iter().filter(|&(token, id)| is_single(parts, token) && is_reachable(id)) {
+                made[id as usize] = SINGLE;
+            }
+            let (merges, rest) = Merges::rising(all, made);
+            all = rest;
+            if others.iter().all(|&(merge, met_at)| rise::is_never(merge, met_at, &merges)) {
+                all.extend(others.into_iter().map(|(merge, _)| merge));
+                all.shrink_to_fit();
+                let backtracker = Backtracker::new(vocabulary, matches!(parts, Parts::Bytes { .. }), ids)?;
+                return Ok(Rising { merges, never: all, order: Order::Rising, backtracker });
+            }
+            all.extend(merges.iter());
+        }
+        all.extend(others.into_iter().map(|(merge, _)| merge));
+        all.sort_unstable_by_key(|merge| merge.2.rank);
+        Ok(Rising { merges: Merges::new(&all), never: Vec::new(), order: Order::ByRank, backtracker: None })
+    }
+}
+
+/// Whether the token is what a piece's symbols are before any merge.
+fn is_single(parts: &Parts, token: &str) -> bool {
+    let mut characters = token.chars();
+    match (parts, characters.next(), characters.next()) {
+        (Parts::Bytes { .. }, Some(only), None) => byte_level_byte(only).is_some(),
+        (Parts::Characters { .. }, Some(_), None) => true,
+        _ => false,
+    }
+}
+
+/// Whether a token that a merge takes or makes stands for its text alone: it is not the unknown token, nor one that stands for a
+/// byte or is never found in a text.
+pub(super) fn makes_from_texts(listed: &[Listed], parts: &Parts, unreachable: &[u32], unk_id: Option<u32>) -> bool {
+    let stands_for_other = |id: u32| {
+        let is_byte = matches!(parts, Parts::Characters { characters, .. } if characters.is_byte_token(id));
+        Some(id) == unk_id || is_byte || unreachable.binary_search(&id).is_ok()
+    };
+    !listed.iter().any(|&(left, right, merge)| [left, right, merge.new_id].into_iter().any(stands_for_other))
+}
