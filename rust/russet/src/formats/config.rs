@@ -72,7 +72,8 @@ pub enum NormalizerConfig {
     Nmt,
     /// `precompiled_charsmap`, decoded from base64.
     Precompiled {
-        charsmap: Arc<[u8]>,
+        /// Shared with what is compiled from it.
+        charsmap: Arc<Vec<u8>>,
     },
     Replace {
         pattern: PatternConfig,
@@ -91,7 +92,7 @@ pub enum NormalizerConfig {
 #[allow(missing_docs)]
 pub struct SentencePieceNormalizer {
     /// `precompiled_charsmap`, empty if there is none. At each place the longest entry counts.
-    pub charsmap: Arc<[u8]>,
+    pub charsmap: Arc<Vec<u8>>,
     /// The texts that the charsmap leaves alone, the longest first.
     pub user_defined_symbols: StringList,
     pub add_dummy_prefix: bool,

@@ -233,7 +233,7 @@ mod tests {
     fn a_bad_part_is_named_by_its_place() {
         let config = NormalizerConfig::Sequence(vec![
             NormalizerConfig::Nfc,
-            NormalizerConfig::Sequence(vec![NormalizerConfig::Precompiled { charsmap: [0; 3].into() }]),
+            NormalizerConfig::Sequence(vec![NormalizerConfig::Precompiled { charsmap: vec![0; 3].into() }]),
         ]);
         let error = Normalizer::from_config(&config).unwrap_err().to_string();
         assert!(error.starts_with("normalizers[1].normalizers[0].precompiled_charsmap: 3 bytes"), "{error}");

@@ -31,7 +31,7 @@ pub(super) struct Precompiled {
 
 impl Precompiled {
     /// Reads a charsmap.
-    pub(super) fn new(charsmap: &Arc<[u8]>) -> Result<Self> {
+    pub(super) fn new(charsmap: &Arc<Vec<u8>>) -> Result<Self> {
         let invalid = |message: String| Error::config("", message);
         let (length, rest) = charsmap
             .split_first_chunk()
@@ -183,13 +183,13 @@ fn clusters(text: &str) -> impl Iterator<Item = (usize, &str)> {
 #[derive(Debug)]
 struct Trie {
     /// The whole map, whose units follow the trie's length.
-    charsmap: Arc<[u8]>,
+    charsmap: Arc<Vec<u8>>,
     units: usize,
 }
 
 impl Trie {
     /// Reads the units and checks where they lead: to whole blocks of units, and to characters of `replacements`.
-    fn new(charsmap: Arc<[u8]>, bytes: usize, replacements: &str) -> Result<Self> {
+    fn new(charsmap: Arc<Vec<u8>>, bytes: usize, replacements: &str) -> Result<Self> {
         let trie = Trie { charsmap, units: bytes / size_of::<u32>() };
         let count = trie.units;
         if count == 0 {
@@ -492,7 +492,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_bad_charsmap_is_an_error() {
-        let message = |bytes: &[u8]| Precompiled::new(&bytes.into()).unwrap_err().to_string();
+        let message = |bytes: &[u8]| Precompiled::new(&bytes.to_vec().into()).unwrap_err().to_string();
         let sound = charsmap(&[("a", "\u{e9}")]);
         assert!(message(b"\0\0\0").contains("3 bytes are no charsmap"));
         assert!(message(&[0; 4]).contains("the trie is empty"));
@@ -533,7 +533,7 @@ pub(super) mod tests {
             text in "[\0-\u{ff}]{0,8}",
         ) {
             bytes[..4].copy_from_slice(&1024u32.to_le_bytes());
-            if let Ok(map) = Precompiled::new(&bytes.as_slice().into()) {
+            if let Ok(map) = Precompiled::new(&bytes.clone().into()) {
                 normalized(&text, |text| map.normalize(text));
             }
         }

@@ -89,7 +89,7 @@ fn normalizer(file: &ModelFile<'_>) -> SentencePieceNormalizer {
 
 fn normalizer_of(spec: &NormalizerSpec<'_>) -> SentencePieceNormalizer {
     SentencePieceNormalizer {
-        charsmap: spec.charsmap.into(),
+        charsmap: spec.charsmap.to_vec().into(),
         add_dummy_prefix: spec.add_dummy_prefix,
         remove_extra_whitespaces: spec.remove_extra_whitespaces,
         escape_whitespaces: spec.escape_whitespaces,

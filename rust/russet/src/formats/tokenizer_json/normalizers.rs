@@ -183,7 +183,7 @@ pub(super) fn pattern(node: &Node) -> Result<PatternConfig> {
     }
 }
 
-fn charsmap_bytes(node: &Node) -> Result<Arc<[u8]>> {
+fn charsmap_bytes(node: &Node) -> Result<Arc<Vec<u8>>> {
     let Node::String(text) = node else { return Err(node.expected("a string")) };
     base64::decode(text.as_bytes()).map(Arc::from).ok_or_else(|| Error::config("", "not base64"))
 }
