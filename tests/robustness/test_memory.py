@@ -43,13 +43,14 @@ value = (grown <= allowed, grown, allowed, len(ids))
     assert ending.value.startswith("(True"), f"(held, grown, allowed, tokens) = {ending.value}"
 
 
+# The cache of words and pieces, which begins with 256 KiB, counts apart.
 LOAD = """
-size = os.path.getsize(path)
+size, cache = os.path.getsize(path), 256 << 10
 fixture("bpe-gpt2").count("warm up")
 reset_peak(); before = current()
 tokenizer = Tokenizer.from_file(path)
 grown = peak() - before
-value = (grown <= 3 * size, grown, 3 * size, f"{grown / size:.2f}")
+value = (grown <= 3 * size + cache, grown, 3 * size + cache, f"{grown / size:.2f}")
 """
 
 # Words whose lengths, and whose beginnings in common, are about those of a published vocabulary.

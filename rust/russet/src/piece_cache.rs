@@ -27,7 +27,7 @@ const LONG_BYTES: usize = 8 * LONG_WORDS;
 const LONG_IDS: usize = 18;
 
 /// The sizes of the tables, as powers of two: pairs of slots for short pieces, and slots for long ones.
-const SIZES: [(u32, u32); 3] = [(10, 9), (14, 13), (17, 15)];
+const SIZES: [(u32, u32); 3] = [(11, 10), (14, 13), (17, 15)];
 
 /// The cache of one tokenizer.
 pub(crate) struct PieceCache {
