@@ -132,7 +132,7 @@ os.unlink(path)
 
 def test_loading_the_corpus(corpus: Path, tmp_path: Path) -> None:
     """The same for every published file that is large enough for a few pages not to count."""
-    files = [path for path in corpus.glob("tokenizers/*/tokenizer.json") if path.stat().st_size > 300_000]
+    files = [path for path in corpus.glob("tokenizers/*/tokenizer.json") if path.stat().st_size > 1_000_000]
     for path in corpus.glob("big/tokenizers/*/tokenizer.json.zst"):
         files.append(tmp_path / f"{path.parent.name}.json")
         subprocess.run(["zstd", "-q", "-d", path, "-o", files[-1]], check=True)
