@@ -130,6 +130,17 @@ def difference_on(reference: Any, candidate: Any, text: str, call: Call) -> str 
     return first_difference(outcome(call, reference, text), outcome(call, candidate, text))
 
 
+def same_on(reference: Any, candidate: Any, text: str, call: Call) -> bool:
+    """The quick answer; where it is False, `difference_on` has the last word."""
+    try:
+        expected, got = call(reference, text), call(candidate, text)
+    except (KeyboardInterrupt, SystemExit, MemoryError):
+        raise
+    except BaseException:  # also PanicException
+        return False
+    return type(expected) is type(got) and bool(expected == got)
+
+
 def assert_same(reference: Any, candidate: Any, texts: Sequence[str], call: Call, what: str) -> None:
     """Fails with the smallest text and the first difference, if `call` does not give the same on both tokenizers."""
     for text in texts:

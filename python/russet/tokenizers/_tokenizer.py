@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar, cast
 
 from russet import _core
 from russet.errors import ArgumentError
@@ -77,6 +77,8 @@ class Tokenizer:
         self._state = _State(core, core.truncation, core.padding, False)
         # The flags of each added token by content, kept from the first time that tokens are added.
         self._known: dict[str, Flags] | None = None
+        # The view of each part that was asked for, with the core that it is of. Views never change.
+        self._views: dict[str, tuple[_core.Tokenizer, Component | None]] = {}
 
     def _change(self, change: Callable[[_State], _State]) -> _State:
         while True:
@@ -415,8 +417,13 @@ class Tokenizer:
         self._set_part(Decoder, decoder)
 
     def _get_part(self, kind: type[Part]) -> Part | None:
-        saved = self._state.core._part(kind._part, False)
-        return None if saved is None else kind._view(saved)
+        core = self._state.core
+        of, view = self._views.get(kind._part, (None, None))
+        if of is not core:
+            saved = core._part(kind._part, False)
+            view = None if saved is None else kind._view(saved)
+            self._views[kind._part] = core, view
+        return cast("Part | None", view)
 
     def _set_part(self, kind: type[Component], component: Any) -> None:
         saved = saved_form(component, kind)

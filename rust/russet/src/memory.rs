@@ -3,6 +3,9 @@
 //! A table of zeros costs nothing until its pages are written to. [`Once`] is what `OnceLock` would be if nobody ever had to wait:
 //! two threads may make the value, and one of them throws its own away. So a fork at any moment leaves nothing locked.
 
+use std::alloc::{alloc_zeroed, dealloc, handle_alloc_error, Layout};
+use std::ops::Deref;
+use std::ptr::NonNull;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 /// A value that is made at most once and then stays.
@@ -52,10 +55,63 @@ impl<T> Drop for Once<T> {
 /// That must be so: no references, no boxes, no enums without a variant 0.
 pub(crate) unsafe trait Zeroable: Sized {}
 
-/// `length` values that are zero.
-pub(crate) fn zeroed<T: Zeroable>(length: usize) -> Box<[T]> {
-    // SAFETY: `Zeroable` promises that zero bytes are a value of T.
-    unsafe { Box::new_zeroed_slice(length).assume_init() }
+/// A table whose values are zero until they are written to.
+///
+/// The allocator gives memory of any size untouched only if little alignment is asked for, so this asks for a little more memory
+/// and begins where the alignment is right.
+pub(crate) struct Zeroed<T> {
+    first: NonNull<T>,
+    length: usize,
+    memory: NonNull<u8>,
+}
+
+// SAFETY: the table owns its values, as a box does.
+unsafe impl<T: Send> Send for Zeroed<T> {}
+// SAFETY: as above.
+unsafe impl<T: Sync> Sync for Zeroed<T> {}
+
+impl<T: Zeroable> Zeroed<T> {
+    /// `length` values that are zero.
+    pub(crate) fn new(length: usize) -> Self {
+        const { assert!(!std::mem::needs_drop::<T>() && size_of::<T>() > 0) };
+        let layout = Self::layout(length);
+        // SAFETY: the layout is not empty, as its size is at least the alignment of T.
+        let Some(memory) = NonNull::new(unsafe { alloc_zeroed(layout) }) else { handle_alloc_error(layout) };
+        // SAFETY: `layout` has room for `length` values behind any address that is less than the alignment away.
+        let first = unsafe { memory.add(memory.align_offset(align_of::<T>())) };
+        Self { first: first.cast(), length, memory }
+    }
+}
+
+impl<T> Zeroed<T> {
+    fn layout(length: usize) -> Layout {
+        let bytes = length.checked_mul(size_of::<T>()).and_then(|bytes| bytes.checked_add(align_of::<T>()));
+        bytes.and_then(|bytes| Layout::from_size_align(bytes, 1).ok()).expect("a table of a size that is a constant")
+    }
+}
+
+impl<T> Deref for Zeroed<T> {
+    type Target = [T];
+
+    #[inline(always)]
+    fn deref(&self) -> &[T] {
+        // SAFETY: `first` is aligned and `length` values lie there, all of them zero bytes or written since; `Zeroable` promises
+        // that zero bytes are a value of T. They live as long as `self`.
+        unsafe { std::slice::from_raw_parts(self.first.as_ptr(), self.length) }
+    }
+}
+
+impl<T> Drop for Zeroed<T> {
+    fn drop(&mut self) {
+        // SAFETY: allocated in `new` with this layout; the values need no drop.
+        unsafe { dealloc(self.memory.as_ptr(), Self::layout(self.length)) };
+    }
+}
+
+impl<T> std::fmt::Debug for Zeroed<T> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Zeroed").field("length", &self.length).finish()
+    }
 }
 
 /// Asks the processor to bring the cache line of `value` near.
@@ -74,7 +130,25 @@ pub(crate) fn prefetch<T>(value: &T) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::AtomicU64;
     use std::sync::Arc;
+
+    #[repr(align(128))]
+    struct Wide([AtomicU64; 16]);
+
+    // SAFETY: all fields are AtomicU64, for which zero is a value.
+    unsafe impl Zeroable for Wide {}
+
+    #[test]
+    fn a_table_is_aligned_and_zero() {
+        for length in [1, 3, 1 << 12] {
+            let table = Zeroed::<Wide>::new(length);
+            assert_eq!((table.len(), table.as_ptr().align_offset(128)), (length, 0));
+            assert!(table.iter().flat_map(|wide| &wide.0).all(|word| word.load(Ordering::Relaxed) == 0));
+            table[length - 1].0[15].store(7, Ordering::Relaxed);
+            assert_eq!(table[length - 1].0[15].load(Ordering::Relaxed), 7);
+        }
+    }
 
     #[test]
     fn the_first_value_stays_and_all_are_dropped() {

@@ -14,7 +14,7 @@
 
 use std::sync::atomic::{fence, AtomicU64, AtomicUsize, Ordering};
 
-use crate::memory::{self, Once, Zeroable};
+use crate::memory::{self, Once, Zeroable, Zeroed};
 
 /// The longest piece that a short slot holds: one byte of its 16 is the length.
 const SHORT_BYTES: usize = 15;
@@ -39,8 +39,8 @@ pub(crate) struct PieceCache {
 
 /// The tables of one size.
 pub(crate) struct Tables {
-    short: Box<[ShortPair]>,
-    long: Box<[LongSlot]>,
+    short: Zeroed<ShortPair>,
+    long: Zeroed<LongSlot>,
     /// How many pieces were put in.
     inserted: AtomicUsize,
 }
@@ -231,7 +231,7 @@ impl PieceCache {
 
 impl Tables {
     fn new((short_pairs, long_slots): (u32, u32)) -> Self {
-        Self { short: memory::zeroed(1 << short_pairs), long: memory::zeroed(1 << long_slots), inserted: AtomicUsize::new(0) }
+        Self { short: Zeroed::new(1 << short_pairs), long: Zeroed::new(1 << long_slots), inserted: AtomicUsize::new(0) }
     }
 
     fn bytes(&self) -> usize {

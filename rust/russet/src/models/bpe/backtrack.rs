@@ -14,7 +14,7 @@
 use super::super::Trie;
 use super::alphabet::byte_level_byte;
 use super::merges::{Merges, NEVER};
-use crate::memory::{self, Zeroable};
+use crate::memory::{Zeroable, Zeroed};
 use crate::string_list::{ByteList, Texts};
 use crate::vocab::Vocabulary;
 use crate::Result;
@@ -37,7 +37,7 @@ pub(super) struct Backtracker {
     /// own are used. Values are indices of the vocabulary.
     raw: Option<(ByteList, Trie)>,
     /// Pairs and their answers, by hash.
-    pairs: Box<[Pair]>,
+    pairs: Zeroed<Pair>,
 }
 
 /// A remembered pair and its answer, or zero.
@@ -79,7 +79,7 @@ impl Backtracker {
             let (trie, _) = Trie::new(&bytes, "")?;
             raw = Some((bytes, trie));
         }
-        Ok(Some(Self { raw, pairs: memory::zeroed(PAIRS) }))
+        Ok(Some(Self { raw, pairs: Zeroed::new(PAIRS) }))
     }
 
     /// The token that is the whole piece, whether merges make it or not. Not for byte-level vocabularies alone.
