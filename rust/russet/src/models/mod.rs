@@ -38,6 +38,16 @@ impl TokenSink for Vec<u32> {
     }
 }
 
+/// Hands the ids of tokens on.
+struct Ids<'s, S>(&'s mut S);
+
+impl<S: IdSink> TokenSink for Ids<'_, S> {
+    #[inline(always)]
+    fn token(&mut self, id: u32, _: Range<usize>, _: bool) {
+        self.0.take_ids(&[id]);
+    }
+}
+
 /// What the bytes of a piece are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Alphabet {
@@ -167,6 +177,10 @@ impl Model {
                 Ok(())
             }
             Kind::Bpe(model) if model.has_units() => model.ids_of_units(cache, piece, missed, &mut kinds.bpe, sink),
+            // A walk or two down the trie, or a look-up, cost less than the way to what was met once and is no longer near.
+            Kind::Unigram(model) => model.tokenize(piece, &mut kinds.unigram, &mut Ids(sink)),
+            Kind::WordPiece(model) => model.tokenize(piece, &mut kinds.wordpiece, &mut Ids(sink)),
+            Kind::WordLevel(model) => model.tokenize(piece, &mut Ids(sink)),
             kind => cached::ids_of_piece(cache, PieceKind::Piece, piece, missed, sink, |piece, ids| kind.ids(piece, kinds, ids)),
         }
     }
@@ -183,6 +197,9 @@ impl Model {
     ) -> Result<()> {
         match &self.0 {
             Kind::Bpe(model) if model.has_units() => pieces.try_for_each(|piece| self.ids(&text[piece], 0, cache, scratch, sink)),
+            Kind::Unigram(_) | Kind::WordPiece(_) | Kind::WordLevel(_) => {
+                pieces.try_for_each(|piece| self.ids(&text[piece], 0, cache, scratch, sink))
+            }
             kind => {
                 let ModelScratch { kinds, missed } = scratch;
                 let work_out = |piece: &str, ids: &mut Vec<u32>| kind.ids(piece, kinds, ids);

@@ -1,25 +1,38 @@
 //! `BertNormalizer`: cleaning, spaces around Chinese characters, accents off, lower case.
 //!
 //! The reference rewrites the text once for each of these steps, and once for NFD. Here one pass does all: runs that no step
-//! changes are copied (ASCII letters are made lower case in the copy), any other character goes through the steps by itself.
+//! changes are copied (ASCII letters are made lower case in the copy), any other character goes through the steps by itself, or
+//! is looked up in a table of what becomes of the characters below U+2000.
 //! That gives the same text and records because NFD only ever moves marks, and the marks go, so nothing that stays has moved.
 //! Ninety-six rare characters have a mark that stays (a combining class, but not in the category Mn of Unicode 8); a text with
 //! one of them takes the steps one by one. O(n).
 
-use super::lowercase::{self, push_lowercase};
+use super::inert::Inert;
+use super::lowercase;
 use super::unicode::Form;
 use crate::text::{Align, NormalizedText, Rewrite};
-use crate::unicode::{flags, CHINESE, CONTROL, KEPT_MARK, LOWERCASED, MARK_NONSPACING, NFD_ACTIVE, WHITESPACE};
+use crate::unicode::{flags, to_lowercase, CHINESE, CONTROL, KEPT_MARK, LOWERCASED, MARK_NONSPACING, NFD_ACTIVE, WHITESPACE};
 use unicode_normalization_alignments::char::decompose_canonical;
 
-#[derive(Clone, Copy, Debug)]
+/// Characters below this one are looked up.
+const LOOKED_UP: usize = 0x2000;
+/// Nothing comes of a character.
+const REMOVED: u16 = 0;
+/// Something else than one character of two bytes comes of a character.
+const OTHER: u16 = 0xFFFF;
+
+#[derive(Clone, Debug)]
 pub(super) struct BertNormalizer {
     clean_text: bool,
     handle_chinese_chars: bool,
     strip_accents: bool,
     lowercase: bool,
-    /// The flags of the characters, ASCII's capitals aside, that some step changes.
+    /// The flags of the characters beyond ASCII that some step changes.
     changing: u16,
+    /// The characters that no step changes, ASCII's letters included.
+    inert: Inert,
+    /// What becomes of each character below `LOOKED_UP`: a character, `REMOVED` or `OTHER`.
+    results: Box<[u16]>,
 }
 
 impl BertNormalizer {
@@ -31,44 +44,71 @@ impl BertNormalizer {
             (lowercase, LOWERCASED),
         ];
         let changing = steps.iter().filter(|(is_on, _)| *is_on).fold(0, |all, (_, flags)| all | flags);
-        BertNormalizer { clean_text, handle_chinese_chars, strip_accents, lowercase, changing }
+        let inert = Inert::new(|character| match character {
+            '\0'..='\x7f' => !(clean_text && character.is_ascii_control()),
+            char::REPLACEMENT_CHARACTER => !clean_text,
+            _ => flags(character) & changing == 0,
+        });
+        let mut bert =
+            BertNormalizer { clean_text, handle_chinese_chars, strip_accents, lowercase, changing, inert, results: Box::default() };
+        bert.results =
+            (0..LOOKED_UP as u32).map(|code| char::from_u32(code).map_or(OTHER, |character| bert.result(character))).collect();
+        bert
+    }
+
+    /// The entry of `character` in the table.
+    fn result(&self, character: char) -> u16 {
+        let mut result = REMOVED;
+        let mut count = 0;
+        let is_done = self.for_each_result(character, |one| {
+            result = u16::try_from(one as u32).unwrap_or(OTHER);
+            count += 1;
+        });
+        if is_done && count <= 1 && (count == 0 || result != REMOVED) {
+            result
+        } else {
+            OTHER
+        }
     }
 
     pub(super) fn normalize<A: Align>(&self, text: &mut NormalizedText<A>) {
-        if !text.try_rewrite(|new| self.write(new)) && text.refused().is_none() {
+        let first = self.inert.run_end(text.text(), 0);
+        if first == text.text().len() {
+            if self.lowercase {
+                text.make_ascii_lowercase();
+            }
+        } else if !text.try_rewrite(|new| self.write(new, first)) && text.refused().is_none() {
             self.normalize_by_steps(text);
         }
     }
 
-    /// Writes the whole normalized text, or returns false at a character with a mark that stays.
-    fn write<A: Align>(&self, new: &mut Rewrite<'_, A>) -> bool {
+    /// Writes the whole normalized text, whose characters before `first` are inert, or returns false at a character with a mark
+    /// that stays.
+    fn write<A: Align>(&self, new: &mut Rewrite<'_, A>, first: usize) -> bool {
         let old = new.old_text();
-        let bytes = old.as_bytes();
         let mut copied = 0;
-        let mut at = 0;
-        while let Some(&byte) = bytes.get(at) {
-            if byte.is_ascii() {
-                if self.clean_text && byte.is_ascii_control() {
-                    self.copy(new, copied, at);
-                    if matches!(byte, b'\t' | b'\n' | b'\r') {
-                        new.push(' ', Some(at));
+        let mut start = first;
+        while let Some(character) = old[start..].chars().next() {
+            let at = start;
+            let end = start + character.len_utf8();
+            start = self.inert.run_end(old, end);
+            let result = self.results.get(character as usize).copied().unwrap_or(OTHER);
+            if result == OTHER && flags(character) & self.changing == 0 && character != char::REPLACEMENT_CHARACTER {
+                continue; // a character of four bytes that no step changes
+            }
+            self.copy(new, copied, at);
+            copied = end;
+            match result {
+                REMOVED => {}
+                OTHER => {
+                    let mut is_done = true;
+                    new.push_with(Some(at), |text| is_done = self.for_each_result(character, |one| text.push(one)));
+                    if !is_done {
+                        return false;
                     }
-                    copied = at + 1;
                 }
-                at += 1;
-                continue;
+                one => new.push(char::from_u32(one.into()).unwrap_or(character), Some(at)),
             }
-            let Some(character) = old[at..].chars().next() else { break };
-            let flags = flags(character);
-            let length = character.len_utf8();
-            if flags & self.changing != 0 || (self.clean_text && character == char::REPLACEMENT_CHARACTER) {
-                self.copy(new, copied, at);
-                if !self.write_char(new, character, flags, at) {
-                    return false;
-                }
-                copied = at + length;
-            }
-            at += length;
         }
         self.copy(new, copied, old.len());
         true
@@ -84,48 +124,51 @@ impl BertNormalizer {
         }
     }
 
-    /// Appends what becomes of one character beyond ASCII; false if it has a mark that stays.
-    fn write_char<A: Align>(&self, new: &mut Rewrite<'_, A>, character: char, flags: u16, source: usize) -> bool {
+    /// Gives `push` what becomes of a character that is not inert; false if it has a mark that stays.
+    fn for_each_result(&self, character: char, mut push: impl FnMut(char)) -> bool {
+        let flags = flags(character);
         if self.clean_text {
+            if matches!(character, '\t' | '\n' | '\r') {
+                push(' ');
+                return true;
+            }
             if flags & CONTROL != 0 || character == char::REPLACEMENT_CHARACTER {
                 return true;
             }
             if flags & WHITESPACE != 0 {
-                new.push(' ', Some(source));
+                push(' ');
                 return true;
             }
         }
         if self.strip_accents && flags & KEPT_MARK != 0 {
             return false;
         }
+        let mut push_lower = |character| match to_lowercase(character) {
+            _ if !self.lowercase => push(character),
+            (lower, dot) => {
+                push(lower);
+                dot.into_iter().for_each(&mut push);
+            }
+        };
         let is_chinese = self.handle_chinese_chars && flags & CHINESE != 0;
         if is_chinese {
-            new.push(' ', Some(source));
+            push_lower(' ');
         }
         if !self.strip_accents {
-            self.push(new, character, source);
+            push_lower(character);
         } else if flags & NFD_ACTIVE != 0 {
             decompose_canonical(character, |part| {
                 if crate::unicode::flags(part) & MARK_NONSPACING == 0 {
-                    self.push(new, part, source);
+                    push_lower(part);
                 }
             });
         } else if flags & MARK_NONSPACING == 0 {
-            self.push(new, character, source);
+            push_lower(character);
         }
         if is_chinese {
-            new.push(' ', Some(source));
+            push_lower(' ');
         }
         true
-    }
-
-    #[inline]
-    fn push<A: Align>(&self, new: &mut Rewrite<'_, A>, character: char, source: usize) {
-        if self.lowercase {
-            push_lowercase(new, character, source);
-        } else {
-            new.push(character, Some(source));
-        }
     }
 
     /// The steps one after the other over the whole text.

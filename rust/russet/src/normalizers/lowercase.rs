@@ -1,21 +1,27 @@
 //! `Lowercase`: each character's lower case, which does not depend on its neighbours. O(n).
 
+use super::inert::Shared;
 use crate::text::{Align, NormalizedText, Rewrite};
-use crate::unicode::{flags, to_lowercase, LOWERCASED};
+use crate::unicode::{to_lowercase, LOWERCASED};
+
+/// What has no other lower case; and ASCII, which is made lower case in bulk.
+static INERT: Shared = Shared::without_beyond_ascii(LOWERCASED);
+
+pub(super) fn prepare() {
+    INERT.get();
+}
 
 pub(super) fn normalize<A: Align>(text: &mut NormalizedText<A>) {
-    let Some(first) = text.text().find(|character: char| !character.is_ascii() && flags(character) & LOWERCASED != 0) else {
-        return text.make_ascii_lowercase();
-    };
+    let Some(first) = INERT.next_other(text.text(), 0) else { return text.make_ascii_lowercase() };
     text.rewrite(|new| {
         let old = new.old_text();
         let mut copied = 0;
-        for (start, character) in old[first..].char_indices().map(|(start, character)| (first + start, character)) {
-            if !character.is_ascii() && flags(character) & LOWERCASED != 0 {
-                new.copy_ascii_lowercase(copied..start);
-                push_lowercase(new, character, start);
-                copied = start + character.len_utf8();
-            }
+        let mut next = Some(first);
+        while let Some((start, character)) = next {
+            new.copy_ascii_lowercase(copied..start);
+            push_lowercase(new, character, start);
+            copied = start + character.len_utf8();
+            next = INERT.next_other(old, copied);
         }
         new.copy_ascii_lowercase(copied..old.len());
     });

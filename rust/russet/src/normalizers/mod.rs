@@ -8,6 +8,7 @@
 
 mod bert;
 mod byte_level;
+mod inert;
 mod lowercase;
 mod nmt;
 mod precompiled;
@@ -41,7 +42,7 @@ pub struct Normalizer(Kind);
 
 #[derive(Debug)]
 enum Kind {
-    Bert(BertNormalizer),
+    Bert(Box<BertNormalizer>),
     Strip(Strip),
     StripAccents,
     Form(Form),
@@ -69,9 +70,10 @@ impl Normalizer {
     /// [`Error::Config`] for a charsmap that is not sound, [`Error::Pattern`] for a pattern that cannot be compiled; the place
     /// is the path below `normalizer`.
     pub fn from_config(config: &NormalizerConfig) -> Result<Self> {
-        Ok(Normalizer(match config {
+        let kind = match config {
             &NormalizerConfig::Bert { clean_text, handle_chinese_chars, strip_accents, lowercase } => {
-                Kind::Bert(BertNormalizer::new(clean_text, handle_chinese_chars, strip_accents.unwrap_or(lowercase), lowercase))
+                let strip_accents = strip_accents.unwrap_or(lowercase);
+                Kind::Bert(Box::new(BertNormalizer::new(clean_text, handle_chinese_chars, strip_accents, lowercase)))
             }
             &NormalizerConfig::Strip { strip_left, strip_right } => Kind::Strip(Strip { left: strip_left, right: strip_right }),
             NormalizerConfig::StripAccents => Kind::StripAccents,
@@ -94,7 +96,15 @@ impl Normalizer {
             NormalizerConfig::Prepend { prepend } => Kind::Prepend(prepend.as_str().into()),
             NormalizerConfig::ByteLevel => Kind::ByteLevel,
             NormalizerConfig::SentencePiece(config) => Kind::SentencePiece(Box::new(SentencePiece::new(config)?)),
-        }))
+        };
+        // Tables that all share are made here, so that no text waits for them.
+        match &kind {
+            Kind::Form(form) => form.prepare(),
+            Kind::StripAccents => strip_accents::prepare(),
+            Kind::Lowercase => lowercase::prepare(),
+            _ => {}
+        }
+        Ok(Normalizer(kind))
     }
 
     /// Rewrites `text`.

@@ -6,11 +6,13 @@
 //!
 //! As in the reference, a grapheme cluster below six bytes is looked up whole, any other one character by character, and the
 //! shortest entry that begins it replaces all of it. Clusters are found only where a character may join its neighbour; runs of
-//! ASCII without an entry cost one table look-up per byte. O(n) in the text and what it becomes.
+//! characters that have no entry and join none are passed over. O(n) in the text and what it becomes.
 
+use super::inert::Inert;
 use crate::text::{Align, Change, NormalizedText, Rewrite};
 use crate::unicode::{flags, STANDS_ALONE};
 use crate::{Error, Result};
+use std::cell::Cell;
 use std::ops::Range;
 use std::sync::Arc;
 use unicode_segmentation::UnicodeSegmentation;
@@ -25,8 +27,8 @@ pub(super) struct Precompiled {
     trie: Trie,
     /// Where the replacements begin in the map.
     replacements: usize,
-    /// The ASCII bytes that have no entry and never join the next character.
-    is_plain: [bool; 256],
+    /// The characters that have no entry and join none of their kind.
+    inert: Inert,
 }
 
 impl Precompiled {
@@ -44,11 +46,8 @@ impl Precompiled {
         let replacements = std::str::from_utf8(replacements)
             .map_err(|error| invalid(format!("the replacements are not UTF-8 from their byte {} on", error.valid_up_to())))?;
         let trie = Trie::new(charsmap.clone(), units.len(), replacements)?;
-        let mut precompiled = Precompiled { trie, replacements: LENGTH_BYTES + length, is_plain: [false; 256] };
-        for (byte, is_plain) in (0..128).zip(&mut precompiled.is_plain) {
-            *is_plain = byte != b'\r' && precompiled.trie.find(&[byte]).is_none();
-        }
-        Ok(precompiled)
+        let inert = inert(&trie);
+        Ok(Precompiled { trie, replacements: LENGTH_BYTES + length, inert })
     }
 
     /// The length and the replacement of the longest entry that `text` begins with. An entry that ends inside a character is none.
@@ -102,17 +101,15 @@ impl Precompiled {
 
     /// Gives `found` each part of `text` that has an entry and what replaces it, in order, until it returns false.
     fn for_each_match<'m>(&'m self, text: &str, mut found: impl FnMut(Range<usize>, &'m str) -> bool) {
-        let bytes = text.as_bytes();
         let mut at = 0;
         loop {
-            while at + 1 < bytes.len() && self.is_plain[usize::from(bytes[at])] && bytes[at + 1].is_ascii() {
-                at += 1;
-            }
+            let run_end = self.inert.run_end(text, at);
+            let Some(next) = text[run_end..].chars().next() else { return };
+            // The last character of the run may join one that is not of its kind.
+            let joined = if is_alone(next) { None } else { text[at..run_end].chars().next_back() };
+            at = run_end - joined.map_or(0, char::len_utf8);
             // Text that no cluster joins to what is before it; the same holds behind `end`.
             let end = at + free_standing(&text[at..]);
-            if end == at {
-                return;
-            }
             for (start, cluster) in clusters(&text[at..end]).map(|(start, cluster)| (at + start, cluster)) {
                 if cluster.len() <= MAX_CLUSTER_BYTES {
                     if let Some(replacement) = self.find(cluster) {
@@ -148,6 +145,24 @@ impl Precompiled {
         // A part of text from one character's beginning to another's: always text.
         std::str::from_utf8(&replacement[..memchr::memchr(0, replacement).unwrap_or(replacement.len())]).ok()
     }
+}
+
+/// The characters that stand alone and have no entry.
+fn inert(trie: &Trie) -> Inert {
+    // Whether there may be entries for characters with these first bytes: mostly there are none.
+    let beginning = Cell::new(([0; 4], false));
+    let has_entry = |character: char| {
+        let mut bytes = [0; 4];
+        let length = character.encode_utf8(&mut bytes).len();
+        let last = std::mem::take(&mut bytes[length - 1]);
+        if beginning.get().0 != bytes {
+            let known = &bytes[..length - 1];
+            beginning.set((bytes, trie.reaches(known) || trie.find(known).is_some()));
+        }
+        bytes[length - 1] = last;
+        (length == 1 || beginning.get().1) && trie.find(&bytes[..length]).is_some()
+    };
+    Inert::new(|character| character != '\r' && is_alone(character) && !has_entry(character))
 }
 
 /// The length of the shortest beginning of `text` that no grapheme cluster crosses the end of, judged by pairs of characters.

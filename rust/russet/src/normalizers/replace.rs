@@ -1,7 +1,8 @@
 //! `Replace`: puts a text in place of every match of a literal or a pattern.
 //!
 //! The new text takes the record of the last byte that it replaces. A literal is found with a substring search in O(n); an empty
-//! one matches before every character and at the end, as an empty pattern does. A pattern costs what its engine costs.
+//! one matches before every character and at the end, as an empty pattern does. Runs of a character, such as ` {2,}`, are found as
+//! a literal is, in O(n). Any other pattern costs what its engine costs.
 
 use super::NormalizerScratch;
 use crate::formats::config::PatternConfig;
@@ -20,6 +21,8 @@ pub(super) struct Replace {
 enum Matcher {
     Literal(Box<Finder<'static>>),
     Everywhere,
+    /// Runs of a byte: those of the literal's length or longer.
+    Runs(Box<Finder<'static>>),
     Pattern(Regex),
 }
 
@@ -28,7 +31,10 @@ impl Replace {
         let matcher = match pattern {
             PatternConfig::String(literal) if literal.is_empty() => Matcher::Everywhere,
             PatternConfig::String(literal) => Matcher::Literal(Box::new(Finder::new(literal).into_owned())),
-            PatternConfig::Regex(pattern) => Matcher::Pattern(Regex::new(pattern)?),
+            PatternConfig::Regex(pattern) => match shortest_run(pattern) {
+                Some(run) => Matcher::Runs(Box::new(Finder::new(&run).into_owned())),
+                None => Matcher::Pattern(Regex::new(pattern)?),
+            },
         };
         Ok(Replace { matcher, content: content.into() })
     }
@@ -56,6 +62,25 @@ impl Replace {
                     new.copy(copied..old.len());
                 });
             }
+            Matcher::Runs(finder) => {
+                let bytes = text.text().as_bytes();
+                let Some(first) = finder.find(bytes) else { return Ok(()) };
+                let (byte, shortest) = (bytes[first], finder.needle().len());
+                text.rewrite(|new| {
+                    let old = new.old_text().as_bytes();
+                    let mut copied = 0;
+                    let mut next = Some(first);
+                    while let Some(start) = next.filter(|_| !new.is_refused()) {
+                        let known = start + shortest;
+                        let end = known + old[known..].iter().take_while(|&&other| other == byte).count();
+                        new.copy(copied..start);
+                        new.push_str(&self.content, Some(end - 1));
+                        copied = end;
+                        next = finder.find(&old[end..]).map(|start| end + start);
+                    }
+                    new.copy(copied..old.len());
+                });
+            }
             Matcher::Everywhere => {
                 let matches = &mut scratch.matches;
                 matches.clear();
@@ -77,6 +102,20 @@ impl Replace {
         }
         Ok(())
     }
+}
+
+/// The shortest run that a pattern of the form `x{n,}` or `x+` matches, `x` a character of ASCII without a meaning of its own.
+fn shortest_run(pattern: &str) -> Option<Vec<u8>> {
+    let &[byte, ref rest @ ..] = pattern.as_bytes() else { return None };
+    let count = match rest {
+        b"+" => 1,
+        [b'{', count @ .., b',', b'}'] => {
+            std::str::from_utf8(count).ok()?.parse().ok().filter(|count| (1..=100).contains(count))?
+        }
+        _ => return None,
+    };
+    let is_literal = matches!(byte, b' ' | b'_' | b'-' | b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9');
+    (is_literal && count.to_string().len() + 4 >= pattern.len()).then(|| vec![byte; count])
 }
 
 #[cfg(test)]
@@ -119,6 +158,30 @@ mod tests {
                 let matches: Vec<_> = text.text().match_indices(&pattern).map(|(start, found)| start..start + found.len()).collect();
                 text.replace(matches, &content);
             });
+        }
+    }
+
+    #[test]
+    fn runs_are_told_by_their_pattern() {
+        let run = |pattern| shortest_run(pattern).map(|run| String::from_utf8(run).unwrap());
+        assert_eq!(run(" {2,}"), Some("  ".into()));
+        assert_eq!(run("a+"), Some("a".into()));
+        assert_eq!(run("x{12,}"), Some("xxxxxxxxxxxx".into()));
+        for pattern in [
+            "", "a", "a*", "a{2}", "a{2,3}", "a{,2}", "a{+2,}", "a{02,}", "a{0,}", "a{2,}+", "ab+", ".+", "\\+", "(+", "é+",
+            "a{101,}",
+        ] {
+            assert_eq!(run(pattern), None, "{pattern}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn runs_give_what_the_pattern_gives(text in "[ab\u{e9}]{0,16}", pattern in "a\\{[123],\\}|b\\+", content in "[ab\u{2581}]{0,3}") {
+            let runs = Replace::new(&PatternConfig::Regex(pattern.clone()), &content).unwrap();
+            prop_assert!(matches!(runs.matcher, Matcher::Runs(_)));
+            let by_engine = Replace { matcher: Matcher::Pattern(Regex::new(&pattern).unwrap()), content: content.as_str().into() };
+            assert_same(&text, |text| run(&runs, text), |text| run(&by_engine, text));
         }
     }
 }

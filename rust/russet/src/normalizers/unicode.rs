@@ -5,6 +5,7 @@
 //! takes the inert character before a run into it, which may be a base). Finding the runs is one table look-up per character
 //! that is not ASCII; ASCII is inert. O(n), but for the sorting of a run of marks.
 
+use super::inert::Shared;
 use crate::text::{Align, NormalizedText};
 use crate::unicode::{flags, NFC_ACTIVE, NFD_ACTIVE, NFKC_ACTIVE, NFKD_ACTIVE};
 use std::ops::Range;
@@ -20,6 +21,20 @@ pub(super) enum Form {
 }
 
 impl Form {
+    /// The inert characters.
+    fn inert(self) -> &'static Shared {
+        static NFC: Shared = Shared::without(NFC_ACTIVE);
+        static NFD: Shared = Shared::without(NFD_ACTIVE);
+        static NFKC: Shared = Shared::without(NFKC_ACTIVE);
+        static NFKD: Shared = Shared::without(NFKD_ACTIVE);
+        match self {
+            Form::Nfc => &NFC,
+            Form::Nfd => &NFD,
+            Form::Nfkc => &NFKC,
+            Form::Nfkd => &NFKD,
+        }
+    }
+
     /// The flag of the characters that are not inert.
     fn active(self) -> u16 {
         match self {
@@ -30,12 +45,15 @@ impl Form {
         }
     }
 
+    pub(super) fn prepare(self) {
+        self.inert().get();
+    }
+
     pub(super) fn normalize<A: Align>(self, text: &mut NormalizedText<A>) {
         if text.hollow() > 0 {
             return self.normalize_whole(text);
         }
-        let active = self.active();
-        let Some(first) = next_run(text.text(), 0, active) else { return };
+        let Some(first) = self.next_run(text.text(), 0) else { return };
         text.rewrite(|new| {
             let old = new.old_text();
             let mut copied = 0;
@@ -55,10 +73,18 @@ impl Form {
                     Form::Nfkd => new.transform(range, run.nfkd(), 0),
                 }
                 copied = found.end;
-                next = next_run(old, copied, active);
+                next = self.next_run(old, copied);
             }
             new.copy(copied..old.len());
         });
+    }
+
+    /// The next run of characters in `text` from byte `at` on that are not inert.
+    fn next_run(self, text: &str, at: usize) -> Option<Range<usize>> {
+        let (start, _) = self.inert().next_other(text, at)?;
+        let active = self.active();
+        let length = text[start..].find(|character| flags(character) & active == 0).unwrap_or(text.len() - start);
+        Some(start..start + length)
     }
 
     /// The same without looking for runs, and exact where leading characters stand for no input.
@@ -71,14 +97,6 @@ impl Form {
             Form::Nfkd => text.transform(old.nfkd(), 0),
         }
     }
-}
-
-/// The next run of characters in `text` from byte `from` that have the flag `active`.
-fn next_run(text: &str, from: usize, active: u16) -> Option<Range<usize>> {
-    let is_active = |character: char| !character.is_ascii() && flags(character) & active != 0;
-    let start = from + text[from..].find(is_active)?;
-    let length = text[start..].find(|character| !is_active(character)).unwrap_or(text.len() - start);
-    Some(start..start + length)
 }
 
 #[cfg(test)]

@@ -48,8 +48,7 @@ impl Metaspace {
                 buffer.reset_to_replaced(piece, &self.replacement_text);
                 emit(buffer.as_piece())?;
             } else if start == 0 && prepends {
-                buffer.reset_to(piece);
-                buffer.prepend(&self.replacement_text);
+                buffer.reset_to_prepended(piece, &self.replacement_text);
                 emit(buffer.as_piece())?;
             } else {
                 emit(piece)?;
