@@ -9,7 +9,7 @@
 //! - the pre-tokenizer must split there, or else no token of the model may reach across;
 //! - only what is done at the beginning of a section may differ, which its first word is asked with.
 //!
-//! Finding cuts reads eight bytes at a time. The wrong choice for text without spaces: its "words" are long, are not cached, and
+//! Finding cuts reads 64 bytes at a time. The wrong choice for text without spaces: its "words" are long, are not cached, and
 //! run through all stages as before.
 
 use std::sync::Arc;
@@ -17,6 +17,7 @@ use std::sync::Arc;
 use crate::formats::config::{NormalizerConfig, PatternConfig, PreTokenizerConfig, SplitBehavior};
 use crate::models::Model;
 use crate::normalizers::Normalizer;
+use crate::pre_tokenizers::scanners::scan_spaces;
 use crate::Result;
 
 /// What SentencePiece writes for a space.
@@ -67,58 +68,17 @@ impl Words {
 
     /// Appends the ends of the words of `text[start..]`, until at least `words` were found or the text ends; returns the last end.
     pub(crate) fn scan(text: &str, start: usize, words: usize, ends: &mut Vec<u32>) -> usize {
-        let bytes = text.as_bytes();
-        let wanted = ends.len() + words;
-        // Whether the byte before the eight is a space.
-        let mut after_space = true;
-        let mut offset = start;
-        while let Some(eight) = bytes.get(offset..).and_then(|rest| rest.first_chunk()) {
-            let spaces = spaces_of(u64::from_le_bytes(*eight));
-            let mut cuts = spaces & !(spaces << 8 | u64::from(after_space) << 7);
-            after_space = spaces >> 63 == 1;
-            while cuts != 0 {
-                let cut = offset + cuts.trailing_zeros() as usize / 8;
-                cuts &= cuts - 1;
-                if may_cut(text, cut) {
-                    ends.push(cut as u32);
-                }
-            }
-            offset += 8;
-            if ends.len() >= wanted {
-                // Cuts are found eight bytes at a time; the last one found is where to go on.
-                return ends.last().map_or(start, |&end| end as usize);
-            }
-        }
-        for (cut, byte) in bytes.iter().enumerate().skip(offset) {
-            let is_space = *byte == b' ';
-            if is_space && !after_space && may_cut(text, cut) {
-                ends.push(cut as u32);
-            }
-            after_space = is_space;
-        }
-        if start < bytes.len() {
-            ends.push(bytes.len() as u32);
-        }
-        bytes.len()
+        scan_spaces(text, start, words, ends, may_cut)
     }
-}
-
-/// The highest bit of each byte that is a space.
-#[inline(always)]
-fn spaces_of(eight: u64) -> u64 {
-    const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
-    let different = eight ^ 0x2020_2020_2020_2020;
-    !(((different & LOW) + LOW) | different | LOW)
 }
 
 /// Whether the space at `cut` may be a cut: not if the character before it joins it into one grapheme cluster, or is written like a
 /// space itself.
-#[inline(always)]
 fn may_cut(text: &str, cut: usize) -> bool {
-    match text.as_bytes().get(..cut) {
-        Some([.., last]) => last.is_ascii() || !text[..cut].ends_with(joins_a_space),
-        _ => false,
-    }
+    let before = |bytes: usize| cut.checked_sub(bytes).and_then(|start| text.as_bytes().get(start)).copied().unwrap_or(0);
+    // The first bytes of the characters that join, two, three or four bytes long.
+    let may_join = matches!(before(2), 0xD8 | 0xDB | 0xDC) || matches!(before(3), 0xE0 | 0xE2) || before(4) == 0xF0;
+    cut > 0 && !(may_join && text[..cut].ends_with(joins_a_space))
 }
 
 fn joins_a_space(character: char) -> bool {

@@ -25,6 +25,7 @@ use crate::regex::RegexScratch;
 use crate::text::{Align, NormalizedText, Piece};
 use crate::{Error, Result};
 use scanners::Scanner;
+pub use scanners::{known_patterns, simd_level};
 
 /// The most stages that a pre-tokenizer may have: each takes stack space while a piece is inside it.
 const MAX_STAGES: usize = 128;
@@ -103,6 +104,20 @@ impl PreTokenizer {
     /// The scanner that cuts exactly as this does, if there is one: the pieces tile the section.
     pub(crate) fn scanner(&self) -> Option<Scanner> {
         self.scanner
+    }
+
+    /// The name of the scanner that cuts exactly as this does, if there is one.
+    pub fn scanner_name(&self) -> Option<&'static str> {
+        self.scanner.map(Scanner::name)
+    }
+
+    /// Appends the ends (byte offsets) of the pieces of `text[start..]`, until at least `pieces` were found or the text ends;
+    /// returns the last end. `start` is 0 or an end that was returned before.
+    ///
+    /// `None` where no scanner does all that this pre-tokenizer does, or the text has 4 GiB or more.
+    pub fn scan(&self, text: &str, start: usize, pieces: usize, ends: &mut Vec<u32>) -> Option<usize> {
+        u32::try_from(text.len()).ok()?;
+        self.scanner.map(|scanner| scanner.scan(text, start, pieces, ends))
     }
 
     /// If the last thing that this does is to write bytes as byte-level characters, the same without that: its pieces are the

@@ -1,7 +1,7 @@
 //! Scanning 64 bytes at a time: a bit for each byte and class, and shifts and sums of those bits for the rules of a pattern.
 //!
-//! A [`Level`] (AVX2, AVX-512, NEON) makes the bits of ASCII; the characters beyond it are looked up one by one and their kinds
-//! turned into bits by the same level. A [`Blocks`] pattern makes of them the bits of the bytes where pieces begin: an ASCII
+//! [`Lanes`] (of AVX2, AVX-512, NEON) make the bits of ASCII; the characters beyond it are looked up one by one and their kinds
+//! turned into bits by the same. A [`Blocks`] pattern makes of them the bits of the bytes where pieces begin: an ASCII
 //! class that goes on is `class & class << 1`, a run is followed to its end by the carry of an addition. What reaches from one
 //! block into the next is in the pattern's `Carry`; a block never ends inside a character. A block that holds something rare
 //! that the pattern's algebra leaves out is scanned by the scalar function instead, from the start of its first piece.
@@ -10,11 +10,12 @@
 //! faster than the scalar way.
 
 use super::classes::{class_of_head, row_of_classes, wide_class, ClassMap, Kinds, HAN, HANGUL, HANGUL_CLASS, HAN_CLASS};
-use super::scalar::Pattern;
+use super::scalar::{self, Pattern};
+use std::marker::PhantomData;
 
 /// The bytes of a block, and after them what a look-up of the last character may read.
 pub(super) type Bytes = [u8; BYTES];
-const BYTES: usize = BYTES_LOADED + 8;
+pub(super) const BYTES: usize = BYTES_LOADED + 8;
 /// The length of a block.
 pub(super) const BYTES_LOADED: usize = 64;
 
@@ -41,7 +42,7 @@ pub(super) struct Ascii {
 }
 
 /// What works on 64 bytes at once. A value is the proof that the processor can.
-pub(super) trait Level: Copy {
+pub(super) trait Lanes: Copy {
     /// 64 bytes.
     type Vector: Copy;
     /// 64 truth values.
@@ -71,24 +72,24 @@ pub(super) trait Level: Copy {
 
 /// Makes the bits of the ASCII characters. A pattern uses some of them; the compiler leaves out the others.
 #[inline(always)]
-fn ascii<L: Level>(level: L, block: &Bytes) -> Ascii {
-    let bytes = level.load(block, 0);
-    let is = |byte| level.equal(bytes, byte);
+fn ascii<L: Lanes>(lanes: L, block: &Bytes) -> Ascii {
+    let bytes = lanes.load(block, 0);
+    let is = |byte| lanes.equal(bytes, byte);
     let blank = is(b' ');
-    let stops = level.either(level.either(is(b'.'), is(b',')), level.either(is(b'!'), is(b'?')));
-    let stops = level.either(stops, level.either(level.within(bytes, b'(', b')'), is(b'|')));
+    let stops = lanes.either(lanes.either(is(b'.'), is(b',')), lanes.either(is(b'!'), is(b'?')));
+    let stops = lanes.either(stops, lanes.either(lanes.within(bytes, b'(', b')'), is(b'|')));
     Ascii {
-        high: level.bits(level.within(bytes, 0x80, 0xFF)),
-        letter: level.bits(level.within(level.or(bytes, level.splat(0x20)), b'a', b'z')),
-        upper: level.bits(level.within(bytes, b'A', b'Z')),
-        digit: level.bits(level.within(bytes, b'0', b'9')),
-        space: level.bits(level.either(level.within(bytes, b'\t', b'\r'), blank)),
-        line_break: level.bits(level.either(is(b'\n'), is(b'\r'))),
-        blank: level.bits(blank),
-        apostrophe: level.bits(is(b'\'')),
-        slash: level.bits(is(b'/')),
-        control: level.bits(level.either(level.within(bytes, 0, 0x1F), is(0x7F))),
-        bloom_stop: level.bits(stops),
+        high: lanes.bits(lanes.within(bytes, 0x80, 0xFF)),
+        letter: lanes.bits(lanes.within(lanes.or(bytes, lanes.splat(0x20)), b'a', b'z')),
+        upper: lanes.bits(lanes.within(bytes, b'A', b'Z')),
+        digit: lanes.bits(lanes.within(bytes, b'0', b'9')),
+        space: lanes.bits(lanes.either(lanes.within(bytes, b'\t', b'\r'), blank)),
+        line_break: lanes.bits(lanes.either(is(b'\n'), is(b'\r'))),
+        blank: lanes.bits(blank),
+        apostrophe: lanes.bits(is(b'\'')),
+        slash: lanes.bits(is(b'/')),
+        control: lanes.bits(lanes.either(lanes.within(bytes, 0, 0x1F), is(0x7F))),
+        bloom_stop: lanes.bits(stops),
     }
 }
 
@@ -161,6 +162,12 @@ impl Block<'_> {
     }
 }
 
+/// Work that is done with what the processor has.
+pub(super) trait Job {
+    fn with_lanes<L: Lanes>(self, lanes: L) -> usize;
+    fn without(self) -> usize;
+}
+
 /// A pattern that has its rules for blocks.
 pub(super) trait Blocks: Pattern {
     /// What a block tells the next. The default is what is told at the start of a piece: that nothing is before it.
@@ -171,9 +178,41 @@ pub(super) trait Blocks: Pattern {
     fn starts<const WIDE: bool>(block: &Block<'_>, carry: &mut Self::Carry) -> Option<u64>;
 }
 
-/// Appends the ends of the pieces from `start` on; see [`Scanner::scan`](super::Scanner::scan).
+/// The bytes of the first block of `text`; at its end zeros come after it, and then the bytes are in `buffer`.
 #[inline(always)]
-pub(super) fn scan<L: Level, P: Blocks>(level: L, text: &str, start: usize, pieces: usize, ends: &mut Vec<u32>) -> usize {
+pub(super) fn first_bytes<'t>(text: &'t [u8], buffer: &'t mut Bytes) -> &'t Bytes {
+    match text.first_chunk() {
+        Some(bytes) => bytes,
+        None => {
+            buffer[..text.len()].copy_from_slice(text);
+            buffer
+        }
+    }
+}
+
+/// The arguments of [`Scanner::scan`](super::Scanner::scan).
+pub(super) struct Scan<'t, P> {
+    pub(super) text: &'t str,
+    pub(super) start: usize,
+    pub(super) pieces: usize,
+    pub(super) ends: &'t mut Vec<u32>,
+    pub(super) pattern: PhantomData<P>,
+}
+
+impl<P: Blocks> Job for Scan<'_, P> {
+    #[inline(always)]
+    fn with_lanes<L: Lanes>(self, lanes: L) -> usize {
+        scan::<L, P>(lanes, self.text, self.start, self.pieces, self.ends)
+    }
+
+    #[inline(always)]
+    fn without(self) -> usize {
+        scalar::scan::<P>(self.text, self.start, self.pieces, self.ends)
+    }
+}
+
+#[inline(always)]
+fn scan<L: Lanes, P: Blocks>(lanes: L, text: &str, start: usize, pieces: usize, ends: &mut Vec<u32>) -> usize {
     let kinds = Kinds { text: text.as_bytes(), map: P::MAP };
     let first_end = ends.len();
     let wanted = first_end.saturating_add(pieces);
@@ -184,18 +223,12 @@ pub(super) fn scan<L: Level, P: Blocks>(level: L, text: &str, start: usize, piec
     while position < text.len() && ends.len() < wanted {
         let rest = &kinds.text[position..];
         let mut last_bytes = [0; BYTES];
-        let bytes: &Bytes = match rest.first_chunk() {
-            Some(bytes) => bytes,
-            None => {
-                last_bytes[..rest.len()].copy_from_slice(rest);
-                &last_bytes
-            }
-        };
+        let bytes = first_bytes(rest, &mut last_bytes);
         let mut block = Block {
             text: kinds,
             start: position,
             length: rest.len().min(64) as u32,
-            ascii: ascii(level, bytes),
+            ascii: ascii(lanes, bytes),
             continuation: 0,
             planes: [0; 8],
             next: 0,
@@ -204,14 +237,14 @@ pub(super) fn scan<L: Level, P: Blocks>(level: L, text: &str, start: usize, piec
             block.next = kinds.at(position + block.length as usize).0;
             P::starts::<false>(&block, &mut carry)
         } else {
-            look_up(level, bytes, P::MAP, &mut block);
+            look_up(lanes, bytes, P::MAP, &mut block);
             block.next = kinds.at(position + block.length as usize).0;
             P::starts::<true>(&block, &mut carry)
         };
         let block_end = position + block.length as usize;
         match starts {
             Some(starts) => {
-                level.push(starts & block.valid() & !resumed, position as u32, ends);
+                lanes.push(starts & block.valid() & !resumed, position as u32, ends);
                 position = block_end;
                 resumed = 0;
             }
@@ -270,11 +303,11 @@ fn look_up_few(bytes: &Bytes, map: &ClassMap, mut firsts: u64) -> [u64; 8] {
 /// A text has most of its characters from a few rows of 64, those that all but their last byte have in common: such a row is
 /// looked up for the whole block at once. Chinese and Hangul, which have many rows, are ranges.
 #[inline(always)]
-fn look_up<L: Level>(level: L, bytes: &Bytes, map: &ClassMap, block: &mut Block<'_>) {
-    let first = level.load(bytes, 0);
-    block.continuation = level.bits(level.within(first, 0x80, 0xBF));
-    let four = level.bits(level.within(first, 0xF0, 0xFF));
-    let three = level.bits(level.within(first, 0xE0, 0xFF));
+fn look_up<L: Lanes>(lanes: L, bytes: &Bytes, map: &ClassMap, block: &mut Block<'_>) {
+    let first = lanes.load(bytes, 0);
+    block.continuation = lanes.bits(lanes.within(first, 0x80, 0xBF));
+    let four = lanes.bits(lanes.within(first, 0xF0, 0xFF));
+    let three = lanes.bits(lanes.within(first, 0xE0, 0xFF));
     let firsts = block.ascii.high & !block.continuation;
     let cut = (firsts & 1 << 63) | (three & 3 << 62) | (four & 7 << 61);
     if cut != 0 {
@@ -286,18 +319,18 @@ fn look_up<L: Level>(level: L, bytes: &Bytes, map: &ClassMap, block: &mut Block<
         return;
     }
     let mut rest = firsts & !four;
-    let mut classes = level.splat(0);
+    let mut classes = lanes.splat(0);
     if rest.count_ones() > FEW {
-        let second = level.load(bytes, 1);
-        let third = level.load(bytes, 2);
-        if level.bits(level.within(first, HAN[0][0], HANGUL[1][0])) & rest != 0 {
+        let second = lanes.load(bytes, 1);
+        let third = lanes.load(bytes, 2);
+        if lanes.bits(lanes.within(first, HAN[0][0], HANGUL[1][0])) & rest != 0 {
             for ([low, high], class) in [(HAN, HAN_CLASS), (HANGUL, HANGUL_CLASS)] {
-                let inside = level.within(first, low[0] + 1, high[0] - 1);
-                let lowest = level.both(level.equal(first, low[0]), level.within(second, low[1], 0xBF));
-                let highest = level.both(level.equal(first, high[0]), level.within(second, 0x80, high[1]));
-                let all = level.either(inside, level.either(lowest, highest));
-                classes = level.or(classes, level.choose(level.splat(class), all));
-                rest &= !level.bits(all);
+                let inside = lanes.within(first, low[0] + 1, high[0] - 1);
+                let lowest = lanes.both(lanes.equal(first, low[0]), lanes.within(second, low[1], 0xBF));
+                let highest = lanes.both(lanes.equal(first, high[0]), lanes.within(second, 0x80, high[1]));
+                let all = lanes.either(inside, lanes.either(lowest, highest));
+                classes = lanes.or(classes, lanes.choose(lanes.splat(class), all));
+                rest &= !lanes.bits(all);
             }
         }
         for _ in 0..MOST_ROWS {
@@ -305,15 +338,15 @@ fn look_up<L: Level>(level: L, bytes: &Bytes, map: &ClassMap, block: &mut Block<
                 break;
             }
             let index = rest.trailing_zeros() as usize % 64;
-            let mut row = level.equal(first, bytes[index]);
+            let mut row = lanes.equal(first, bytes[index]);
             let mut last = second;
             if bytes[index] >= 0xE0 {
-                row = level.both(row, level.equal(second, bytes[index + 1]));
+                row = lanes.both(row, lanes.equal(second, bytes[index + 1]));
                 last = third;
             }
-            let found = level.look_up_64(last, row_of_classes(bytes[index], bytes[index + 1]));
-            classes = level.or(classes, level.choose(found, row));
-            rest &= !level.bits(row);
+            let found = lanes.look_up_64(last, row_of_classes(bytes[index], bytes[index + 1]));
+            classes = lanes.or(classes, lanes.choose(found, row));
+            rest &= !lanes.bits(row);
         }
     }
     rest |= firsts & four;
@@ -324,9 +357,9 @@ fn look_up<L: Level>(level: L, bytes: &Bytes, map: &ClassMap, block: &mut Block<
             rest &= rest - 1;
             single[index] = class_at(bytes, index);
         }
-        classes = level.or(classes, level.load(&single, 0));
+        classes = lanes.or(classes, lanes.load(&single, 0));
     }
-    block.planes = level.planes(level.look_up_32(classes, &map.wide));
+    block.planes = lanes.planes(lanes.look_up_32(classes, &map.wide));
     // What is no first byte has class 0, and a kind.
     for plane in &mut block.planes {
         *plane &= firsts;

@@ -2,8 +2,7 @@
 //!
 //! Every level gives the same pieces; they differ in speed alone. The choice is made once, when a scanner is first made.
 
-use super::blocks::Blocks;
-use super::scalar;
+use super::blocks::Job;
 #[cfg(target_arch = "aarch64")]
 use super::simd_neon::Neon;
 #[cfg(target_arch = "x86_64")]
@@ -75,17 +74,17 @@ impl Level {
         Ok(*LEVEL.get_or_init(|| level))
     }
 
-    /// Appends the ends of the pieces from `start` on; see [`Scanner::scan`](super::Scanner::scan).
+    /// Does `job` with these instructions.
     #[inline]
-    pub(super) fn scan<P: Blocks>(self, text: &str, start: usize, pieces: usize, ends: &mut Vec<u32>) -> usize {
+    pub(super) fn run<J: Job>(self, job: J) -> usize {
         match self {
-            Self::Scalar => scalar::scan::<P>(text, start, pieces, ends),
+            Self::Scalar => job.without(),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2(level) => level.scan::<P>(text, start, pieces, ends),
+            Self::Avx2(lanes) => lanes.run(job),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512(level) => level.scan::<P>(text, start, pieces, ends),
+            Self::Avx512(lanes) => lanes.run(job),
             #[cfg(target_arch = "aarch64")]
-            Self::Neon(level) => level.scan::<P>(text, start, pieces, ends),
+            Self::Neon(lanes) => lanes.run(job),
         }
     }
 }

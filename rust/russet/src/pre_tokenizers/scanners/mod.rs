@@ -24,15 +24,36 @@ mod simd_avx2;
 mod simd_avx512;
 #[cfg(target_arch = "aarch64")]
 mod simd_neon;
+mod spaces;
 
 use super::Stage;
 use crate::formats::config::SplitBehavior;
 use crate::Result;
+pub(crate) use spaces::scan_spaces;
+
+use blocks::Scan;
 use levels::Level;
+use std::marker::PhantomData;
 use std::ops::Range;
 
 /// How many pieces are scanned at once where they are given one by one.
 const BATCH_PIECES: usize = 256;
+
+/// The regular expressions that scanners stand for, as `Split` has them: most alone, some only one after the other.
+pub fn known_patterns() -> Vec<Vec<&'static str>> {
+    let alone = patterns::PATTERNS.iter().map(|known| vec![known.0]);
+    let last = patterns::DEEPSEEK.iter().map(|last| vec![patterns::DEEPSEEK_NUMBERS, patterns::DEEPSEEK_CJK, last]);
+    alone.chain(last).collect()
+}
+
+/// The instructions that the scanners use: `scalar`, `avx2`, `avx512` or `neon`. The best that the processor has, or what the
+/// environment variable `RUSSET_SIMD` says.
+///
+/// # Errors
+/// [`Error::Config`](crate::Error::Config) where the variable says what the processor does not have.
+pub fn simd_level() -> Result<&'static str> {
+    Level::of_process().map(Level::name)
+}
 
 /// Refuses what the environment asks for and the processor does not have.
 pub(super) fn check_environment() -> Result<()> {
@@ -116,18 +137,23 @@ impl Scanner {
 
     fn scan_with(self, level: Level, text: &str, start: usize, pieces: usize, ends: &mut Vec<u32>) -> usize {
         use scalar::{Bloom, Cl100k, DeepSeek, Gpt2, Kimi, O200k, O200kLike, Tekken, TekkenSpaced};
+        macro_rules! scan {
+            ($pattern:ty) => {
+                level.run(Scan { text, start, pieces, ends, pattern: PhantomData::<$pattern> })
+            };
+        }
         match self {
-            Self::Gpt2 => level.scan::<Gpt2<false>>(text, start, pieces, ends),
-            Self::Gpt2Digits => level.scan::<Gpt2<true>>(text, start, pieces, ends),
-            Self::Cl100k => level.scan::<Cl100k<3, false>>(text, start, pieces, ends),
-            Self::Qwen2 => level.scan::<Cl100k<1, false>>(text, start, pieces, ends),
-            Self::Qwen35 => level.scan::<Cl100k<1, true>>(text, start, pieces, ends),
-            Self::O200k => level.scan::<O200kLike<O200k>>(text, start, pieces, ends),
-            Self::Tekken => level.scan::<O200kLike<Tekken>>(text, start, pieces, ends),
-            Self::TekkenSpaced => level.scan::<O200kLike<TekkenSpaced>>(text, start, pieces, ends),
-            Self::Kimi => level.scan::<O200kLike<Kimi>>(text, start, pieces, ends),
-            Self::DeepSeek => level.scan::<DeepSeek>(text, start, pieces, ends),
-            Self::Bloom => level.scan::<Bloom>(text, start, pieces, ends),
+            Self::Gpt2 => scan!(Gpt2<false>),
+            Self::Gpt2Digits => scan!(Gpt2<true>),
+            Self::Cl100k => scan!(Cl100k<3, false>),
+            Self::Qwen2 => scan!(Cl100k<1, false>),
+            Self::Qwen35 => scan!(Cl100k<1, true>),
+            Self::O200k => scan!(O200kLike<O200k>),
+            Self::Tekken => scan!(O200kLike<Tekken>),
+            Self::TekkenSpaced => scan!(O200kLike<TekkenSpaced>),
+            Self::Kimi => scan!(O200kLike<Kimi>),
+            Self::DeepSeek => scan!(DeepSeek),
+            Self::Bloom => scan!(Bloom),
         }
     }
 

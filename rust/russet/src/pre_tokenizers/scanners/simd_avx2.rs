@@ -1,6 +1,6 @@
 //! Blocks in two registers of AVX2.
 
-use super::blocks::{scan, Blocks, Bytes, Level, BYTES_LOADED};
+use super::blocks::{Bytes, Job, Lanes, BYTES_LOADED};
 use std::arch::x86_64::*;
 
 /// The proof that the processor has AVX2, BMI1, BMI2, LZCNT and POPCNT.
@@ -18,14 +18,14 @@ impl Avx2 {
         has.then_some(Self(()))
     }
 
-    /// [`scan`] compiled for this level.
-    pub(super) fn scan<P: Blocks>(self, text: &str, start: usize, pieces: usize, ends: &mut Vec<u32>) -> usize {
+    /// Does `job`, compiled for these features.
+    pub(super) fn run<J: Job>(self, job: J) -> usize {
         #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
-        fn compiled<P: Blocks>(level: Avx2, text: &str, start: usize, pieces: usize, ends: &mut Vec<u32>) -> usize {
-            scan::<Avx2, P>(level, text, start, pieces, ends)
+        fn compiled<J: Job>(lanes: Avx2, job: J) -> usize {
+            job.with_lanes(lanes)
         }
         // SAFETY: `self` proves that the processor has these features.
-        unsafe { compiled::<P>(self, text, start, pieces, ends) }
+        unsafe { compiled(self, job) }
     }
 }
 
@@ -33,7 +33,7 @@ impl Avx2 {
 #[derive(Clone, Copy)]
 pub(super) struct Halves(__m256i, __m256i);
 
-/// Methods of [`Level`] that do the same to both halves.
+/// Methods of [`Lanes`] that do the same to both halves.
 macro_rules! halves {
     ($($name:ident($first:ident $(, $second:ident)? $(; $($argument:ident: $kind:ty),+)?) = $half:expr;)*) => {$(
         #[inline(always)]
@@ -61,7 +61,7 @@ macro_rules! bits {
     }};
 }
 
-impl Level for Avx2 {
+impl Lanes for Avx2 {
     type Vector = Halves;
     type Mask = Halves;
 

@@ -1,6 +1,6 @@
 //! Blocks in one register of AVX-512, with the byte permutations of VBMI and the compression of VBMI2 (Ice Lake, Zen 4).
 
-use super::blocks::{scan, Blocks, Bytes, Level, BYTES_LOADED};
+use super::blocks::{Bytes, Job, Lanes, BYTES_LOADED};
 use std::arch::x86_64::*;
 
 /// The proof that the processor has AVX-512 F, BW, VBMI and VBMI2, BMI1, BMI2, LZCNT and POPCNT.
@@ -21,18 +21,18 @@ impl Avx512 {
         has.then_some(Self(()))
     }
 
-    /// [`scan`] compiled for this level.
-    pub(super) fn scan<P: Blocks>(self, text: &str, start: usize, pieces: usize, ends: &mut Vec<u32>) -> usize {
+    /// Does `job`, compiled for these features.
+    pub(super) fn run<J: Job>(self, job: J) -> usize {
         #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx512vbmi2,bmi1,bmi2,lzcnt,popcnt")]
-        fn compiled<P: Blocks>(level: Avx512, text: &str, start: usize, pieces: usize, ends: &mut Vec<u32>) -> usize {
-            scan::<Avx512, P>(level, text, start, pieces, ends)
+        fn compiled<J: Job>(lanes: Avx512, job: J) -> usize {
+            job.with_lanes(lanes)
         }
         // SAFETY: `self` proves that the processor has these features.
-        unsafe { compiled::<P>(self, text, start, pieces, ends) }
+        unsafe { compiled(self, job) }
     }
 }
 
-impl Level for Avx512 {
+impl Lanes for Avx512 {
     type Vector = __m512i;
     type Mask = u64;
 

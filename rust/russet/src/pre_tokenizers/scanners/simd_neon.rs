@@ -1,6 +1,6 @@
 //! Blocks in four registers of NEON.
 
-use super::blocks::{scan, Blocks, Bytes, Level, BYTES_LOADED};
+use super::blocks::{Bytes, Job, Lanes, BYTES_LOADED};
 use std::arch::aarch64::*;
 
 /// The proof that the processor has NEON.
@@ -13,21 +13,21 @@ impl Neon {
         std::arch::is_aarch64_feature_detected!("neon").then_some(Self(()))
     }
 
-    /// [`scan`] compiled for this level.
-    pub(super) fn scan<P: Blocks>(self, text: &str, start: usize, pieces: usize, ends: &mut Vec<u32>) -> usize {
+    /// Does `job`, compiled for these features.
+    pub(super) fn run<J: Job>(self, job: J) -> usize {
         #[target_feature(enable = "neon")]
-        fn compiled<P: Blocks>(level: Neon, text: &str, start: usize, pieces: usize, ends: &mut Vec<u32>) -> usize {
-            scan::<Neon, P>(level, text, start, pieces, ends)
+        fn compiled<J: Job>(lanes: Neon, job: J) -> usize {
+            job.with_lanes(lanes)
         }
         // SAFETY: `self` proves that the processor has NEON.
-        unsafe { compiled::<P>(self, text, start, pieces, ends) }
+        unsafe { compiled(self, job) }
     }
 }
 
 /// The quarters of 64 bytes, or of 64 truth values (0 or 0xFF).
 type Quarters = [uint8x16_t; 4];
 
-/// Methods of [`Level`] that do the same to all quarters.
+/// Methods of [`Lanes`] that do the same to all quarters.
 macro_rules! quarters {
     ($($name:ident($first:ident $(, $second:ident)? $(; $($argument:ident: $kind:ty),+)?) = $quarter:expr;)*) => {$(
         #[inline(always)]
@@ -44,7 +44,7 @@ macro_rules! quarters {
     )*};
 }
 
-impl Level for Neon {
+impl Lanes for Neon {
     type Vector = Quarters;
     type Mask = Quarters;
 

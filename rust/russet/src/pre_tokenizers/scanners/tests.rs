@@ -2,6 +2,7 @@ use super::class_tables as tables;
 use super::classes::wide_class;
 use super::levels::Level;
 use super::patterns::PATTERNS;
+use super::spaces::scan_spaces_with;
 use super::Scanner;
 use crate::formats::config::{PatternConfig, PreTokenizerConfig, SplitBehavior};
 use crate::pre_tokenizers::PreTokenizer;
@@ -221,6 +222,27 @@ fn all_levels_cut_as_the_scalar_scanners_do() {
 }
 
 #[test]
+fn all_levels_find_the_same_spaces() {
+    let may_cut = |text: &str, cut: usize| !text[..cut].ends_with(['é', '中']);
+    for_texts(2000, |text| {
+        let mut expected: Vec<usize> = text.match_indices(' ').map(|(place, _)| place).collect();
+        expected.retain(|&place| place > 0 && !text[..place].ends_with([' ', 'é', '中']));
+        expected.extend((!text.is_empty()).then_some(text.len()));
+        for level in Level::all() {
+            for count in [1, 3, usize::MAX] {
+                let (mut ends, mut start) = (Vec::new(), 0);
+                while start < text.len() {
+                    start = scan_spaces_with(level, text, start, count, &mut ends, may_cut);
+                    assert_eq!(ends.last().copied(), Some(start as u32));
+                }
+                let found: Vec<usize> = ends.iter().map(|&end| end as usize).collect();
+                assert_eq!(found, expected, "{level:?} {text:?}");
+            }
+        }
+    });
+}
+
+#[test]
 fn every_character_is_cut_as_its_regular_expression_does() {
     let twins = twins();
     let contexts = [
@@ -342,6 +364,11 @@ fn stages_are_known_by_what_they_do() {
         assert_eq!(raw(sequence(parts.clone())), Some(Scanner::DeepSeek));
         parts.swap(0, 1);
         assert_eq!(raw(sequence(parts)), None);
+    }
+    for patterns in super::known_patterns() {
+        let mut parts: Vec<_> = patterns.into_iter().map(isolated).collect();
+        parts.push(byte_level(false, false));
+        assert!(raw(sequence(parts)).is_some());
     }
     let encoding = PreTokenizer::from_config(&byte_level(false, true)).unwrap();
     assert_eq!(encoding.scanner(), None, "its pieces are not parts of the text");
