@@ -226,9 +226,17 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_first_bytes_of_all_characters_that_join_are_known() {
+        for character in '\0'..=char::MAX {
+            let text = format!("{character} ");
+            assert_eq!(may_cut(&text, text.len() - 1), !joins_a_space(character), "{character:?}");
+        }
+    }
+
     proptest! {
         #[test]
-        fn cuts_are_found_eight_bytes_at_a_time(text in "[ aé\u{600}\u{2581}漢]{0,40}", words in 1usize..6) {
+        fn cuts_are_where_runs_of_spaces_begin(text in "[ aé\u{600}\u{2581}漢]{0,90}", words in 1usize..6) {
             let mut ends = Vec::new();
             let mut start = 0;
             while start < text.len() {
