@@ -29,11 +29,11 @@ impl<const ISOLATED_NUMBERS: bool> Blocks for Gpt2<ISOLATED_NUMBERS> {
     type Carry = Gpt2Carry;
 
     #[inline(always)]
-    fn starts<const WIDE: bool>(block: &Block<'_>, carry: &mut Gpt2Carry) -> Option<u64> {
+    fn starts<const WIDE: bool>(block: &Block<'_, WIDE>, carry: &mut Gpt2Carry) -> Option<u64> {
         let ascii = &block.ascii;
-        let letter = ascii.letter | block.wide::<WIDE>(LETTER);
-        let number = ascii.digit | block.wide::<WIDE>(NUMBER);
-        let space = ascii.space | block.wide::<WIDE>(BLANK);
+        let letter = ascii.letter | block.wide(LETTER);
+        let number = ascii.digit | block.wide(NUMBER);
+        let space = ascii.space | block.wide(BLANK);
         let other = !(letter | number | space);
         let after_space = previous(space, carry.space);
         let after_blank = previous(ascii.blank, carry.blank);
@@ -43,7 +43,7 @@ impl<const ISOLATED_NUMBERS: bool> Blocks for Gpt2<ISOLATED_NUMBERS> {
         joined |= after_blank & !run;
         joined |= number & if ISOLATED_NUMBERS { block.continuation } else { previous(number, carry.number) };
         let ends = block.next == 0 || block.next & stops != 0;
-        let last = block.firsts::<WIDE>(space & !block.before(run, ends));
+        let last = block.firsts(space & !block.before(run, ends));
         let mut starts = !(joined | carry.joined) | (last & after_space) | carry.starts;
         (carry.starts, carry.joined) = (0, 0);
 
@@ -53,8 +53,8 @@ impl<const ISOLATED_NUMBERS: bool> Blocks for Gpt2<ISOLATED_NUMBERS> {
             apostrophes &= apostrophes - 1;
             let length = contraction(block.text, block.start + after as usize) as u32;
             if length > 0 {
-                carry.joined |= set(&mut starts, after, block.length, false);
-                carry.starts |= set(&mut starts, after + length, block.length, true);
+                carry.joined |= set(&mut starts, after, block.length(), false);
+                carry.starts |= set(&mut starts, after + length, block.length(), true);
             }
         }
         carry.letter = block.carry(letter);
@@ -93,20 +93,20 @@ impl<const DIGITS: usize, const MARKS: bool> Blocks for Cl100k<DIGITS, MARKS> {
     type Carry = Cl100kCarry;
 
     #[inline(always)]
-    fn starts<const WIDE: bool>(block: &Block<'_>, carry: &mut Cl100kCarry) -> Option<u64> {
+    fn starts<const WIDE: bool>(block: &Block<'_, WIDE>, carry: &mut Cl100kCarry) -> Option<u64> {
         let ascii = &block.ascii;
-        let letter = ascii.letter | block.wide::<WIDE>(LETTER);
-        let number = ascii.digit | block.wide::<WIDE>(NUMBER);
-        let space = ascii.space | block.wide::<WIDE>(BLANK);
+        let letter = ascii.letter | block.wide(LETTER);
+        let number = ascii.digit | block.wide(NUMBER);
+        let space = ascii.space | block.wide(BLANK);
         let other = !(letter | number | space);
         let after_other = previous(other, carry.other);
         let first_other = other & !(after_other | previous(ascii.blank, carry.blank));
-        let prefix = block.spread::<WIDE>(first_other) | (space & !ascii.line_break);
+        let prefix = block.spread(first_other) | (space & !ascii.line_break);
         let first_letter = letter & !(previous(letter, carry.letter) | previous(prefix, carry.prefix));
         let attached = attached_breaks(block, after_other, &mut carry.space);
         let mut starts = carry.starts | first_other | first_letter;
-        starts |= white_space::<WIDE>(block, space, space, SPACE, after_other, attached, &mut carry.space);
-        starts |= numbers::<WIDE>(block, number, DIGITS, &mut carry.number);
+        starts |= white_space(block, space, space, SPACE, after_other, attached, &mut carry.space);
+        starts |= numbers(block, number, DIGITS, &mut carry.number);
         carry.starts = 0;
 
         let mut apostrophes = ascii.apostrophe & first_other & block.before(letter, true);
@@ -115,7 +115,7 @@ impl<const DIGITS: usize, const MARKS: bool> Blocks for Cl100k<DIGITS, MARKS> {
             apostrophes &= apostrophes - 1;
             let length = any_case_contraction(block.text, block.start + after as usize) as u32;
             if length > 0 {
-                carry.starts |= set(&mut starts, after + length, block.length, true);
+                carry.starts |= set(&mut starts, after + length, block.length(), true);
             }
         }
         carry.letter = block.carry(letter);
@@ -137,9 +137,9 @@ impl Blocks for Bloom {
     type Carry = BloomCarry;
 
     #[inline(always)]
-    fn starts<const WIDE: bool>(block: &Block<'_>, carry: &mut BloomCarry) -> Option<u64> {
+    fn starts<const WIDE: bool>(block: &Block<'_, WIDE>, carry: &mut BloomCarry) -> Option<u64> {
         let ascii = &block.ascii;
-        let letter = !(ascii.space | ascii.bloom_stop | ascii.high) | block.wide::<WIDE>(LETTER);
+        let letter = !(ascii.space | ascii.bloom_stop | ascii.high) | block.wide(LETTER);
         let after_letter = previous(letter, carry.letter);
         let before_letter = block.before(letter, block.next == LETTER);
         let first_letter = letter & !(after_letter | previous(ascii.blank, carry.blank));
@@ -168,7 +168,7 @@ impl SpaceCarry {
 
 /// `[\r\n]*` after what `after_other` are the next bytes of: the line breaks that belong to the piece before them.
 #[inline(always)]
-pub(super) fn attached_breaks(block: &Block<'_>, after_other: u64, carry: &mut SpaceCarry) -> u64 {
+pub(super) fn attached_breaks<const WIDE: bool>(block: &Block<'_, WIDE>, after_other: u64, carry: &mut SpaceCarry) -> u64 {
     let line_break = block.ascii.line_break;
     // The sum carries from the first line break to the end of their run.
     line_break & !line_break.wrapping_add(line_break & (after_other | carry.attached))
@@ -179,7 +179,7 @@ pub(super) fn attached_breaks(block: &Block<'_>, after_other: u64, carry: &mut S
 /// The text ends for the pattern before what is in `run` and is no white space; `stops` is the same for the next character.
 #[inline(always)]
 pub(super) fn white_space<const WIDE: bool>(
-    block: &Block<'_>,
+    block: &Block<'_, WIDE>,
     space: u64,
     run: u64,
     stops: u8,
@@ -191,7 +191,7 @@ pub(super) fn white_space<const WIDE: bool>(
     let blank = space & !line_break;
     let after_space = previous(space, carry.space);
     let after_attached = previous(attached, carry.attached);
-    let last = block.firsts::<WIDE>(space & !block.before(run, block.next == 0 || block.next & stops != 0));
+    let last = block.firsts(space & !block.before(run, block.next == 0 || block.next & stops != 0));
     let first = space & !after_space & !(line_break & after_other);
     let mut starts = first | (last & blank & after_space) | (blank & after_attached);
     let after_breaks = blank & previous(line_break, carry.line_break) & !after_attached;
@@ -204,13 +204,13 @@ pub(super) fn white_space<const WIDE: bool>(
 
 /// Those of the blanks after line breaks which no line break follows in the same white space.
 #[inline(always)]
-fn after_last_breaks(block: &Block<'_>, blank: u64, mut after_breaks: u64) -> u64 {
+fn after_last_breaks<const WIDE: bool>(block: &Block<'_, WIDE>, blank: u64, mut after_breaks: u64) -> u64 {
     // Each sum carries from the first blank to what follows the blanks.
     let (sum, overflow) = blank.overflowing_add(after_breaks);
     let followed = sum & !blank;
     let mut wrong = followed & block.ascii.line_break & block.valid();
     if overflow || followed & !block.valid() != 0 {
-        let next = block.text.run(block.start + block.length as usize, BLANK);
+        let next = block.text.run(block.start + block.length() as usize, BLANK);
         if matches!(block.text.byte(next), b'\r' | b'\n') {
             after_breaks &= !(1 << (63 - after_breaks.leading_zeros()));
         }
@@ -241,7 +241,7 @@ impl NumberCarry {
 
 /// Where pieces of at most `most` (one or three) numbers begin.
 #[inline(always)]
-pub(super) fn numbers<const WIDE: bool>(block: &Block<'_>, number: u64, most: usize, carry: &mut NumberCarry) -> u64 {
+pub(super) fn numbers<const WIDE: bool>(block: &Block<'_, WIDE>, number: u64, most: usize, carry: &mut NumberCarry) -> u64 {
     let number = number & block.valid();
     if most == 1 {
         return number & !block.continuation;
@@ -257,7 +257,7 @@ pub(super) fn numbers<const WIDE: bool>(block: &Block<'_>, number: u64, most: us
 }
 
 /// The same for any numbers, one by one.
-fn groups_of_three(block: &Block<'_>, number: u64, carry: &mut NumberCarry) -> u64 {
+fn groups_of_three<const WIDE: bool>(block: &Block<'_, WIDE>, number: u64, carry: &mut NumberCarry) -> u64 {
     let first = number & !previous(number, carry.number);
     let mut rest = number & !block.continuation;
     let mut starts = 0;

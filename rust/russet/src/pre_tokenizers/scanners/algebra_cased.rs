@@ -36,20 +36,20 @@ impl<C: Cased> Blocks for O200kLike<C> {
     type Carry = Carry;
 
     #[inline(always)]
-    fn starts<const WIDE: bool>(block: &Block<'_>, carry: &mut Carry) -> Option<u64> {
+    fn starts<const WIDE: bool>(block: &Block<'_, WIDE>, carry: &mut Carry) -> Option<u64> {
         let ascii = &block.ascii;
-        let [wide_upper, wide_lower] = [block.wide::<WIDE>(UPPER), block.wide::<WIDE>(LOWER)];
+        let [wide_upper, wide_lower] = [block.wide(UPPER), block.wide(LOWER)];
         let han = if C::HAN { wide_upper & wide_lower } else { 0 };
         let upper = ascii.upper | (wide_upper & !han);
         let lower = (ascii.letter & !ascii.upper) | (wide_lower & !han);
-        let mark = block.wide::<WIDE>(MARK);
-        let letter = block.wide::<WIDE>(LETTER);
+        let mark = block.wide(MARK);
+        let letter = block.wide(LETTER);
         if C::HAN && han & !letter & block.valid() != 0 {
             return None;
         }
         let word = ascii.letter | (letter & !han) | mark;
-        let number = ascii.digit | block.wide::<WIDE>(NUMBER);
-        let space = ascii.space | block.wide::<WIDE>(BLANK);
+        let number = ascii.digit | block.wide(NUMBER);
+        let space = ascii.space | block.wide(BLANK);
         let mut other = !(word | number | space | han);
 
         // `[\r\n/]*` after what is none of the others: of the slashes there only those that no line break follows.
@@ -66,15 +66,15 @@ impl<C: Cased> Blocks for O200kLike<C> {
 
         let after_blank = previous(ascii.blank, carry.blank);
         let first_other = other & !(previous(other, carry.other) | after_blank);
-        let opener = block.spread::<WIDE>(first_other);
+        let opener = block.spread(first_other);
         let closed = other & !opener;
         if WIDE && mark & previous(closed, carry.closed) & block.valid() != 0 {
             return None;
         }
         let prefix = opener | (space & !ascii.line_break);
         let mut starts = first_other | (word & !(previous(word, carry.word) | previous(prefix, carry.prefix)));
-        starts |= white_space::<WIDE>(block, space, space, SPACE, after_other, attached, &mut carry.space);
-        let first_number = numbers::<WIDE>(block, number, C::DIGITS, &mut carry.number);
+        starts |= white_space(block, space, space, SPACE, after_other, attached, &mut carry.space);
+        let first_number = numbers(block, number, C::DIGITS, &mut carry.number);
         starts |= if C::SPACED { first_number & !after_blank } else { first_number };
 
         if C::HAN {
@@ -92,11 +92,11 @@ impl<C: Cased> Blocks for O200kLike<C> {
             while undecided != 0 {
                 let bit = undecided & undecided.wrapping_neg();
                 undecided &= undecided - 1;
-                if !small_letter_follows::<C>(block, upper, word, bit.trailing_zeros()) {
+                if !small_letter_follows::<C, WIDE>(block, upper, word, bit.trailing_zeros()) {
                     starts |= bit;
                 }
             }
-        } else if upper & carry.open != 0 && !small_letter_follows::<C>(block, upper, word, 0) {
+        } else if upper & carry.open != 0 && !small_letter_follows::<C, WIDE>(block, upper, word, 0) {
             starts |= 1;
         }
         starts |= upper & previous(lowered, carry.lowered);
@@ -122,10 +122,10 @@ impl<C: Cased> Blocks for O200kLike<C> {
                     return None;
                 }
                 for index in after - 1..end {
-                    carry.joined |= set(&mut starts, index, block.length, false);
+                    carry.joined |= set(&mut starts, index, block.length(), false);
                 }
-                carry.starts |= set(&mut starts, end, block.length, true);
-                carry.after_contraction |= set(&mut after_contraction, end, block.length, true);
+                carry.starts |= set(&mut starts, end, block.length(), true);
+                carry.after_contraction |= set(&mut after_contraction, end, block.length(), true);
             }
         }
         carry.word = block.carry(word);
@@ -141,12 +141,12 @@ impl<C: Cased> Blocks for O200kLike<C> {
 
 /// Whether the capitals from `index` on are followed by more of the word.
 #[inline(always)]
-fn small_letter_follows<C: Cased>(block: &Block<'_>, upper: u64, word: u64, index: u32) -> bool {
+fn small_letter_follows<C: Cased, const WIDE: bool>(block: &Block<'_, WIDE>, upper: u64, word: u64, index: u32) -> bool {
     let end = index + (upper >> index).trailing_ones();
-    if end < block.length {
+    if end < block.length() {
         return word >> end & 1 != 0;
     }
-    let mut end = block.start + block.length as usize;
+    let mut end = block.start + block.length() as usize;
     loop {
         let (kind, next) = block.text.at(end);
         if kind & (UPPER | LOWER) != UPPER {

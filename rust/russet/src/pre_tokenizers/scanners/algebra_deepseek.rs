@@ -30,15 +30,15 @@ impl Blocks for DeepSeek {
     type Carry = Carry;
 
     #[inline(always)]
-    fn starts<const WIDE: bool>(block: &Block<'_>, carry: &mut Carry) -> Option<u64> {
+    fn starts<const WIDE: bool>(block: &Block<'_, WIDE>, carry: &mut Carry) -> Option<u64> {
         let ascii = &block.ascii;
-        let letter = ascii.letter | block.wide::<WIDE>(LETTER);
-        let number = ascii.digit | block.wide::<WIDE>(NUMBER);
-        let space = ascii.space | block.wide::<WIDE>(BLANK);
+        let letter = ascii.letter | block.wide(LETTER);
+        let number = ascii.digit | block.wide(NUMBER);
+        let space = ascii.space | block.wide(BLANK);
         let ascii_symbol = !(ascii.letter | ascii.digit | ascii.space | ascii.control | ascii.high);
-        let symbol = ascii_symbol | block.wide::<WIDE>(SYMBOL);
-        let other = (ascii.control & !ascii.space) | block.wide::<WIDE>(OTHER);
-        let cjk = block.wide::<WIDE>(CJK);
+        let symbol = ascii_symbol | block.wide(SYMBOL);
+        let other = (ascii.control & !ascii.space) | block.wide(OTHER);
+        let cjk = block.wide(CJK);
         let turn = (cjk ^ previous(cjk, carry.cjk)) | (number ^ previous(number, carry.number.number()));
 
         let after_symbol = previous(symbol, carry.symbol) & !turn;
@@ -46,8 +46,8 @@ impl Blocks for DeepSeek {
         let attached = attached_breaks(block, after_symbol, &mut carry.space);
         let run = space | number | cjk;
         let mut starts = turn | first_symbol;
-        starts |= white_space::<WIDE>(block, space, run, SPACE | NUMBER | CJK, after_symbol, attached, &mut carry.space);
-        starts |= numbers::<WIDE>(block, number, 3, &mut carry.number);
+        starts |= white_space(block, space, run, SPACE | NUMBER | CJK, after_symbol, attached, &mut carry.space);
+        starts |= numbers(block, number, 3, &mut carry.number);
 
         let ascii_prefix = first_symbol & ascii_symbol;
         let first_ascii = ascii.letter & (previous(ascii_prefix, carry.ascii_prefix) | carry.ascii_word);
@@ -62,7 +62,7 @@ impl Blocks for DeepSeek {
         let same_text = block.next & NUMBER == 0 && u64::from(block.next & CJK != 0) == block.carry(cjk);
         let before_letter = block.before(letter & !turn, block.next & LETTER != 0 && same_text);
         starts |= other & !after_other;
-        starts |= block.firsts::<WIDE>(other & before_letter) & after_other;
+        starts |= block.firsts(other & before_letter) & after_other;
 
         carry.letter = block.carry(letter);
         carry.symbol = block.carry(symbol);

@@ -9,7 +9,9 @@
 //! O(n), a fraction of a nanosecond for each byte of ASCII, about one for each other character. For texts of a few bytes it is no
 //! faster than the scalar way.
 
-use super::classes::{class_of_head, row_of_classes, wide_class, ClassMap, Kinds, HAN, HANGUL, HANGUL_CLASS, HAN_CLASS};
+use super::classes::{
+    class_of_head, row_of_classes, wide_class, ClassMap, Kinds, HAN, HANGUL, HANGUL_CLASS, HAN_CLASS, KANA, KANA_CLASS, KANA_LEAD,
+};
 use super::scalar::{self, Pattern};
 use std::marker::PhantomData;
 
@@ -74,48 +76,58 @@ pub(super) trait Lanes: Copy {
 #[inline(always)]
 fn ascii<L: Lanes>(lanes: L, block: &Bytes) -> Ascii {
     let bytes = lanes.load(block, 0);
-    let is = |byte| lanes.equal(bytes, byte);
-    let blank = is(b' ');
-    let stops = lanes.either(lanes.either(is(b'.'), is(b',')), lanes.either(is(b'!'), is(b'?')));
-    let stops = lanes.either(stops, lanes.either(lanes.within(bytes, b'(', b')'), is(b'|')));
+    // No closures: they would be compiled without the instructions of the level.
+    let blank = lanes.equal(bytes, b' ');
+    let periods = lanes.either(lanes.equal(bytes, b'.'), lanes.equal(bytes, b','));
+    let ends = lanes.either(lanes.equal(bytes, b'!'), lanes.equal(bytes, b'?'));
+    let bars = lanes.either(lanes.within(bytes, b'(', b')'), lanes.equal(bytes, b'|'));
     Ascii {
         high: lanes.bits(lanes.within(bytes, 0x80, 0xFF)),
         letter: lanes.bits(lanes.within(lanes.or(bytes, lanes.splat(0x20)), b'a', b'z')),
         upper: lanes.bits(lanes.within(bytes, b'A', b'Z')),
         digit: lanes.bits(lanes.within(bytes, b'0', b'9')),
         space: lanes.bits(lanes.either(lanes.within(bytes, b'\t', b'\r'), blank)),
-        line_break: lanes.bits(lanes.either(is(b'\n'), is(b'\r'))),
+        line_break: lanes.bits(lanes.either(lanes.equal(bytes, b'\n'), lanes.equal(bytes, b'\r'))),
         blank: lanes.bits(blank),
-        apostrophe: lanes.bits(is(b'\'')),
-        slash: lanes.bits(is(b'/')),
-        control: lanes.bits(lanes.either(lanes.within(bytes, 0, 0x1F), is(0x7F))),
-        bloom_stop: lanes.bits(stops),
+        apostrophe: lanes.bits(lanes.equal(bytes, b'\'')),
+        slash: lanes.bits(lanes.equal(bytes, b'/')),
+        control: lanes.bits(lanes.either(lanes.within(bytes, 0, 0x1F), lanes.equal(bytes, 0x7F))),
+        bloom_stop: lanes.bits(lanes.either(lanes.either(periods, ends), bars)),
     }
 }
 
-/// The bits of a block.
-pub(super) struct Block<'t> {
+/// The bits of a block: with `WIDE` of any, else of 64 characters of ASCII.
+pub(super) struct Block<'t, const WIDE: bool> {
     /// The whole text.
     pub(super) text: Kinds<'t>,
     /// Where the block begins.
     pub(super) start: usize,
     /// Its length: 64 but where the next character would not fit, and at the end of the text.
-    pub(super) length: u32,
+    length: u32,
     pub(super) ascii: Ascii,
     /// All bytes but the first of each character.
     pub(super) continuation: u64,
-    /// For each kind the bytes of the characters beyond ASCII that have it.
+    /// For each kind the first bytes of the characters beyond ASCII that have it.
     planes: [u64; 8],
     /// The kind of the character after the block; 0 if there is none.
     pub(super) next: u8,
 }
 
-impl Block<'_> {
+impl<const WIDE: bool> Block<'_, WIDE> {
+    #[inline(always)]
+    pub(super) fn length(&self) -> u32 {
+        if WIDE {
+            self.length
+        } else {
+            64
+        }
+    }
+
     /// The bytes of the characters beyond ASCII of `kind`, which is one bit.
     #[inline(always)]
-    pub(super) fn wide<const WIDE: bool>(&self, kind: u8) -> u64 {
+    pub(super) fn wide(&self, kind: u8) -> u64 {
         if WIDE {
-            self.spread::<WIDE>(self.planes[kind.trailing_zeros() as usize])
+            self.spread(self.planes[kind.trailing_zeros() as usize])
         } else {
             0
         }
@@ -123,7 +135,7 @@ impl Block<'_> {
 
     /// All bytes of the characters of which the first is given.
     #[inline(always)]
-    pub(super) fn spread<const WIDE: bool>(&self, firsts: u64) -> u64 {
+    pub(super) fn spread(&self, firsts: u64) -> u64 {
         if !WIDE {
             return firsts;
         }
@@ -134,7 +146,7 @@ impl Block<'_> {
 
     /// The first bytes of the characters of which the last is given.
     #[inline(always)]
-    pub(super) fn firsts<const WIDE: bool>(&self, mut lasts: u64) -> u64 {
+    pub(super) fn firsts(&self, mut lasts: u64) -> u64 {
         if WIDE {
             for _ in 0..3 {
                 lasts = (lasts & !self.continuation) | (lasts & self.continuation) >> 1;
@@ -146,19 +158,19 @@ impl Block<'_> {
     /// The bits of the block.
     #[inline(always)]
     pub(super) fn valid(&self) -> u64 {
-        u64::MAX >> (64 - self.length)
+        u64::MAX >> (64 - self.length())
     }
 
     /// The bit of the last byte, at the place of the first.
     #[inline(always)]
     pub(super) fn carry(&self, bits: u64) -> u64 {
-        bits >> (self.length - 1) & 1
+        bits >> (self.length() - 1) & 1
     }
 
     /// The bytes that are followed by one of `bits`, or at the end of the block by a character of which `next` is true.
     #[inline(always)]
     pub(super) fn before(&self, bits: u64, next: bool) -> u64 {
-        (bits & self.valid()) >> 1 | u64::from(next) << (self.length - 1)
+        (bits & self.valid()) >> 1 | u64::from(next) << (self.length() - 1)
     }
 }
 
@@ -175,7 +187,7 @@ pub(super) trait Blocks: Pattern {
 
     /// The bytes where pieces begin, the first byte of the text (or of the piece that was resumed) being one; bits beyond the
     /// block do not matter. `None` for a block that is left to the scalar scanner.
-    fn starts<const WIDE: bool>(block: &Block<'_>, carry: &mut Self::Carry) -> Option<u64>;
+    fn starts<const WIDE: bool>(block: &Block<'_, WIDE>, carry: &mut Self::Carry) -> Option<u64>;
 }
 
 /// The bytes of the first block of `text`; at its end zeros come after it, and then the bytes are in `buffer`.
@@ -217,47 +229,41 @@ fn scan<L: Lanes, P: Blocks>(lanes: L, text: &str, start: usize, pieces: usize, 
     let first_end = ends.len();
     let wanted = first_end.saturating_add(pieces);
     let mut position = start;
-    // Where the first piece begins that is not found by this block's bits: not one of the starts that are ends.
+    // 1 where the first byte of the block is where scanning began or was resumed, which is known as an end already.
     let mut resumed = 1;
     let mut carry = P::Carry::default();
     while position < text.len() && ends.len() < wanted {
         let rest = &kinds.text[position..];
-        let mut last_bytes = [0; BYTES];
-        let bytes = first_bytes(rest, &mut last_bytes);
-        let mut block = Block {
-            text: kinds,
-            start: position,
-            length: rest.len().min(64) as u32,
-            ascii: ascii(lanes, bytes),
-            continuation: 0,
-            planes: [0; 8],
-            next: 0,
-        };
-        let starts = if block.ascii.high == 0 {
-            block.next = kinds.at(position + block.length as usize).0;
-            P::starts::<false>(&block, &mut carry)
-        } else {
-            look_up(lanes, bytes, P::MAP, &mut block);
-            block.next = kinds.at(position + block.length as usize).0;
-            P::starts::<true>(&block, &mut carry)
-        };
-        let block_end = position + block.length as usize;
-        match starts {
-            Some(starts) => {
-                lanes.push(starts & block.valid() & !resumed, position as u32, ends);
-                position = block_end;
-                resumed = 0;
+        let whole = rest.first_chunk().map(|bytes| (bytes, ascii(lanes, bytes)));
+        let (starts, length) = match whole {
+            Some((_, ascii)) if ascii.high == 0 => {
+                let next = kinds.at(position + 64).0;
+                let block =
+                    Block::<false> { text: kinds, start: position, length: 64, ascii, continuation: 0, planes: [0; 8], next };
+                (P::starts(&block, &mut carry), 64)
             }
+            Some((bytes, ascii)) => any_starts::<L, P>(lanes, kinds, position, bytes, ascii, &mut carry),
             None => {
-                position = if ends.len() > first_end { ends[ends.len() - 1] as usize } else { start };
-                while position < block_end {
-                    position = P::end(kinds, position);
-                    ends.push(position as u32);
-                }
-                resumed = 1;
-                carry = P::Carry::default();
+                let mut bytes = [0; BYTES];
+                bytes[..rest.len()].copy_from_slice(rest);
+                let ascii = ascii(lanes, &bytes);
+                any_starts::<L, P>(lanes, kinds, position, &bytes, ascii, &mut carry)
             }
+        };
+        let block_end = position + length as usize;
+        if let Some(starts) = starts {
+            lanes.push(starts & (u64::MAX >> (64 - length)) & !resumed, position as u32, ends);
+            position = block_end;
+            resumed = 0;
+            continue;
         }
+        position = if ends.len() > first_end { ends[ends.len() - 1] as usize } else { start };
+        while position < block_end {
+            position = P::end(kinds, position);
+            ends.push(position as u32);
+        }
+        resumed = 1;
+        carry = P::Carry::default();
     }
     let last_end = if ends.len() > first_end { ends[ends.len() - 1] as usize } else { start };
     if position < text.len() || last_end == text.len() {
@@ -267,10 +273,42 @@ fn scan<L: Lanes, P: Blocks>(lanes: L, text: &str, start: usize, pieces: usize, 
     position
 }
 
+/// Where pieces begin in a block of any characters, and its length.
+#[inline(always)]
+fn any_starts<L: Lanes, P: Blocks>(
+    lanes: L,
+    text: Kinds<'_>,
+    start: usize,
+    bytes: &Bytes,
+    ascii: Ascii,
+    carry: &mut P::Carry,
+) -> (Option<u64>, u32) {
+    let length = (text.text.len() - start).min(64) as u32;
+    let mut block = Block::<true> { text, start, length, ascii, continuation: 0, planes: [0; 8], next: 0 };
+    look_up(lanes, bytes, P::MAP, &mut block);
+    block.next = text.at(start + block.length as usize).0;
+    (P::starts(&block, carry), block.length)
+}
+
 /// Up to how many characters beyond ASCII are looked up one by one.
 const FEW: u32 = 3;
 /// How many rows of 64 characters are looked up at once before the rest is looked up one by one.
 const MOST_ROWS: usize = 8;
+
+/// Which characters begin with two bytes between these, the first bytes being at least two apart.
+#[inline(always)]
+fn in_range<L: Lanes>(lanes: L, first: L::Vector, second: L::Vector, [low, high]: [[u8; 2]; 2]) -> L::Mask {
+    let inside = lanes.within(first, low[0] + 1, high[0] - 1);
+    let lowest = lanes.both(lanes.equal(first, low[0]), lanes.within(second, low[1], 0xBF));
+    let highest = lanes.both(lanes.equal(first, high[0]), lanes.within(second, 0x80, high[1]));
+    lanes.either(inside, lanes.either(lowest, highest))
+}
+
+/// Which characters have the second byte `row` and a third from `low` to `high`.
+#[inline(always)]
+fn in_row<L: Lanes>(lanes: L, second: L::Vector, third: L::Vector, [row, low, high]: [u8; 3]) -> L::Mask {
+    lanes.both(lanes.equal(second, row), lanes.within(third, low, high))
+}
 
 /// The class of the character that begins at `index`.
 #[inline(always)]
@@ -301,9 +339,9 @@ fn look_up_few(bytes: &Bytes, map: &ClassMap, mut firsts: u64) -> [u64; 8] {
 /// Finds where the block has to end, and the kinds of its characters beyond ASCII.
 ///
 /// A text has most of its characters from a few rows of 64, those that all but their last byte have in common: such a row is
-/// looked up for the whole block at once. Chinese and Hangul, which have many rows, are ranges.
+/// looked up for the whole block at once. Chinese, Hangul and kana, which have many rows, are ranges.
 #[inline(always)]
-fn look_up<L: Lanes>(lanes: L, bytes: &Bytes, map: &ClassMap, block: &mut Block<'_>) {
+fn look_up<L: Lanes>(lanes: L, bytes: &Bytes, map: &ClassMap, block: &mut Block<'_, true>) {
     let first = lanes.load(bytes, 0);
     block.continuation = lanes.bits(lanes.within(first, 0x80, 0xBF));
     let four = lanes.bits(lanes.within(first, 0xF0, 0xFF));
@@ -323,15 +361,20 @@ fn look_up<L: Lanes>(lanes: L, bytes: &Bytes, map: &ClassMap, block: &mut Block<
     if rest.count_ones() > FEW {
         let second = lanes.load(bytes, 1);
         let third = lanes.load(bytes, 2);
-        if lanes.bits(lanes.within(first, HAN[0][0], HANGUL[1][0])) & rest != 0 {
-            for ([low, high], class) in [(HAN, HAN_CLASS), (HANGUL, HANGUL_CLASS)] {
-                let inside = lanes.within(first, low[0] + 1, high[0] - 1);
-                let lowest = lanes.both(lanes.equal(first, low[0]), lanes.within(second, low[1], 0xBF));
-                let highest = lanes.both(lanes.equal(first, high[0]), lanes.within(second, 0x80, high[1]));
-                let all = lanes.either(inside, lanes.either(lowest, highest));
-                classes = lanes.or(classes, lanes.choose(lanes.splat(class), all));
-                rest &= !lanes.bits(all);
+        for (range, class) in [(HAN, HAN_CLASS), (HANGUL, HANGUL_CLASS)] {
+            if lanes.bits(lanes.within(first, range[0][0], range[1][0])) & rest != 0 {
+                let found = in_range(lanes, first, second, range);
+                classes = lanes.or(classes, lanes.choose(lanes.splat(class), found));
+                rest &= !lanes.bits(found);
             }
+        }
+        let kana_leads = lanes.equal(first, KANA_LEAD);
+        if (lanes.bits(kana_leads) & rest).count_ones() > FEW {
+            let hiragana = lanes.either(in_row(lanes, second, third, KANA[0]), in_row(lanes, second, third, KANA[1]));
+            let katakana = lanes.either(in_row(lanes, second, third, KANA[2]), in_row(lanes, second, third, KANA[3]));
+            let found = lanes.both(kana_leads, lanes.either(hiragana, katakana));
+            classes = lanes.or(classes, lanes.choose(lanes.splat(KANA_CLASS), found));
+            rest &= !lanes.bits(found);
         }
         for _ in 0..MOST_ROWS {
             if rest.count_ones() <= FEW {

@@ -165,6 +165,12 @@ pub(super) const HAN_CLASS: u8 = class_of_properties(LETTER | HAN_PROPERTY | DEE
 pub(super) const HANGUL: [[u8; 2]; 2] = [[0xEA, 0xB0], [0xED, 0x9D]];
 pub(super) const HANGUL_CLASS: u8 = class_of_properties(LETTER | WORD);
 
+/// Hiragana and Katakana U+3041 to U+3096 and U+30A1 to U+30FA, all of class [`KANA_CLASS`]: the first byte, and for each second
+/// byte the third ones.
+pub(super) const KANA_LEAD: u8 = 0xE3;
+pub(super) const KANA: [[u8; 3]; 4] = [[0x81, 0x81, 0xBF], [0x82, 0x80, 0x96], [0x82, 0xA1, 0xBF], [0x83, 0x80, 0xBA]];
+pub(super) const KANA_CLASS: u8 = class_of_properties(LETTER | DEEPSEEK_CJK | WORD);
+
 const fn class_of_properties(properties: u16) -> u8 {
     let mut class = 0;
     while CLASSES[class as usize] != properties {
