@@ -8,8 +8,7 @@
 //! Whether two tokens may stand side by side is told by undoing their merges ([`Merges::stay_apart`]); the answers for pairs are
 //! remembered in a table of fixed size.
 //!
-//! All of this holds where ranks only rise, without affixes and dropout, and where ids tell texts apart: where the merges are
-//! [`Merges::rising`]. For a piece of a dozen bytes it is about three times as fast as merging.
+//! All of this holds without affixes and dropout, and where ids tell texts apart: where the merges are [`Merges::making`]. For a piece of a dozen bytes it is about three times as fast as merging.
 
 use super::super::Trie;
 use super::alphabet::byte_level_byte;
@@ -183,7 +182,7 @@ impl<T: Texts> Search<'_, T> {
         if known & !MARK == pair && known & MARK != 0 {
             return known & MARK == MAY_STAND;
         }
-        let fits = self.merges.stay_apart(left, right, u64::MAX);
+        let fits = self.merges.stay_apart(left, right);
         slot.store(pair | if fits { MAY_STAND } else { MAY_NOT_STAND }, Ordering::Relaxed);
         fits
     }

@@ -1,6 +1,6 @@
 //! From a file's merges to the tables that a model runs on.
 //!
-//! The parts and the result of each merge are looked up once; what can never be met is set apart where ranks then rise (`rise`),
+//! The parts and the result of each merge are looked up once; what is never met is set apart,
 //! and the pairs of characters or bytes that merges join are collected (`cuts`). O(merges) and the length of their texts.
 
 use super::alphabet::byte_level_byte;
@@ -8,9 +8,10 @@ use super::backtrack::Backtracker;
 use super::cuts::{ByteJoints, CharJoints};
 use super::merge::Order;
 use super::merges::{Listed, Merge, Merges, NEVER, SINGLE};
-use super::{rise, Parts};
+use super::Parts;
 use crate::vocab::Vocabulary;
 use crate::{Error, Result, StringList};
+use hashbrown::HashSet;
 
 /// The merges as left and right part.
 fn pairs(merges: &StringList) -> impl Iterator<Item = (&str, &str)> {
@@ -77,40 +78,51 @@ pub(super) fn byte_joints(merges: &StringList) -> ByteJoints {
 }
 
 /// The merges of a file, and what is known of the order in which they come up.
-pub(super) struct Rising {
+pub(super) struct Compiled {
     pub(super) merges: Merges,
-    /// Merges that can never be met.
+    /// Merges that are never met.
     pub(super) never: Vec<Listed>,
     pub(super) order: Order,
     pub(super) backtracker: Option<Backtracker>,
 }
 
-impl Rising {
-    /// Leaves out what can never be met, if the rest rises then.
-    pub(super) fn of(listed: Vec<Listed>, ids: usize, vocabulary: &Vocabulary, parts: &Parts, unreachable: &[u32]) -> Result<Self> {
-        let is_distinct = !rise::has_repeated_pair(&listed, ids);
-        let (rising, others) = rise::split(listed, ids);
-        let mut all = rising;
-        if is_distinct {
-            let is_reachable = |id: u32| unreachable.binary_search(&id).is_err();
-            let mut made = vec![NEVER; ids];
-            for (_, id) in vocabulary.iter().filter(|&(token, id)| is_single(parts, token) && is_reachable(id)) {
-                made[id as usize] = SINGLE;
-            }
-            let (merges, rest) = Merges::rising(all, made);
-            all = rest;
-            if others.iter().all(|&(merge, met_at)| rise::is_never(merge, met_at, &merges)) {
-                all.extend(others.into_iter().map(|(merge, _)| merge));
-                all.shrink_to_fit();
-                let backtracker = Backtracker::new(vocabulary, matches!(parts, Parts::Bytes { .. }), ids)?;
-                return Ok(Rising { merges, never: all, order: Order::Rising, backtracker });
-            }
-            all.extend(merges.iter());
+impl Compiled {
+    /// Leaves out what is never met.
+    pub(super) fn new(listed: Vec<Listed>, ids: usize, vocabulary: &Vocabulary, parts: &Parts, unreachable: &[u32]) -> Result<Self> {
+        let is_reachable = |id: u32| unreachable.binary_search(&id).is_err();
+        let mut made = vec![NEVER; ids];
+        for (_, id) in vocabulary.iter().filter(|&(token, id)| is_single(parts, token) && is_reachable(id)) {
+            made[id as usize] = SINGLE;
         }
-        all.extend(others.into_iter().map(|(merge, _)| merge));
-        all.sort_unstable_by_key(|merge| merge.2.rank);
-        Ok(Rising { merges: Merges::new(&all), never: Vec::new(), order: Order::ByRank, backtracker: None })
+        let length = |id| vocabulary.token(id).map_or(0, str::len);
+        let (merges, mut never) = Merges::making(listed, made, length);
+        never.shrink_to_fit();
+        let order = if merges.is_rising() { Order::Rising } else { Order::ByRank };
+        let backtracker = Backtracker::new(vocabulary, matches!(parts, Parts::Bytes { .. }), ids)?;
+        Ok(Self { merges, never, order, backtracker })
     }
+}
+
+/// Whether some pair is listed twice: the last counts then, and the ranks above are not the ones in use. Ids are below `ids`.
+pub(super) fn has_repeated_pair(listed: &[Listed], ids: usize) -> bool {
+    // Pairs of one token, and mostly all of them stand together.
+    let mut seen = vec![false; ids];
+    let mut lefts: Vec<u32> = Vec::new();
+    let mut is_scattered = false;
+    let mut current = None;
+    for &(left, _, Merge { new_id, .. }) in listed {
+        if current != Some(new_id) {
+            current = Some(new_id);
+            lefts.clear();
+            is_scattered |= std::mem::replace(&mut seen[new_id as usize], true);
+        }
+        if lefts.contains(&left) {
+            return true; // the token's text and the left part say what the right part is
+        }
+        lefts.push(left);
+    }
+    let mut pairs = HashSet::new();
+    is_scattered && !listed.iter().all(|&(left, right, _)| pairs.insert((left, right)))
 }
 
 /// Whether the token is what a piece's symbols are before any merge.

@@ -3,14 +3,19 @@
 //! A file's list is an open-addressed hash table from a pair of ids, packed into a `u64`, to the merge's rank and the new id: 16
 //! bytes a slot, 5 of 8 of them taken, linear probing, so that a lookup is mostly one cache line.
 //!
-//! Where ranks only rise and ids tell texts apart, most of the list is of no use. A token's text is merged in one way only,
-//! wherever it stands; the last of those merges is how the token is *made*, and no other merge that would make it is ever met
-//! (and none at all, if its text becomes something else). That is one merge for each token, kept by the token's id; the hash
-//! table then holds ids, four bytes a slot. [`Merges::rising`] finds how tokens are made, in the order of ranks: by the first
-//! merge whose two parts stay side by side until its turn. O(merges).
+//! Where ids tell texts apart, most of the list is of no use. A token's text is merged in one way only, wherever it stands; the last
+//! of those merges is how the token is *made*, and no other merge that would make it is ever met (and none at all, if its text
+//! becomes something else). That is one merge for each token, kept by the token's id; the hash table then holds ids, four bytes a
+//! slot. [`Merges::making`] finds how tokens are made, shorter ones first: by the merge whose two parts stay side by side until
+//! nothing else is left to do. O(merges).
+//!
+//! Trained merges have ranks that only rise: a merge comes after those that make its parts. Files that were made from a vocabulary
+//! alone list, for each token, every pair of tokens that joins to its text, and a few of the merges that count there are *late*:
+//! they come at once when their later part is there. So the time at which a token is made is the highest rank of all its merges.
 //!
 //! The hash is keyed at random per table: no file can choose its collisions.
 
+use hashbrown::HashMap;
 use std::hash::{BuildHasher, RandomState};
 
 /// A merge of a file: left id, right id, and what they become.
@@ -30,7 +35,7 @@ pub(super) struct Merge {
 /// No merge.
 pub(super) const NO_MERGE: Merge = Merge { rank: NO_RANK, new_id: 0 };
 
-/// How a token is made: the two tokens that are merged, and the rank at which.
+/// How a token is made: the two tokens that are merged, and the rank at which, with the bit `LATE` if that is not its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Made {
     pub(super) left: u32,
@@ -40,6 +45,8 @@ pub(super) struct Made {
 
 /// By no merge: a single byte or character.
 pub(super) const SINGLE: Made = Made { left: 0, right: 0, rank: NO_RANK - 1 };
+/// In [`Made::rank`]: some other of the token's merges has a higher rank. Ranks have no such bit.
+const LATE: u32 = 1 << 31;
 /// Not at all.
 pub(super) const NEVER: Made = Made { left: 0, right: 0, rank: NO_RANK };
 
@@ -63,7 +70,8 @@ enum Table {
     /// A list as it is.
     Listed(Vec<Slot>),
     /// Those that make tokens: ids by pair, `NO_ID` where the slot is empty, and how each token is made, by id.
-    Making { slots: Vec<u32>, made: Vec<Made> },
+    /// `late` has the times of the tokens that are made late.
+    Making { slots: Vec<u32>, made: Vec<Made>, late: HashMap<u32, u32> },
 }
 
 /// No token.
@@ -79,22 +87,31 @@ impl Merges {
         merges
     }
 
-    /// The merges of a list by which tokens are made, and the rest of it. Its ranks must rise, with no pair twice. `made` says
-    /// for each id whether the token is `SINGLE`; the others are `NEVER` yet.
-    pub(super) fn rising(list: Vec<Listed>, made: Vec<Made>) -> (Self, Vec<Listed>) {
+    /// The merges of a list by which tokens are made, and the others, which are never met. No pair may be listed twice, and texts must
+    /// grow. `made` says for each id whether the token is `SINGLE`; the others are `NEVER` yet. `length` tells how long a token is.
+    pub(super) fn making(list: Vec<Listed>, made: Vec<Made>, length: impl Fn(u32) -> usize) -> (Self, Vec<Listed>) {
         let slots = vec![NO_ID; slots_for(list.len().min(made.len()))];
-        let mut merges = Self::with_table(Table::Making { slots, made });
-        let mut rest = list;
-        rest.retain(|&(left, right, merge)| {
-            let makes = merges.made(merge.new_id) == NEVER
-                && [left, right].into_iter().all(|part| merges.made(part) != NEVER)
-                && merges.stay_apart(left, right, u64::from(merge.rank));
-            if makes {
+        let mut merges = Self::with_table(Table::Making { slots, made, late: HashMap::new() });
+        for index in by_length(&list, length) {
+            let (left, right, merge) = list[index as usize];
+            let is_open = merges.made(merge.new_id) == NEVER && [left, right].iter().all(|&part| merges.made(part) != NEVER);
+            if is_open && merges.stay_apart(left, right) {
+                let time = [left, right].map(|part| merges.time(part)).into_iter().fold(merge.rank, u32::max);
                 merges.insert(left, right, merge);
+                merges.set_time(merge.new_id, time);
             }
-            !makes
+        }
+        let mut others = list;
+        others.retain(|&(left, right, merge)| {
+            let made = merges.made(merge.new_id);
+            [SINGLE, NEVER].contains(&made) || (made.left, made.right) != (left, right)
         });
-        (merges, rest)
+        (merges, others)
+    }
+
+    /// Whether ranks only rise: no merge comes before those that make its parts.
+    pub(super) fn is_rising(&self) -> bool {
+        matches!(&self.table, Table::Making { late, .. } if late.is_empty())
     }
 
     fn with_table(table: Table) -> Self {
@@ -111,7 +128,7 @@ impl Merges {
                 let slot = find(slots, hash, pack(left, right));
                 slots[slot] = Slot { pair: pack(left, right), merge };
             }
-            Table::Making { slots, made } => {
+            Table::Making { slots, made, .. } => {
                 made[merge.new_id as usize] = Made { left, right, rank: merge.rank };
                 let mut slot = first_slot(hash, slots.len());
                 while slots[slot] != NO_ID {
@@ -133,7 +150,7 @@ impl Merges {
         let hash = self.hash(left, right);
         match &self.table {
             Table::Listed(slots) => slots[find(slots, hash, pack(left, right))].merge,
-            Table::Making { slots, made } => {
+            Table::Making { slots, made, .. } => {
                 let mut slot = first_slot(hash, slots.len());
                 loop {
                     let new_id = slots[slot];
@@ -142,7 +159,7 @@ impl Merges {
                     }
                     let made = &made[new_id as usize];
                     if (made.left, made.right) == (left, right) {
-                        return Merge { rank: made.rank, new_id };
+                        return Merge { rank: made.rank & !LATE, new_id };
                     }
                     slot = next_slot(slot, slots.len());
                 }
@@ -159,9 +176,10 @@ impl Merges {
         }
     }
 
-    /// Whether no merge across the border of two tokens that are made comes before the rank `limit`: their merges are undone, the
-    /// latest first, and at each step a merge across the border must come later than the one undone.
-    pub(super) fn stay_apart(&self, mut left: u32, mut right: u32, mut limit: u64) -> bool {
+    /// Whether two tokens that are made stay as they are side by side: their merges are undone, the latest first, and at each step
+    /// a merge across the border must come later than all that is done while the same two tokens are beside the border.
+    pub(super) fn stay_apart(&self, mut left: u32, mut right: u32) -> bool {
+        let mut limit = u64::MAX;
         loop {
             let crossing = self.get(left, right).rank;
             if crossing != NO_RANK && u64::from(crossing) < limit {
@@ -170,11 +188,59 @@ impl Merges {
             let (left_made, right_made) = (self.made(left), self.made(right));
             match (left_made == SINGLE, right_made == SINGLE) {
                 (true, true) => return true,
-                // Of equal ranks the left merge came first, and a merge of that rank across the border would have come later.
-                (false, is_single) if is_single || left_made.rank > right_made.rank => {
-                    (left, limit) = (left_made.right, u64::from(left_made.rank));
+                // Of equal times the left one came first. A merge across the border with the rank of one on its right comes before it.
+                (false, is_single) if is_single || self.time_of(left, left_made) > self.time_of(right, right_made) => {
+                    left = left_made.right;
+                    limit = u64::from(match left_made.rank & LATE {
+                        0 => left_made.rank,
+                        _ => self.late_limit(left_made, left_made.left, |time| time > self.time(left).max(self.time(right))),
+                    });
                 }
-                _ => (right, limit) = (right_made.left, u64::from(right_made.rank) + 1),
+                _ => {
+                    right = right_made.left;
+                    limit = 1 + u64::from(match right_made.rank & LATE {
+                        0 => right_made.rank,
+                        _ => self.late_limit(right_made, right_made.right, |time| time >= self.time(left).max(self.time(right))),
+                    });
+                }
+            }
+        }
+    }
+
+    /// The highest rank of what is done until a late merge and with it, while its part at the border is there. The other part counts
+    /// if `is_later` says so of its time: that the part at the border was there before.
+    fn late_limit(&self, made: Made, other: u32, is_later: impl Fn(u32) -> bool) -> u32 {
+        let (rank, time) = (made.rank & !LATE, self.time(other));
+        if self.made(other) != SINGLE && is_later(time) {
+            rank.max(time)
+        } else {
+            rank
+        }
+    }
+
+    /// The highest rank of the merges of a token that is made; 0 if there are none.
+    fn time(&self, id: u32) -> u32 {
+        match self.made(id) {
+            SINGLE => 0,
+            made => self.time_of(id, made),
+        }
+    }
+
+    #[inline(always)]
+    fn time_of(&self, id: u32, made: Made) -> u32 {
+        match &self.table {
+            Table::Making { late, .. } if made.rank & LATE != 0 => late[&id],
+            _ => made.rank,
+        }
+    }
+
+    /// Marks a token as late if its time is not the rank of its last merge.
+    fn set_time(&mut self, id: u32, time: u32) {
+        if let Table::Making { made, late, .. } = &mut self.table {
+            let made = &mut made[id as usize];
+            if made.rank != time {
+                made.rank |= LATE;
+                late.insert(id, time);
             }
         }
     }
@@ -188,7 +254,8 @@ impl Merges {
             }
             Table::Making { made, .. } => {
                 let merged = (0..).zip(made).filter(|(_, made)| ![SINGLE, NEVER].contains(made));
-                Box::new(merged.map(|(new_id, made)| (made.left, made.right, Merge { rank: made.rank, new_id })))
+                let merge = |new_id, made: &Made| Merge { rank: made.rank & !LATE, new_id };
+                Box::new(merged.map(move |(new_id, made)| (made.left, made.right, merge(new_id, made))))
             }
         }
     }
@@ -198,6 +265,23 @@ impl Merges {
         let product = u128::from(pack(left, right) ^ self.keys[0]) * u128::from(self.keys[1]);
         (product as u64) ^ (product >> 64) as u64
     }
+}
+
+/// The places in `list`, those of merges that make shorter tokens first; equal ones in the order of the list.
+fn by_length(list: &[Listed], length: impl Fn(u32) -> usize) -> Vec<u32> {
+    let lengths: Vec<u32> = list.iter().map(|merge| length(merge.2.new_id) as u32).collect();
+    let mut starts = vec![0; lengths.iter().max().map_or(0, |&longest| longest as usize + 2)];
+    lengths.iter().for_each(|&length| starts[length as usize + 1] += 1);
+    for index in 1..starts.len() {
+        starts[index] += starts[index - 1];
+    }
+    let mut order = vec![0; list.len()];
+    for (place, &length) in (0..).zip(&lengths) {
+        let start = &mut starts[length as usize];
+        order[*start as usize] = place;
+        *start += 1;
+    }
+    order
 }
 
 /// The number of slots for `len` merges.
@@ -246,24 +330,41 @@ mod tests {
 
     #[test]
     fn an_empty_table_merges_nothing() {
-        for merges in [Merges::new(&[]), Merges::rising(Vec::new(), Vec::new()).0] {
+        for merges in [Merges::new(&[]), Merges::making(Vec::new(), Vec::new(), |_| 0).0] {
             for id in [0, 1, u32::MAX] {
                 assert_eq!(merges.get(id, id), NO_MERGE);
             }
         }
     }
 
+    fn listed(merges: &[(u32, u32, u32)]) -> Vec<Listed> {
+        (0..).zip(merges).map(|(rank, &(left, right, new_id))| (left, right, Merge { rank, new_id })).collect()
+    }
+
     #[test]
     fn a_token_is_made_in_one_way() {
         // a, b, c: ab, then abc and bc; a + bc is listed and never met, as ab comes first.
-        let merge = |rank, new_id| Merge { rank, new_id };
-        let list = vec![(0, 1, merge(0, 3)), (1, 2, merge(1, 4)), (0, 4, merge(2, 5)), (3, 2, merge(3, 5))];
+        let list = listed(&[(0, 1, 3), (1, 2, 4), (0, 4, 5), (3, 2, 5)]);
         let singles = vec![SINGLE, SINGLE, SINGLE, NEVER, NEVER, NEVER];
-        let (merges, rest) = Merges::rising(list.clone(), singles);
-        assert_eq!(rest, [list[2]]);
+        let (merges, others) = Merges::making(list.clone(), singles, |id| [1, 1, 1, 2, 2, 3][id as usize]);
+        assert_eq!(others, [list[2]]);
         assert_eq!(merges.made(5), Made { left: 3, right: 2, rank: 3 });
-        assert_eq!((merges.get(3, 2), merges.get(0, 4), merges.ranks()), (merge(3, 5), NO_MERGE, 4));
-        assert!(!merges.stay_apart(0, 4, u64::MAX) && merges.stay_apart(4, 0, u64::MAX));
+        assert_eq!((merges.get(3, 2).rank, merges.get(0, 4), merges.ranks(), merges.is_rising()), (3, NO_MERGE, 4, true));
+        assert!(!merges.stay_apart(0, 4) && merges.stay_apart(4, 0));
+    }
+
+    #[test]
+    fn a_token_may_be_made_late() {
+        // a: aaaa, listed before aaa, is made of two aa; baa of ba and a, which ba is made after.
+        let list = listed(&[(0, 0, 1), (0, 3, 2), (1, 1, 2), (5, 0, 6), (0, 1, 3), (1, 0, 3), (4, 0, 5)]);
+        let singles = vec![SINGLE, NEVER, NEVER, NEVER, SINGLE, NEVER, NEVER];
+        let (merges, others) = Merges::making(list.clone(), singles, |id| [1, 2, 4, 3, 1, 2, 3][id as usize]);
+        assert_eq!(others, [list[1], list[3], list[4]]);
+        assert!(merges.is_rising());
+        // Without aa, ba is made at rank 6, and baa with it.
+        let list = listed(&[(3, 0, 4), (2, 0, 3)]);
+        let (merges, others) = Merges::making(list, vec![SINGLE, NEVER, SINGLE, NEVER, NEVER], |id| [1, 2, 1, 2, 3][id as usize]);
+        assert_eq!((others.len(), merges.is_rising(), merges.time(4), merges.get(3, 0).rank), (0, false, 1, 0));
     }
 
     proptest! {

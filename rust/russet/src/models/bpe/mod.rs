@@ -16,7 +16,6 @@ mod merges;
 #[cfg(test)]
 mod naive;
 mod queue;
-mod rise;
 mod scored;
 
 use super::{Alphabet, TokenSink};
@@ -27,7 +26,9 @@ use crate::vocab::Vocabulary;
 use crate::{Error, Result, StringList};
 use alphabet::{byte_level_char, ByteIds, Characters};
 use backtrack::Backtracker;
-use compile::{all_lengthen, byte_joints, char_joints, makes_from_texts, new_ids, read_merges, Rising};
+use compile::{
+    all_lengthen, byte_joints, char_joints, has_repeated_pair, makes_from_texts, new_ids, read_merges, Compiled,
+};
 use cuts::{ByteJoints, CharJoints};
 use merge::{Dropout, Order, Symbol};
 use merges::{Listed, Merge, Merges};
@@ -120,9 +121,9 @@ impl Bpe {
             false => Order::ByNewId(new_ids(&listed)),
         };
         let ids = vocabulary.ids_end().filter(|_| can_cut && makes_from_texts(&listed, &parts, &unreachable, unk_id));
-        let Rising { merges, never, order, backtracker } = match ids {
-            Some(ids) => Rising::of(listed, ids, &vocabulary, &parts, &unreachable)?,
-            None => Rising { merges: Merges::new(&listed), never: Vec::new(), order, backtracker: None },
+        let Compiled { merges, never, order, backtracker } = match ids.filter(|&ids| !has_repeated_pair(&listed, ids)) {
+            Some(ids) => Compiled::new(listed, ids, &vocabulary, &parts, &unreachable)?,
+            None => Compiled { merges: Merges::new(&listed), never: Vec::new(), order, backtracker: None },
         };
         let scored = config.scored.map(|config| Scored::new(config, &vocabulary)).transpose()?.map(Box::new);
         Ok(Self {
@@ -450,7 +451,7 @@ mod tests {
     /// The new id of each rank.
     fn by_rank(model: &Bpe) -> Vec<u32> {
         let mut new_ids = vec![0; model.merges.ranks()];
-        model.merges.iter().for_each(|(_, _, merge)| new_ids[merge.rank as usize] = merge.new_id);
+        model.merges.iter().for_each(|(left, right, merge)| new_ids[model.merges.get(left, right).rank as usize] = merge.new_id);
         new_ids
     }
 
@@ -659,8 +660,49 @@ mod tests {
         })
     }
 
+    /// What files made from a vocabulary alone have: for each token, in order, all pairs of tokens that join to it.
+    fn listed_from_vocabulary() -> impl Strategy<Value = BpeConfig> {
+        proptest::collection::vec("[abc]{2,6}", 1..40).prop_map(|texts| {
+            let mut tokens = ["a", "b", "c"].map(str::to_owned).to_vec();
+            for text in texts {
+                if !tokens.contains(&text) {
+                    tokens.push(text);
+                }
+            }
+            let mut merges = StringList::new();
+            for token in &tokens {
+                for (left, right) in (1..token.len()).map(|middle| token.split_at(middle)) {
+                    if [left, right].iter().all(|part| tokens.iter().any(|token| token == part)) {
+                        merges.push(left);
+                        merges.push(right);
+                    }
+                }
+            }
+            let vocab = VocabConfig { ids: (0..tokens.len() as u32).collect(), tokens: tokens.iter().collect() };
+            BpeConfig { vocab, merges, ..Default::default() }
+        })
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(1000))]
+
+        #[test]
+        fn lists_made_from_a_vocabulary_give_what_the_plain_rule_gives(
+            config in listed_from_vocabulary(),
+            pieces in proptest::collection::vec("[abc]{0,60}", 1..8),
+        ) {
+            let model = Bpe::from_config(config.clone(), false).unwrap();
+            prop_assert_eq!(&model.to_config(), &config);
+            for piece in &pieces {
+                let mut found = Vec::new();
+                model.ids(piece, &mut Scratch::default(), &mut found).unwrap();
+                let expected: Vec<u32> = naive::by_rank(&config, piece).unwrap().iter().map(|token| token.0).collect();
+                prop_assert_eq!(found, expected);
+                let mut merged = Tokens::default();
+                model.tokenize(piece, 0, &mut Scratch::default(), &mut merged).unwrap();
+                prop_assert_eq!(merged.0, naive::by_rank(&config, piece).unwrap());
+            }
+        }
 
         #[test]
         fn equals_the_plain_rule(config in configs("abé▁c"), pieces in proptest::collection::vec("[abé▁cx]{0,40}", 1..8)) {
