@@ -9,7 +9,7 @@ use russet::{Input, InputPair};
 use std::ops::Range;
 
 use crate::error::classes;
-use crate::strings::{pause, Surrogates, Text, PIECE};
+use crate::strings::{integers, pause, Surrogates, Text, PIECE};
 
 enum Part {
     Text(usize),
@@ -132,12 +132,29 @@ pub fn ids(value: &Bound<'_, PyAny>, out_of_range: OutOfRange) -> PyResult<Vec<u
             return Ok(ids);
         }
     }
+    if let Ok(list) = value.cast_exact::<PyList>() {
+        return match integers(list)? {
+            Some(ids) => Ok(ids),
+            None => collect_ids(value.py(), list.iter(), out_of_range),
+        };
+    }
     let items: Vec<Bound<'_, PyAny>> = value.extract()?;
+    collect_ids(value.py(), items.into_iter(), out_of_range)
+}
+
+fn collect_ids<'py>(
+    py: Python<'py>,
+    items: impl ExactSizeIterator<Item = Bound<'py, PyAny>>,
+    out_of_range: OutOfRange,
+) -> PyResult<Vec<u32>> {
     let mut ids = Vec::with_capacity(items.len());
-    for (position, item) in items.iter().enumerate() {
-        ids.extend(id(item, position, out_of_range)?);
+    for (position, item) in items.enumerate() {
+        match item.extract::<u32>() {
+            Ok(id) => ids.push(id),
+            Err(_) => ids.extend(id(&item, position, out_of_range)?),
+        }
         if position % PIECE == PIECE - 1 {
-            pause(value.py())?;
+            pause(py)?;
         }
     }
     Ok(ids)

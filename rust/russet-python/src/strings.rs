@@ -138,6 +138,48 @@ fn integer(py: Python<'_>, value: u32) -> PyResult<Bound<'_, PyInt>> {
     Ok(cell.get_or_init(|| made)[index].bind(py).clone())
 }
 
+/// The numbers of a list, if all of them are of the type `int` itself and fit.
+#[cfg(not(Py_GIL_DISABLED))]
+pub fn integers(list: &Bound<'_, PyList>) -> PyResult<Option<Vec<u32>>> {
+    use pyo3::ffi;
+    let length = list.len();
+    let mut values = Vec::with_capacity(length);
+    for first in (0..length).step_by(PIECE) {
+        for index in first..length.min(first + PIECE) {
+            // SAFETY: the interpreter is held and no Python code runs between taking the item, which the list owns, and reading
+            // it; an index that is out of range, as others may have changed the list in a pause, gives a null pointer and an
+            // error that is set.
+            let value = unsafe {
+                let item = ffi::PyList_GetItem(list.as_ptr(), index as ffi::Py_ssize_t);
+                if item.is_null() {
+                    return Err(PyErr::fetch(list.py()));
+                }
+                if ffi::PyLong_CheckExact(item) == 0 {
+                    return Ok(None);
+                }
+                ffi::PyLong_AsLongLong(item)
+            };
+            match u32::try_from(value) {
+                Ok(value) => values.push(value),
+                Err(_) => {
+                    drop(PyErr::take(list.py())); // of numbers beyond 64 bits
+                    return Ok(None);
+                }
+            }
+        }
+        if first + PIECE < length {
+            pause(list.py())?;
+        }
+    }
+    Ok(Some(values))
+}
+
+/// Where other threads may change the list meanwhile, its items are taken one by one.
+#[cfg(Py_GIL_DISABLED)]
+pub fn integers(_: &Bound<'_, PyList>) -> PyResult<Option<Vec<u32>>> {
+    Ok(None)
+}
+
 /// A list of ids, or of other small numbers.
 pub fn integer_list<'py>(py: Python<'py>, values: &[u32]) -> PyResult<Bound<'py, PyList>> {
     list(py, values, |value| integer(py, *value))

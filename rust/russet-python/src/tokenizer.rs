@@ -5,7 +5,6 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyList, PyString};
 use russet::added_tokens::AddedToken;
-use russet::decoders::DecodeStream;
 use russet::formats;
 use russet::{EncodeOptions, Error, InputPair, Keep, OnUnknown, Result, StringList, Tokenizer, Watch};
 use std::borrow::Cow;
@@ -20,7 +19,7 @@ use crate::encoding::{encoding_list, PyEncoding};
 use crate::error::argument;
 use crate::inputs::{self, Inputs, OutOfRange};
 use crate::options::{self, Call, PyAddedToken, PyPadding, PyTruncation};
-use crate::strings::{Surrogates, Text, PIECE};
+use crate::strings::{Surrogates, Text};
 
 type Any<'a, 'py> = &'a Bound<'py, PyAny>;
 
@@ -226,7 +225,7 @@ impl PyTokenizer {
     fn decode(&self, py: Python<'_>, ids: Any<'_, '_>, skip_special_tokens: bool, on_unknown: &str) -> PyResult<String> {
         let (unknown, out_of_range) = unknown(py, on_unknown)?;
         let ids = inputs::ids(ids, out_of_range)?;
-        detach::run(py, 4 * ids.len(), |watch| decode(&self.core, &ids, skip_special_tokens, unknown, watch))
+        detach::run(py, 4 * ids.len(), |watch| self.core.decode_watched(&ids, skip_special_tokens, unknown, watch))
     }
 
     /// The text of each list of ids.
@@ -413,7 +412,7 @@ impl PyTokenizer {
     #[pyo3(signature = (ids, skip_special_tokens, /))]
     fn _decode(&self, py: Python<'_>, ids: Any<'_, '_>, skip_special_tokens: bool) -> PyResult<String> {
         let ids = inputs::ids(ids, OutOfRange::Overflow)?;
-        detach::run(py, 4 * ids.len(), |watch| decode(&self.core, &ids, skip_special_tokens, OnUnknown::Skip, watch))
+        detach::run(py, 4 * ids.len(), |watch| self.core.decode_watched(&ids, skip_special_tokens, OnUnknown::Skip, watch))
     }
 
     #[pyo3(signature = (sequences, skip_special_tokens, /))]
@@ -530,31 +529,6 @@ impl PyTokenizer {
         let tokens: usize = sequences.iter().map(Vec::len).sum();
         detach::run(py, 4 * tokens, |_| sequences.iter().map(|ids| self.core.decode(ids, skip_special_tokens, unknown)).collect())
     }
-}
-
-/// The text of `ids`. Many are decoded as a stream, which can be stopped.
-fn decode(
-    core: &Tokenizer,
-    ids: &[u32],
-    skip_special_tokens: bool,
-    unknown: OnUnknown,
-    watch: Option<&dyn Watch>,
-) -> Result<String> {
-    let Some(watch) = watch.filter(|_| ids.len() > PIECE) else { return core.decode(ids, skip_special_tokens, unknown) };
-    let source = core.tokens(skip_special_tokens, unknown);
-    let mut stream = DecodeStream::new();
-    let mut text = String::with_capacity(4 * ids.len());
-    for (position, &id) in ids.iter().enumerate() {
-        if position % PIECE == 0 {
-            watch.check()?;
-        }
-        stream.step_into(&source, id, &mut text).map_err(|error| match error {
-            Error::UnknownId { id, .. } => Error::UnknownId { id, position },
-            other => other,
-        })?;
-    }
-    stream.finish_into(&source, &mut text)?;
-    Ok(text)
 }
 
 fn lenient_call<'a>(

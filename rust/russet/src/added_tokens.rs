@@ -85,6 +85,11 @@ impl AddedTokens {
         self.ids.iter().map(|(content, id)| (content.as_str(), *id))
     }
 
+    /// One more than the highest id.
+    pub(crate) fn ids_end(&self) -> usize {
+        self.by_id.keys().next_back().map_or(0, |&id| id as usize + 1)
+    }
+
     /// Ids and tokens by ascending id.
     pub(crate) fn by_id(&self) -> impl Iterator<Item = (u32, &AddedToken)> {
         self.by_id.iter().map(|(id, token)| (*id, token))

@@ -30,6 +30,7 @@ pub mod added_tokens;
 mod batch;
 mod cached;
 pub mod decoders;
+mod decoding;
 mod encoding;
 mod error;
 pub mod formats;
@@ -53,7 +54,8 @@ mod wire;
 mod words;
 
 pub use batch::thread_count;
+pub use decoding::Tokens;
 pub use encoding::{Encoding, Fields, Offsets};
 pub use error::{Error, Result};
 pub use string_list::StringList;
-pub use tokenizer::{EncodeOptions, Input, InputPair, Keep, OnUnknown, PieceToken, Tokenizer, Tokens, Watch};
+pub use tokenizer::{EncodeOptions, Input, InputPair, Keep, OnUnknown, PieceToken, Tokenizer, Watch};

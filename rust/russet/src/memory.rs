@@ -39,6 +39,12 @@ impl<T> Once<T> {
     }
 }
 
+impl<T: std::fmt::Debug> std::fmt::Debug for Once<T> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_tuple("Once").field(&self.get()).finish()
+    }
+}
+
 impl<T> Drop for Once<T> {
     fn drop(&mut self) {
         let made = *self.0.get_mut();

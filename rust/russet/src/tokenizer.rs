@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use crate::added_tokens::{AddedToken, AddedTokens};
-use crate::decoders::{Decoder, TokenSource};
+use crate::decoders::{DecodeTables, Decoder};
 use crate::formats::config::{
     AddedTokenConfig, Config, DecoderConfig, ModelConfig, NormalizerConfig, PatternConfig, PostProcessorConfig, PreTokenizerConfig,
 };
@@ -26,7 +26,7 @@ use crate::pre_tokenizers::PreTokenizer;
 use crate::regex::Regex;
 use crate::truncation::Truncation;
 use crate::words::Words;
-use crate::{batch, pipeline, Encoding, Error, Result, StringList};
+use crate::{batch, pipeline, Encoding, Error, Result};
 
 /// A text, or words that were split by the caller (`is_pretokenized`).
 #[derive(Clone, Copy, Debug)]
@@ -148,6 +148,8 @@ pub struct Tokenizer {
     post_processor: Option<Arc<PostProcessor>>,
     decoder: Option<Arc<Decoder>>,
     parts: Arc<Parts>,
+    /// What each id is decoded to.
+    pub(crate) decode_tables: Arc<DecodeTables>,
 }
 
 impl Tokenizer {
@@ -179,6 +181,7 @@ impl Tokenizer {
             core,
             post_processor: compile(post_processor.as_ref(), PostProcessor::from_config, "post_processor")?,
             decoder: compile(decoder.as_ref(), Decoder::from_config, "decoder")?,
+            decode_tables: Arc::new(DecodeTables::new()),
             parts: Arc::new(Parts {
                 normalizer,
                 pre_tokenizer,
@@ -307,46 +310,6 @@ impl Tokenizer {
         }
     }
 
-    /// The text of `ids`. With `skip_special_tokens`, special tokens are left out, but for a SentencePiece model's unknown piece,
-    /// which has a text there.
-    pub fn decode(&self, ids: &[u32], skip_special_tokens: bool, on_unknown: OnUnknown) -> Result<String> {
-        let mut tokens = StringList::with_capacity(ids.len(), 6 * ids.len());
-        for (position, &id) in ids.iter().enumerate() {
-            match self.id_to_token(id) {
-                Some(token) if skip_special_tokens && self.core.added_tokens.is_special(token) => {
-                    let instead = self.decoder.as_ref().and_then(|decoder| decoder.instead_of_skipped(token));
-                    instead.into_iter().for_each(|token| tokens.push(token));
-                }
-                Some(token) => tokens.push(token),
-                None if on_unknown == OnUnknown::Skip => {}
-                None => return Err(Error::UnknownId { id: id.into(), position }),
-            }
-        }
-        self.decode_tokens(tokens)
-    }
-
-    /// The tokens of ids, and the decoder, for a [`DecodeStream`](crate::decoders::DecodeStream).
-    pub fn tokens(&self, skip_special_tokens: bool, on_unknown: OnUnknown) -> Tokens<'_> {
-        Tokens { tokenizer: self, skip_special_tokens, on_unknown }
-    }
-
-    /// The text that the decoder alone makes of tokens.
-    pub fn decode_tokens(&self, tokens: StringList) -> Result<String> {
-        match &self.decoder {
-            Some(decoder) => Ok(decoder.decode_chain(tokens)?.into_text()),
-            None => {
-                let mut text = String::with_capacity(tokens.text().len() + tokens.len());
-                for (index, token) in tokens.iter().enumerate() {
-                    if index > 0 {
-                        text.push(' ');
-                    }
-                    text.push_str(token);
-                }
-                Ok(text)
-            }
-        }
-    }
-
     /// The id of a token, added or of the model.
     pub fn token_to_id(&self, token: &str) -> Option<u32> {
         self.core.added_tokens.id(token).or_else(|| self.core.model.token_to_id(token))
@@ -448,6 +411,7 @@ impl Tokenizer {
         let (added, count) = self.core.added_tokens.with(tokens, &self.core.model, self.core.normalizer.as_deref())?;
         let mut tokenizer = self.clone();
         tokenizer.core.added_tokens = Arc::new(added);
+        tokenizer.decode_tables = Arc::new(DecodeTables::new());
         Ok((tokenizer, count))
     }
 
@@ -529,6 +493,7 @@ impl Tokenizer {
         };
         change(&mut changed);
         self.parts = Arc::new(changed);
+        self.decode_tables = Arc::new(DecodeTables::new());
         self
     }
 
@@ -554,33 +519,6 @@ impl Tokenizer {
             let _ = self.parts.text_model.set(text_model); // another thread may have been faster
         }
         self.parts.text_model.get().map_or(Ok(Vec::new()), |model| pipeline::tokenize(model, piece))
-    }
-}
-
-/// What a stream needs of a [`Tokenizer`].
-#[derive(Clone, Copy, Debug)]
-pub struct Tokens<'a> {
-    tokenizer: &'a Tokenizer,
-    skip_special_tokens: bool,
-    on_unknown: OnUnknown,
-}
-
-impl TokenSource for Tokens<'_> {
-    fn decoder(&self) -> &Decoder {
-        static SPACES: OnceLock<Decoder> = OnceLock::new();
-        self.tokenizer.decoder().unwrap_or_else(|| SPACES.get_or_init(Decoder::spaces))
-    }
-
-    fn token(&self, id: u32) -> Result<Option<&str>> {
-        let token = self.tokenizer.id_to_token(id);
-        if token.is_none() && self.on_unknown == OnUnknown::Error {
-            return Err(Error::UnknownId { id: id.into(), position: 0 });
-        }
-        let is_skipped = |token: &&str| self.skip_special_tokens && self.tokenizer.core.added_tokens.is_special(token);
-        match token.filter(is_skipped) {
-            Some(skipped) => Ok(self.tokenizer.decoder().and_then(|decoder| decoder.instead_of_skipped(skipped))),
-            None => Ok(token),
-        }
     }
 }
 

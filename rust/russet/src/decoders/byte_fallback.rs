@@ -53,8 +53,17 @@ pub(super) fn finish(level: &mut Level, emit: &mut Emit<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Moves a whole run from `bytes` to `out`.
+pub(super) fn append_run(bytes: &mut Vec<u8>, out: &mut Vec<u8>) {
+    match std::str::from_utf8(bytes) {
+        Ok(run) => out.extend_from_slice(run.as_bytes()),
+        Err(_) => out.extend(REPLACEMENT.bytes().cycle().take(REPLACEMENT.len() * bytes.len())),
+    }
+    bytes.clear();
+}
+
 /// The byte that a token names. A sign is accepted as the reference accepts it: `<0x+a>` is 10.
-fn byte_of(token: &str) -> Option<u8> {
+pub(super) fn byte_of(token: &str) -> Option<u8> {
     let digits = token.strip_prefix("<0x")?.strip_suffix('>')?;
     if digits.len() != 2 {
         return None;

@@ -9,11 +9,7 @@ use crate::Result;
 
 pub(super) fn push(token: &str, level: &mut Level, emit: &mut Emit<'_>) -> Result<()> {
     let bytes = &mut level.held.bytes;
-    let held = bytes.len();
-    if !append_bytes(token, bytes) {
-        bytes.truncate(held);
-        bytes.extend_from_slice(token.as_bytes());
-    }
+    append_token(token, bytes);
     // Most tokens end with a whole character.
     if let Ok(text) = std::str::from_utf8(bytes) {
         emit(text)?;
@@ -35,7 +31,16 @@ pub(super) fn finish(level: &mut Level, emit: &mut Emit<'_>) -> Result<()> {
     }
 }
 
-/// Appends the bytes that `token` stands for. False if one of its characters stands for none.
+/// Appends the bytes that `token` stands for: its own, if one of its characters stands for none.
+pub(super) fn append_token(token: &str, bytes: &mut Vec<u8>) {
+    let length = bytes.len();
+    if !append_bytes(token, bytes) {
+        bytes.truncate(length);
+        bytes.extend_from_slice(token.as_bytes());
+    }
+}
+
+/// Appends the bytes that the characters of `token` stand for. False if one of its characters stands for none.
 fn append_bytes(token: &str, bytes: &mut Vec<u8>) -> bool {
     let mut rest = token;
     loop {

@@ -18,10 +18,12 @@ mod replace;
 mod sentencepiece;
 mod stream;
 mod strip;
+mod table;
 mod wordpiece;
 
 pub use byte_level::LossyUtf8;
 pub use stream::{DecodeStream, ReferenceStream, TokenSource};
+pub(crate) use table::{DecodeTables, Decoding};
 
 use crate::formats::config::{DecoderConfig, PatternConfig, PrependScheme};
 use crate::regex::RegexScratch;

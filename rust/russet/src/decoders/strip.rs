@@ -19,6 +19,11 @@ impl Strip {
         Self { content, start, stop }
     }
 
+    /// Whether nothing is removed at the end.
+    pub(super) fn is_at_start_only(&self) -> bool {
+        self.stop == 0
+    }
+
     pub(super) fn strip<'t>(&self, token: &'t str) -> &'t str {
         let mut rest = token;
         for _ in 0..self.start {

@@ -238,6 +238,11 @@ impl Model {
         Box::new(self.vocabulary().iter())
     }
 
+    /// One more than the highest id, if most numbers below it are ids.
+    pub(crate) fn ids_end(&self) -> Option<usize> {
+        self.vocabulary().ids_end()
+    }
+
     fn vocabulary(&self) -> &Vocabulary {
         match &self.0 {
             Kind::Bpe(model) => model.vocabulary(),

@@ -88,7 +88,13 @@ pub(super) struct Compiled {
 
 impl Compiled {
     /// Leaves out what is never met.
-    pub(super) fn new(listed: Vec<Listed>, ids: usize, vocabulary: &Vocabulary, parts: &Parts, unreachable: &[u32]) -> Result<Self> {
+    pub(super) fn new(
+        listed: Vec<Listed>,
+        ids: usize,
+        vocabulary: &Vocabulary,
+        parts: &Parts,
+        unreachable: &[u32],
+    ) -> Result<Self> {
         let is_reachable = |id: u32| unreachable.binary_search(&id).is_err();
         let mut made = vec![NEVER; ids];
         for (_, id) in vocabulary.iter().filter(|&(token, id)| is_single(parts, token) && is_reachable(id)) {
