@@ -4,7 +4,7 @@
 //! the ids are read, so that the time to reach memory is paid once a batch. What the cache does not know the model works out,
 //! there and then, and it is remembered. Ids of a batch are collected on the stack and handed on in one go.
 
-use crate::piece_cache::{PieceCache, PieceKind, Place, Tables, SHORT_IDS};
+use crate::piece_cache::{PieceCache, PieceKind, Place, Short, PACKED_IDS, SHORT_IDS};
 use crate::Result;
 use std::ops::Range;
 
@@ -65,22 +65,23 @@ pub(crate) fn ids_of_piece<S: IdSink>(
 ) -> Result<()> {
     let tables = cache.tables();
     let place = tables.place(kind, piece.as_bytes(), 0, piece.len());
-    if Tables::is_short(place) {
-        if let Some((ids, count)) = tables.short_ids(place) {
-            sink.take_ids(&ids[..count.min(SHORT_IDS)]);
-            return Ok(());
+    let short = tables.short(place);
+    match short {
+        Short::Ids(ids, count) => sink.take_ids(&ids[..count.min(SHORT_IDS)]),
+        Short::Packed(ids, count) => sink.take_ids(&ids[..count.min(PACKED_IDS)]),
+        Short::Elsewhere | Short::Unknown => {
+            missed.clear();
+            if matches!(short, Short::Unknown) || !tables.long_ids(place, kind, piece.as_bytes(), missed) {
+                work_out(piece, missed)?;
+                cache.insert(tables, place, kind, piece.as_bytes(), missed);
+            }
+            sink.take_ids(missed);
         }
     }
-    missed.clear();
-    if !tables.long_ids(place, piece.as_bytes(), missed) {
-        work_out(piece, missed)?;
-        cache.insert(tables, place, piece.as_bytes(), missed);
-    }
-    sink.take_ids(missed);
     Ok(())
 }
 
-/// Gives the ids of the pieces of `text` to `sink`; `work_out` appends those of a piece that the cache does not know.
+/// Gives the ids of the pieces of `text`, which is shorter than 4 GiB, to `sink`; `work_out` appends those of a piece that the cache does not know.
 #[inline(always)]
 pub(crate) fn ids_of_pieces<S: IdSink>(
     cache: &PieceCache,
@@ -92,32 +93,35 @@ pub(crate) fn ids_of_pieces<S: IdSink>(
     mut work_out: impl FnMut(&str, &mut Vec<u32>) -> Result<()>,
 ) -> Result<()> {
     let mut staged = Staged { ids: [0; SHORT_IDS * BATCH], len: 0, sink };
-    let mut places = [(Place::default(), 0, 0); BATCH];
+    let mut places = [(Place::default(), 0_u32, 0_u32); BATCH];
     loop {
         let tables = cache.tables();
         let mut batch = 0;
         for (slot, piece) in places.iter_mut().zip(&mut pieces) {
             let place = tables.place(kind, text.as_bytes(), piece.start, piece.len());
-            *slot = (place, piece.start, piece.end);
+            *slot = (place, piece.start as u32, piece.end as u32);
             batch += 1;
         }
         if batch == 0 {
             return Ok(());
         }
         for &(place, start, end) in &places[..batch] {
-            if Tables::is_short(place) {
-                if let Some((ids, count)) = tables.short_ids(place) {
-                    staged.push(ids, count);
-                    continue;
-                }
-            }
-            let piece = &text[start..end];
-            missed.clear();
-            if !tables.long_ids(place, piece.as_bytes(), missed) {
-                work_out(piece, missed)?;
-                cache.insert(tables, place, piece.as_bytes(), missed);
+            let short = tables.short(place);
+            if let Short::Ids(ids, count) = short {
+                staged.push(ids, count);
+                continue;
             }
             staged.flush();
+            if let Short::Packed(ids, count) = short {
+                staged.sink.take_ids(&ids[..count.min(PACKED_IDS)]);
+                continue;
+            }
+            let piece = &text[start as usize..end as usize];
+            missed.clear();
+            if matches!(short, Short::Unknown) || !tables.long_ids(place, kind, piece.as_bytes(), missed) {
+                work_out(piece, missed)?;
+                cache.insert(tables, place, kind, piece.as_bytes(), missed);
+            }
             staged.sink.take_ids(missed);
         }
         staged.flush();

@@ -68,9 +68,8 @@ impl<S: IdSink> Collector<()> for IdCollector<S> {
 }
 
 /// Ranges that follow one another.
-fn ranges(start: usize, ends: &[u32]) -> impl Iterator<Item = Range<usize>> + '_ {
-    let starts = std::iter::once(start).chain(ends.iter().map(|&end| end as usize));
-    starts.zip(ends).map(|(start, &end)| start..end as usize)
+fn ranges(mut start: usize, ends: &[u32]) -> impl Iterator<Item = Range<usize>> + '_ {
+    ends.iter().map(move |&end| std::mem::replace(&mut start, end as usize)..end as usize)
 }
 
 #[derive(Default)]

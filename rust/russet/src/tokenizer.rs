@@ -139,6 +139,8 @@ struct Parts {
     padding: Option<Padding>,
     /// The model for pieces of text, where the one in use takes raw bytes: made when a caller asks for single pieces.
     text_model: OnceLock<Model>,
+    /// The pre-tokenizer that makes them, likewise.
+    text_pre_tokenizer: OnceLock<Option<Arc<PreTokenizer>>>,
 }
 
 /// A tokenizer: immutable, cheap to clone, shared by any number of threads.
@@ -190,6 +192,7 @@ impl Tokenizer {
                 truncation,
                 padding,
                 text_model: OnceLock::new(),
+                text_pre_tokenizer: OnceLock::new(),
             }),
         })
     }
@@ -490,6 +493,7 @@ impl Tokenizer {
             truncation: parts.truncation.clone(),
             padding: parts.padding.clone(),
             text_model: OnceLock::new(),
+            text_pre_tokenizer: OnceLock::new(),
         };
         change(&mut changed);
         self.parts = Arc::new(changed);
@@ -504,8 +508,12 @@ impl Tokenizer {
 
     /// The pieces that the pre-tokenizer alone makes of a text, with their ranges in characters.
     pub fn pre_tokenize_str(&self, text: &str) -> Result<Vec<(String, (usize, usize))>> {
-        let pre_tokenizer = compile(self.parts.pre_tokenizer.as_ref(), PreTokenizer::from_config, "pre_tokenizer")?;
-        pipeline::pieces(pre_tokenizer.as_deref(), text)
+        let kept = &self.parts.text_pre_tokenizer;
+        if kept.get().is_none() {
+            let made = compile(self.parts.pre_tokenizer.as_ref(), PreTokenizer::from_config, "pre_tokenizer")?;
+            let _ = kept.set(made); // another thread may have been faster
+        }
+        pipeline::pieces(kept.get().and_then(Option::as_deref), text)
     }
 
     /// The tokens that the model alone makes of a piece: id, text, byte range.

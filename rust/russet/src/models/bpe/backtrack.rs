@@ -61,6 +61,22 @@ struct Token {
     length: usize,
 }
 
+/// How many of the tokens that begin a text are kept.
+const MAX_PREFIXES: usize = 16;
+
+/// The tokens that begin a text.
+#[derive(Default)]
+struct Prefixes {
+    /// The index in the vocabulary and the length of each, the shortest first, written round and round.
+    tokens: [(u32, u32); MAX_PREFIXES],
+    /// How many were found, less those that were asked for.
+    count: usize,
+    /// How many are kept, less those that were asked for.
+    left: usize,
+    /// The length of the one that was asked for last.
+    last_length: usize,
+}
+
 impl Backtracker {
     /// The tables for a vocabulary whose ids are below `ids`; `None` where these are too many, or where there is no trie.
     ///
@@ -120,23 +136,45 @@ struct Search<'s, T> {
 }
 
 impl<T: Texts> Search<'_, T> {
-    /// The longest token that begins `text`.
+    /// Puts the tokens that begin `text` into `found`, the shortest first; of many the longest ones.
     #[inline]
-    fn longest(&self, text: &[u8]) -> Option<Token> {
-        let mut found = None;
-        self.trie.for_each_prefix(self.texts, (self.trie.root(), 0), text, |index, length| found = Some((index, length)));
-        found.map(|(index, length)| Token { id: self.vocabulary.id_at(index), length })
+    fn prefixes(&self, text: &[u8], found: &mut Prefixes) {
+        found.count = 0;
+        self.trie.for_each_prefix(self.texts, (self.trie.root(), 0), text, |index, length| {
+            found.tokens[found.count % MAX_PREFIXES] = (index, length as u32);
+            found.count += 1;
+        });
+        found.left = found.count.min(MAX_PREFIXES);
+    }
+
+    /// The longest token among those that were not asked for yet, of what begins `text`.
+    #[inline]
+    fn next_prefix(&self, text: &[u8], found: &mut Prefixes) -> Option<Token> {
+        if found.left == 0 {
+            if found.count == 0 {
+                return None;
+            }
+            // Those that were not kept.
+            self.prefixes(&text[..found.last_length - 1], found);
+        }
+        found.left -= 1;
+        found.count -= 1;
+        let (index, length) = found.tokens[found.count % MAX_PREFIXES];
+        found.last_length = length as usize;
+        Some(Token { id: self.vocabulary.id_at(index), length: length as usize })
     }
 
     /// [`Backtracker::tokenize`].
     #[inline]
     fn run(&self, piece: &[u8], scratch: &mut Scratch, ids: &mut Vec<u32>) -> bool {
-        let Some(first) = self.longest(piece) else { return false };
+        let Scratch { tokens, dead } = scratch;
+        let mut found = Prefixes::default();
+        self.prefixes(piece, &mut found);
+        let Some(first) = self.next_prefix(piece, &mut found) else { return false };
         if first.length == piece.len() && self.merges.made(first.id) != NEVER {
             ids.push(first.id);
             return true;
         }
-        let Scratch { tokens, dead } = scratch;
         tokens.clear();
         dead.clear();
         dead.resize(piece.len() / 64 + 1, 0);
@@ -151,16 +189,21 @@ impl<T: Texts> Search<'_, T> {
                 if !is_dead && self.merges.made(token.id) != NEVER && last.is_none_or(fits) {
                     tokens.push(token);
                     start = end;
-                    next = self.longest(&piece[end..]);
+                    self.prefixes(&piece[end..], &mut found);
+                    next = self.next_prefix(&piece[end..], &mut found);
                     break;
                 }
-                if let Some(shorter) = self.longest(&piece[start..end - 1]) {
+                if let Some(shorter) = self.next_prefix(&piece[start..], &mut found) {
                     token = shorter;
                     continue;
                 }
                 dead[start / 64] |= 1 << (start % 64);
                 next = tokens.pop();
-                start -= last.map_or(0, |last| last.length);
+                if let Some(last) = last {
+                    // What is shorter than the one taken back.
+                    start -= last.length;
+                    self.prefixes(&piece[start..start + last.length - 1], &mut found);
+                }
                 break;
             }
         }

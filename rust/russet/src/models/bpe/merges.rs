@@ -69,13 +69,45 @@ pub(super) struct Merges {
 enum Table {
     /// A list as it is.
     Listed(Vec<Slot>),
-    /// Those that make tokens: ids by pair, `NO_ID` where the slot is empty, and how each token is made, by id.
-    /// `late` has the times of the tokens that are made late.
-    Making { slots: Vec<u32>, made: Vec<Made>, late: HashMap<u32, u32> },
+    /// Those that make tokens.
+    Making(Making),
 }
 
-/// No token.
-const NO_ID: u32 = u32::MAX;
+/// The merges by which tokens are made.
+#[derive(Debug)]
+struct Making {
+    /// Ids by pair, and above them a part of the pair's hash, so that mostly the right one is looked at only. `FREE` is no id.
+    slots: Vec<u32>,
+    id_bits: u32,
+    /// How each token is made, by id.
+    made: Vec<Made>,
+    /// The times of the tokens that are made late.
+    late: HashMap<u32, u32>,
+}
+
+/// An empty slot.
+const FREE: u32 = u32::MAX;
+
+impl Making {
+    fn new(len: usize, made: Vec<Made>) -> Self {
+        // No id has all bits set.
+        let id_bits = usize::BITS - made.len().leading_zeros();
+        Self { slots: vec![FREE; slots_for(len.min(made.len()))], id_bits, made, late: HashMap::new() }
+    }
+
+    /// The slot of `id` for a pair of that hash.
+    #[inline(always)]
+    fn slot(&self, hash: u64, id: u32) -> u32 {
+        (hash as u32) << self.id_bits | id
+    }
+
+    /// The id that a slot holds if the pair has that hash, as far as the slot knows.
+    #[inline(always)]
+    fn id(&self, slot: u32, hash: u64) -> Option<u32> {
+        let id = slot ^ self.slot(hash, 0);
+        (id >> self.id_bits == 0).then_some(id)
+    }
+}
 
 impl Merges {
     /// The table of `list`. Of merges of the same pair the last counts.
@@ -90,8 +122,7 @@ impl Merges {
     /// The merges of a list by which tokens are made, and the others, which are never met. No pair may be listed twice, and texts must
     /// grow. `made` says for each id whether the token is `SINGLE`; the others are `NEVER` yet. `length` tells how long a token is.
     pub(super) fn making(list: Vec<Listed>, made: Vec<Made>, length: impl Fn(u32) -> usize) -> (Self, Vec<Listed>) {
-        let slots = vec![NO_ID; slots_for(list.len().min(made.len()))];
-        let mut merges = Self::with_table(Table::Making { slots, made, late: HashMap::new() });
+        let mut merges = Self::with_table(Table::Making(Making::new(list.len(), made)));
         for index in by_length(&list, length) {
             let (left, right, merge) = list[index as usize];
             let is_open = merges.made(merge.new_id) == NEVER && [left, right].iter().all(|&part| merges.made(part) != NEVER);
@@ -111,7 +142,7 @@ impl Merges {
 
     /// Whether ranks only rise: no merge comes before those that make its parts.
     pub(super) fn is_rising(&self) -> bool {
-        matches!(&self.table, Table::Making { late, .. } if late.is_empty())
+        matches!(&self.table, Table::Making(making) if making.late.is_empty())
     }
 
     fn with_table(table: Table) -> Self {
@@ -128,13 +159,13 @@ impl Merges {
                 let slot = find(slots, hash, pack(left, right));
                 slots[slot] = Slot { pair: pack(left, right), merge };
             }
-            Table::Making { slots, made, .. } => {
-                made[merge.new_id as usize] = Made { left, right, rank: merge.rank };
-                let mut slot = first_slot(hash, slots.len());
-                while slots[slot] != NO_ID {
-                    slot = next_slot(slot, slots.len());
+            Table::Making(making) => {
+                making.made[merge.new_id as usize] = Made { left, right, rank: merge.rank };
+                let mut slot = first_slot(hash, making.slots.len());
+                while making.slots[slot] != FREE {
+                    slot = next_slot(slot, making.slots.len());
                 }
-                slots[slot] = merge.new_id;
+                making.slots[slot] = making.slot(hash, merge.new_id);
             }
         }
     }
@@ -150,18 +181,20 @@ impl Merges {
         let hash = self.hash(left, right);
         match &self.table {
             Table::Listed(slots) => slots[find(slots, hash, pack(left, right))].merge,
-            Table::Making { slots, made, .. } => {
-                let mut slot = first_slot(hash, slots.len());
+            Table::Making(making) => {
+                let mut slot = first_slot(hash, making.slots.len());
                 loop {
-                    let new_id = slots[slot];
-                    if new_id == NO_ID {
+                    let found = making.slots[slot];
+                    if found == FREE {
                         return NO_MERGE;
                     }
-                    let made = &made[new_id as usize];
-                    if (made.left, made.right) == (left, right) {
-                        return Merge { rank: made.rank & !LATE, new_id };
+                    if let Some(new_id) = making.id(found, hash) {
+                        let made = &making.made[new_id as usize];
+                        if (made.left, made.right) == (left, right) {
+                            return Merge { rank: made.rank & !LATE, new_id };
+                        }
                     }
-                    slot = next_slot(slot, slots.len());
+                    slot = next_slot(slot, making.slots.len());
                 }
             }
         }
@@ -171,7 +204,7 @@ impl Merges {
     #[inline(always)]
     pub(super) fn made(&self, id: u32) -> Made {
         match &self.table {
-            Table::Making { made, .. } => made[id as usize],
+            Table::Making(making) => making.made[id as usize],
             Table::Listed(_) => NEVER,
         }
     }
@@ -229,14 +262,14 @@ impl Merges {
     #[inline(always)]
     fn time_of(&self, id: u32, made: Made) -> u32 {
         match &self.table {
-            Table::Making { late, .. } if made.rank & LATE != 0 => late[&id],
+            Table::Making(making) if made.rank & LATE != 0 => making.late[&id],
             _ => made.rank,
         }
     }
 
     /// Marks a token as late if its time is not the rank of its last merge.
     fn set_time(&mut self, id: u32, time: u32) {
-        if let Table::Making { made, late, .. } = &mut self.table {
+        if let Table::Making(Making { made, late, .. }) = &mut self.table {
             let made = &mut made[id as usize];
             if made.rank != time {
                 made.rank |= LATE;
@@ -252,7 +285,7 @@ impl Merges {
                 let taken = slots.iter().filter(|slot| slot.merge != NO_MERGE);
                 Box::new(taken.map(|slot| ((slot.pair >> 32) as u32, slot.pair as u32, slot.merge)))
             }
-            Table::Making { made, .. } => {
+            Table::Making(Making { made, .. }) => {
                 let merged = (0..).zip(made).filter(|(_, made)| ![SINGLE, NEVER].contains(made));
                 let merge = |new_id, made: &Made| Merge { rank: made.rank & !LATE, new_id };
                 Box::new(merged.map(move |(new_id, made)| (made.left, made.right, merge(new_id, made))))
