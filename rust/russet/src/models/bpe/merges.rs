@@ -1,12 +1,11 @@
 //! The merges: which two tokens become which, and when.
 //!
-//! A file's list is an open-addressed hash table from a pair of ids, packed into a `u64`, to the merge's rank and the new id: 16
-//! bytes a slot, 5 of 8 of them taken, linear probing, so that a lookup is mostly one cache line.
+//! They are an open-addressed hash table from a pair of ids, packed into a `u64`, to the merge's rank and the new id: 16 bytes a
+//! slot, half of them taken, linear probing, so that a lookup is mostly one cache line.
 //!
 //! Where ids tell texts apart, most of the list is of no use. A token's text is merged in one way only, wherever it stands; the last
 //! of those merges is how the token is *made*, and no other merge that would make it is ever met (and none at all, if its text
-//! becomes something else). That is one merge for each token, kept by the token's id; the hash table then holds ids, four bytes a
-//! slot. [`Merges::making`] finds how tokens are made, shorter ones first: by the merge whose two parts stay side by side until
+//! becomes something else). That is one merge for each token, kept by the token's id, too. [`Merges::making`] finds how tokens are made, shorter ones first: by the merge whose two parts stay side by side until
 //! nothing else is left to do. O(merges).
 //!
 //! Trained merges have ranks that only rise: a merge comes after those that make its parts. Files that were made from a vocabulary
@@ -57,62 +56,22 @@ struct Slot {
     merge: Merge,
 }
 
-/// All merges that matter, by pair.
+/// All merges that matter, by pair; and how tokens are made, where that is known.
 #[derive(Debug)]
 pub(super) struct Merges {
-    table: Table,
+    slots: Vec<Slot>,
     keys: [u64; 2],
     ranks: usize,
-}
-
-#[derive(Debug)]
-enum Table {
-    /// A list as it is.
-    Listed(Vec<Slot>),
-    /// Those that make tokens.
-    Making(Making),
-}
-
-/// The merges by which tokens are made.
-#[derive(Debug)]
-struct Making {
-    /// Ids by pair, and above them a part of the pair's hash, so that mostly the right one is looked at only. `FREE` is no id.
-    slots: Vec<u32>,
-    id_bits: u32,
-    /// How each token is made, by id.
+    /// By id; empty for a list as it is.
     made: Vec<Made>,
     /// The times of the tokens that are made late.
     late: HashMap<u32, u32>,
 }
 
-/// An empty slot.
-const FREE: u32 = u32::MAX;
-
-impl Making {
-    fn new(len: usize, made: Vec<Made>) -> Self {
-        // No id has all bits set.
-        let id_bits = usize::BITS - made.len().leading_zeros();
-        Self { slots: vec![FREE; slots_for(len.min(made.len()))], id_bits, made, late: HashMap::new() }
-    }
-
-    /// The slot of `id` for a pair of that hash.
-    #[inline(always)]
-    fn slot(&self, hash: u64, id: u32) -> u32 {
-        (hash as u32) << self.id_bits | id
-    }
-
-    /// The id that a slot holds if the pair has that hash, as far as the slot knows.
-    #[inline(always)]
-    fn id(&self, slot: u32, hash: u64) -> Option<u32> {
-        let id = slot ^ self.slot(hash, 0);
-        (id >> self.id_bits == 0).then_some(id)
-    }
-}
-
 impl Merges {
     /// The table of `list`. Of merges of the same pair the last counts.
     pub(super) fn new(list: &[Listed]) -> Self {
-        let mut merges = Self::with_table(Table::Listed(vec![Slot { pair: 0, merge: NO_MERGE }; slots_for(list.len())]));
+        let mut merges = Self::with_room(list.len(), Vec::new());
         for &(left, right, merge) in list {
             merges.insert(left, right, merge);
         }
@@ -122,14 +81,14 @@ impl Merges {
     /// The merges of a list by which tokens are made, and the others, which are never met. No pair may be listed twice, and texts must
     /// grow. `made` says for each id whether the token is `SINGLE`; the others are `NEVER` yet. `length` tells how long a token is.
     pub(super) fn making(list: Vec<Listed>, made: Vec<Made>, length: impl Fn(u32) -> usize) -> (Self, Vec<Listed>) {
-        let mut merges = Self::with_table(Table::Making(Making::new(list.len(), made)));
+        let mut merges = Self::with_room(list.len().min(made.len()), made);
         for index in by_length(&list, length) {
             let (left, right, merge) = list[index as usize];
             let is_open = merges.made(merge.new_id) == NEVER && [left, right].iter().all(|&part| merges.made(part) != NEVER);
             if is_open && merges.stay_apart(left, right) {
                 let time = [left, right].map(|part| merges.time(part)).into_iter().fold(merge.rank, u32::max);
                 merges.insert(left, right, merge);
-                merges.set_time(merge.new_id, time);
+                merges.make(left, right, merge, time);
             }
         }
         let mut others = list;
@@ -142,31 +101,28 @@ impl Merges {
 
     /// Whether ranks only rise: no merge comes before those that make its parts.
     pub(super) fn is_rising(&self) -> bool {
-        matches!(&self.table, Table::Making(making) if making.late.is_empty())
+        self.late.is_empty()
     }
 
-    fn with_table(table: Table) -> Self {
+    fn with_room(len: usize, made: Vec<Made>) -> Self {
         let random = RandomState::new();
-        Self { table, keys: [random.hash_one(0), random.hash_one(1) | 1], ranks: 0 }
+        let slots = vec![Slot { pair: 0, merge: NO_MERGE }; 2 * len + 2];
+        Self { slots, keys: [random.hash_one(0), random.hash_one(1) | 1], ranks: 0, made, late: HashMap::new() }
     }
 
     /// Adds a merge, or replaces that of the same pair. At most as many as there is room for.
     fn insert(&mut self, left: u32, right: u32, merge: Merge) {
-        let hash = self.hash(left, right);
         self.ranks = self.ranks.max(merge.rank as usize + 1);
-        match &mut self.table {
-            Table::Listed(slots) => {
-                let slot = find(slots, hash, pack(left, right));
-                slots[slot] = Slot { pair: pack(left, right), merge };
-            }
-            Table::Making(making) => {
-                making.made[merge.new_id as usize] = Made { left, right, rank: merge.rank };
-                let mut slot = first_slot(hash, making.slots.len());
-                while making.slots[slot] != FREE {
-                    slot = next_slot(slot, making.slots.len());
-                }
-                making.slots[slot] = making.slot(hash, merge.new_id);
-            }
+        let slot = self.slot(left, right);
+        self.slots[slot] = Slot { pair: pack(left, right), merge };
+    }
+
+    /// Notes how a token is made.
+    fn make(&mut self, left: u32, right: u32, merge: Merge, time: u32) {
+        let is_late = time != merge.rank;
+        self.made[merge.new_id as usize] = Made { left, right, rank: merge.rank | if is_late { LATE } else { 0 } };
+        if is_late {
+            self.late.insert(merge.new_id, time);
         }
     }
 
@@ -178,35 +134,13 @@ impl Merges {
     /// The merge of a pair, or `NO_MERGE`.
     #[inline(always)]
     pub(super) fn get(&self, left: u32, right: u32) -> Merge {
-        let hash = self.hash(left, right);
-        match &self.table {
-            Table::Listed(slots) => slots[find(slots, hash, pack(left, right))].merge,
-            Table::Making(making) => {
-                let mut slot = first_slot(hash, making.slots.len());
-                loop {
-                    let found = making.slots[slot];
-                    if found == FREE {
-                        return NO_MERGE;
-                    }
-                    if let Some(new_id) = making.id(found, hash) {
-                        let made = &making.made[new_id as usize];
-                        if (made.left, made.right) == (left, right) {
-                            return Merge { rank: made.rank & !LATE, new_id };
-                        }
-                    }
-                    slot = next_slot(slot, making.slots.len());
-                }
-            }
-        }
+        self.slots[self.slot(left, right)].merge
     }
 
     /// How a token is made, where that is known.
     #[inline(always)]
     pub(super) fn made(&self, id: u32) -> Made {
-        match &self.table {
-            Table::Making(making) => making.made[id as usize],
-            Table::Listed(_) => NEVER,
-        }
+        self.made.get(id as usize).copied().unwrap_or(NEVER)
     }
 
     /// Whether two tokens that are made stay as they are side by side: their merges are undone, the latest first, and at each step
@@ -261,42 +195,33 @@ impl Merges {
 
     #[inline(always)]
     fn time_of(&self, id: u32, made: Made) -> u32 {
-        match &self.table {
-            Table::Making(making) if made.rank & LATE != 0 => making.late[&id],
-            _ => made.rank,
-        }
-    }
-
-    /// Marks a token as late if its time is not the rank of its last merge.
-    fn set_time(&mut self, id: u32, time: u32) {
-        if let Table::Making(Making { made, late, .. }) = &mut self.table {
-            let made = &mut made[id as usize];
-            if made.rank != time {
-                made.rank |= LATE;
-                late.insert(id, time);
-            }
+        match made.rank & LATE {
+            0 => made.rank,
+            _ => self.late[&id],
         }
     }
 
     /// All merges as left id, right id and merge, in no order.
-    pub(super) fn iter(&self) -> Box<dyn Iterator<Item = Listed> + '_> {
-        match &self.table {
-            Table::Listed(slots) => {
-                let taken = slots.iter().filter(|slot| slot.merge != NO_MERGE);
-                Box::new(taken.map(|slot| ((slot.pair >> 32) as u32, slot.pair as u32, slot.merge)))
-            }
-            Table::Making(Making { made, .. }) => {
-                let merged = (0..).zip(made).filter(|(_, made)| ![SINGLE, NEVER].contains(made));
-                let merge = |new_id, made: &Made| Merge { rank: made.rank & !LATE, new_id };
-                Box::new(merged.map(move |(new_id, made)| (made.left, made.right, merge(new_id, made))))
-            }
-        }
+    pub(super) fn iter(&self) -> impl Iterator<Item = Listed> + '_ {
+        let taken = self.slots.iter().filter(|slot| slot.merge != NO_MERGE);
+        taken.map(|slot| ((slot.pair >> 32) as u32, slot.pair as u32, slot.merge))
     }
 
+    /// The slot of a pair, or the empty one where it would go.
     #[inline(always)]
-    fn hash(&self, left: u32, right: u32) -> u64 {
-        let product = u128::from(pack(left, right) ^ self.keys[0]) * u128::from(self.keys[1]);
-        (product as u64) ^ (product >> 64) as u64
+    fn slot(&self, left: u32, right: u32) -> usize {
+        let pair = pack(left, right);
+        let product = u128::from(pair ^ self.keys[0]) * u128::from(self.keys[1]);
+        let hash = (product as u64) ^ (product >> 64) as u64;
+        // The hash as a fraction of the number of slots.
+        let mut slot = ((u128::from(hash) * self.slots.len() as u128) >> 64) as usize;
+        loop {
+            let found = &self.slots[slot];
+            if found.pair == pair || found.merge.rank == NO_RANK {
+                return slot;
+            }
+            slot = if slot + 1 == self.slots.len() { 0 } else { slot + 1 };
+        }
     }
 }
 
@@ -315,39 +240,6 @@ fn by_length(list: &[Listed], length: impl Fn(u32) -> usize) -> Vec<u32> {
         *start += 1;
     }
     order
-}
-
-/// The number of slots for `len` merges.
-fn slots_for(len: usize) -> usize {
-    len * 8 / 5 + 2
-}
-
-/// The hash as a fraction of the number of slots.
-#[inline(always)]
-fn first_slot(hash: u64, slots: usize) -> usize {
-    ((u128::from(hash) * slots as u128) >> 64) as usize
-}
-
-#[inline(always)]
-fn next_slot(slot: usize, slots: usize) -> usize {
-    if slot + 1 == slots {
-        0
-    } else {
-        slot + 1
-    }
-}
-
-/// The slot of `pair`, or the empty one where it would go.
-#[inline(always)]
-fn find(slots: &[Slot], hash: u64, pair: u64) -> usize {
-    let mut slot = first_slot(hash, slots.len());
-    loop {
-        let found = &slots[slot];
-        if found.pair == pair || found.merge.rank == NO_RANK {
-            return slot;
-        }
-        slot = next_slot(slot, slots.len());
-    }
 }
 
 #[inline(always)]

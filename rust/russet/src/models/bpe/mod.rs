@@ -17,6 +17,7 @@ mod merges;
 mod naive;
 mod queue;
 mod scored;
+mod short;
 
 use super::{Alphabet, TokenSink};
 use crate::cached::{self, IdSink};
@@ -29,7 +30,7 @@ use backtrack::Backtracker;
 use compile::{all_lengthen, byte_joints, char_joints, has_repeated_pair, makes_from_texts, new_ids, read_merges, Compiled};
 use cuts::{ByteJoints, CharJoints};
 use merge::{Dropout, Order, Symbol};
-use merges::{Listed, Merge, Merges};
+use merges::{Listed, Merge, Merges, NEVER};
 use queue::QueueScratch;
 use scored::{Scored, ScoredScratch};
 use std::ops::Range;
@@ -222,16 +223,45 @@ impl Bpe {
         let Some(backtracker) = self.backtracker.as_ref().filter(|_| piece.len() <= MAX_PIECE_BYTES) else {
             return self.tokenize(piece, 0, scratch, ids);
         };
-        if self.ignore_merges {
-            if let Some(id) = backtracker.whole(piece.as_bytes(), &self.vocabulary) {
+        // Short pieces are often tokens; of longer ones it costs more to look than to merge, up to some length.
+        let is_looked_up = self.ignore_merges || !(7..=16).contains(&piece.len());
+        match Some(backtracker).filter(|_| is_looked_up).and_then(|known| known.whole(piece.as_bytes(), &self.vocabulary)) {
+            Some(id) if self.ignore_merges || self.merges.made(id) != NEVER => {
                 ids.push(id);
                 return Ok(());
             }
+            _ if self.merge_few(piece, ids) => return Ok(()),
+            _ => {}
         }
         if backtracker.tokenize(piece.as_bytes(), &self.vocabulary, &self.merges, &mut scratch.backtrack, ids) {
             return Ok(());
         }
         self.tokenize(piece, 0, scratch, ids)
+    }
+
+    /// Appends the ids of a piece of few symbols and returns true, or false if there are more, or one is no token.
+    fn merge_few(&self, piece: &str, ids: &mut Vec<u32>) -> bool {
+        let mut symbols = [0; short::MAX_SYMBOLS];
+        let mut count = 0;
+        let mut push = |id: u32| match symbols.get_mut(count) {
+            Some(symbol) => {
+                *symbol = id;
+                count += 1;
+                true
+            }
+            None => false,
+        };
+        let is_short = self.merges.ranks() <= short::MAX_RANKS
+            && match &self.parts {
+                Parts::Bytes { ids, .. } => piece.bytes().all(|byte| push(ids.inner[usize::from(byte)])),
+                Parts::Characters { characters, .. } => {
+                    piece.chars().all(|character| characters.id(character, false, false).is_some_and(&mut push))
+                }
+            };
+        if is_short {
+            short::merge(&symbols[..count], &self.merges, ids);
+        }
+        is_short
     }
 
     /// Whether a piece can be cut before each run of `symbol` without changing its tokens: `symbol` is a token, so that no unknown
@@ -280,7 +310,8 @@ impl Bpe {
     /// Appends the ids of a unit.
     fn ids_of_unit(&self, unit: &str, scratch: &mut Scratch, ids: &mut Vec<u32>) -> Result<()> {
         let found = |backtracker: &Backtracker| {
-            backtracker.tokenize(unit.as_bytes(), &self.vocabulary, &self.merges, &mut scratch.backtrack, ids)
+            self.merge_few(unit, ids)
+                || backtracker.tokenize(unit.as_bytes(), &self.vocabulary, &self.merges, &mut scratch.backtrack, ids)
         };
         match self.backtracker.as_ref().map(found) {
             Some(true) => Ok(()),
