@@ -14,6 +14,7 @@
 //!
 //! The hash is keyed at random per table: no file can choose its collisions.
 
+use crate::memory::{Zeroable, Zeroed};
 use hashbrown::HashMap;
 use std::hash::{BuildHasher, RandomState};
 
@@ -52,14 +53,30 @@ pub(super) const NEVER: Made = Made { left: 0, right: 0, rank: NO_RANK };
 #[derive(Clone, Copy, Debug)]
 struct Slot {
     pair: u64,
-    /// `NO_MERGE` where the slot is empty, whatever `pair` is.
-    merge: Merge,
+    new_id: u32,
+    /// One more than the rank; 0 where the slot is empty, whatever else is there.
+    after_rank: u32,
+}
+
+// SAFETY: all fields are integers.
+unsafe impl Zeroable for Slot {}
+
+impl Slot {
+    fn new(pair: u64, merge: Merge) -> Self {
+        Self { pair, new_id: merge.new_id, after_rank: merge.rank + 1 }
+    }
+
+    /// `NO_MERGE` if the slot is empty.
+    #[inline(always)]
+    fn merge(&self) -> Merge {
+        Merge { rank: self.after_rank.wrapping_sub(1), new_id: self.new_id }
+    }
 }
 
 /// All merges that matter, by pair; and how tokens are made, where that is known.
 #[derive(Debug)]
 pub(super) struct Merges {
-    slots: Vec<Slot>,
+    slots: Zeroed<Slot>,
     keys: [u64; 2],
     ranks: usize,
     /// By id; empty for a list as it is.
@@ -106,15 +123,20 @@ impl Merges {
 
     fn with_room(len: usize, made: Vec<Made>) -> Self {
         let random = RandomState::new();
-        let slots = vec![Slot { pair: 0, merge: NO_MERGE }; 2 * len + 2];
-        Self { slots, keys: [random.hash_one(0), random.hash_one(1) | 1], ranks: 0, made, late: HashMap::new() }
+        Self {
+            slots: Zeroed::new(2 * len + 2),
+            keys: [random.hash_one(0), random.hash_one(1) | 1],
+            ranks: 0,
+            made,
+            late: HashMap::new(),
+        }
     }
 
     /// Adds a merge, or replaces that of the same pair. At most as many as there is room for.
     fn insert(&mut self, left: u32, right: u32, merge: Merge) {
         self.ranks = self.ranks.max(merge.rank as usize + 1);
         let slot = self.slot(left, right);
-        self.slots[slot] = Slot { pair: pack(left, right), merge };
+        self.slots[slot] = Slot::new(pack(left, right), merge);
     }
 
     /// Notes how a token is made.
@@ -134,7 +156,7 @@ impl Merges {
     /// The merge of a pair, or `NO_MERGE`.
     #[inline(always)]
     pub(super) fn get(&self, left: u32, right: u32) -> Merge {
-        self.slots[self.slot(left, right)].merge
+        self.slots[self.slot(left, right)].merge()
     }
 
     /// How a token is made, where that is known.
@@ -203,8 +225,8 @@ impl Merges {
 
     /// All merges as left id, right id and merge, in no order.
     pub(super) fn iter(&self) -> impl Iterator<Item = Listed> + '_ {
-        let taken = self.slots.iter().filter(|slot| slot.merge != NO_MERGE);
-        taken.map(|slot| ((slot.pair >> 32) as u32, slot.pair as u32, slot.merge))
+        let taken = self.slots.iter().filter(|slot| slot.after_rank != 0);
+        taken.map(|slot| ((slot.pair >> 32) as u32, slot.pair as u32, slot.merge()))
     }
 
     /// The slot of a pair, or the empty one where it would go.
@@ -217,7 +239,7 @@ impl Merges {
         let mut slot = ((u128::from(hash) * self.slots.len() as u128) >> 64) as usize;
         loop {
             let found = &self.slots[slot];
-            if found.pair == pair || found.merge.rank == NO_RANK {
+            if found.pair == pair || found.after_rank == 0 {
                 return slot;
             }
             slot = if slot + 1 == self.slots.len() { 0 } else { slot + 1 };
