@@ -267,7 +267,7 @@ impl Run<'_> {
             }
             let mut tokenize = |piece: Piece<'_, A>| {
                 watched.add(piece.text.len())?;
-                model.ids(piece.text, 0, cache, model_scratch, ids)
+                model.ids_in_word(piece.text, cache, model_scratch, ids)
             };
             match pre_tokenizer {
                 Some(pre_tokenizer) => pre_tokenizer.pre_tokenize(normalized.as_piece(), pre_tokenizer_scratch, &mut tokenize),

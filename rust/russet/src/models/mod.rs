@@ -178,10 +178,24 @@ impl Model {
             }
             Kind::Bpe(model) if model.has_units() => model.ids_of_units(cache, piece, missed, &mut kinds.bpe, sink),
             // A walk or two down the trie, or a look-up, cost less than the way to what was met once and is no longer near.
-            Kind::Unigram(model) => model.tokenize(piece, &mut kinds.unigram, &mut Ids(sink)),
             Kind::WordPiece(model) => model.tokenize(piece, &mut kinds.wordpiece, &mut Ids(sink)),
             Kind::WordLevel(model) => model.tokenize(piece, &mut Ids(sink)),
             kind => cached::ids_of_piece(cache, PieceKind::Piece, piece, missed, sink, |piece, ids| kind.ids(piece, kinds, ids)),
+        }
+    }
+
+    /// The same for a piece of a word that the cache did not know: it is met once.
+    #[inline]
+    pub(crate) fn ids_in_word<S: IdSink>(
+        &self,
+        piece: &str,
+        cache: &PieceCache,
+        scratch: &mut ModelScratch,
+        sink: &mut S,
+    ) -> Result<()> {
+        match &self.0 {
+            Kind::Unigram(model) => model.tokenize(piece, &mut scratch.kinds.unigram, &mut Ids(sink)),
+            _ => self.ids(piece, 0, cache, scratch, sink),
         }
     }
 
@@ -197,9 +211,7 @@ impl Model {
     ) -> Result<()> {
         match &self.0 {
             Kind::Bpe(model) if model.has_units() => pieces.try_for_each(|piece| self.ids(&text[piece], 0, cache, scratch, sink)),
-            Kind::Unigram(_) | Kind::WordPiece(_) | Kind::WordLevel(_) => {
-                pieces.try_for_each(|piece| self.ids(&text[piece], 0, cache, scratch, sink))
-            }
+            Kind::WordPiece(_) | Kind::WordLevel(_) => pieces.try_for_each(|piece| self.ids(&text[piece], 0, cache, scratch, sink)),
             kind => {
                 let ModelScratch { kinds, missed } = scratch;
                 let work_out = |piece: &str, ids: &mut Vec<u32>| kind.ids(piece, kinds, ids);
