@@ -7,7 +7,7 @@
 //!
 //! The set is frozen. Adding tokens copies it and builds the matchers again, so many tokens should be added in one call.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::Range;
 
 use aho_corasick::{AhoCorasick, MatchKind};
@@ -46,6 +46,42 @@ pub(crate) struct AddedTokens {
     special: HashSet<String>,
     raw: Option<Matcher>,
     normalized: Option<Matcher>,
+    edges: Edges,
+}
+
+/// What the beginnings and ends of the tokens mean for texts that are cut.
+#[derive(Clone, Debug)]
+struct Edges {
+    /// Whether a token of these bytes ends with this one.
+    is_last_byte: [bool; 256],
+    /// The lengths in bytes, ascending.
+    lengths: Vec<usize>,
+    /// Whether no token could lie across a cut, or look back across it.
+    allow_cuts: bool,
+}
+
+impl Default for Edges {
+    fn default() -> Self {
+        Self { is_last_byte: [false; 256], lengths: Vec::new(), allow_cuts: true }
+    }
+}
+
+impl Edges {
+    fn of(tokens: &BTreeMap<u32, AddedToken>) -> Self {
+        let mut edges = Self::default();
+        let mut lengths = BTreeSet::new();
+        for AddedToken { content, single_word, .. } in tokens.values() {
+            lengths.insert(content.len());
+            if let Some(last) = content.bytes().next_back() {
+                edges.is_last_byte[usize::from(last)] = true;
+            }
+            let has_inner_space = content.trim_start_matches(is_whitespace).contains(is_whitespace);
+            let looks_back = *single_word && content.starts_with(is_whitespace);
+            edges.allow_cuts &= !has_inner_space && !looks_back;
+        }
+        edges.lengths.extend(lengths);
+        edges
+    }
 }
 
 /// A part of a text: an added token, or (`id` is `None`) what lies between.
@@ -73,6 +109,27 @@ impl AddedTokens {
     /// Whether some are looked for in the normalized text.
     pub(crate) fn has_normalized(&self) -> bool {
         self.normalized.is_some()
+    }
+
+    /// Whether no token could lie across a place before a space that follows another character, or look back across it.
+    pub(crate) fn allow_cuts(&self) -> bool {
+        self.edges.allow_cuts
+    }
+
+    /// Whether `text` ends with the text of a token.
+    pub(crate) fn has_end_of(&self, text: &str) -> bool {
+        text.bytes().next_back().is_some_and(|last| self.edges.is_last_byte[usize::from(last)])
+            && self
+                .edges
+                .lengths
+                .iter()
+                .map_while(|length| text.len().checked_sub(*length))
+                .any(|start| text.get(start..).is_some_and(|end| self.ids.contains_key(end)))
+    }
+
+    /// The length in bytes of the longest token.
+    pub(crate) fn longest(&self) -> usize {
+        self.edges.lengths.last().copied().unwrap_or(0)
     }
 
     /// Whether `skip_special_tokens` leaves out a token of this text.
@@ -158,6 +215,7 @@ impl AddedTokens {
         }
         self.raw = Matcher::new(self, false)?;
         self.normalized = Matcher::new(self, true)?;
+        self.edges = Edges::of(&self.by_id);
         Ok(())
     }
 

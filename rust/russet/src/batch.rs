@@ -1,7 +1,8 @@
 //! Many inputs on several threads.
 //!
 //! Threads live only as long as the call: nothing is inherited by a forked process, and nothing waits in the background. Work is
-//! handed out in small runs of inputs, so that long and short inputs even out. A call with little to do starts no thread.
+//! handed out in small runs of inputs, so that long and short inputs even out. A call with little to do starts no thread. What is
+//! long itself is divided before ([`long_text`](crate::long_text)).
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Mutex;
@@ -43,17 +44,29 @@ pub(crate) fn map<T: Send>(
         return run(inputs);
     }
     let run_length = inputs.len().div_ceil(threads * RUNS_PER_THREAD);
+    let runs = share(inputs.len(), run_length, threads, &|start, end| run(&inputs[start..end]))?;
+    let mut results = Vec::with_capacity(inputs.len());
+    runs.into_iter().for_each(|run| results.extend(run));
+    Ok(results)
+}
+
+/// What `work` gives for each run of `run_length` of `count` items, in order, or the error of the first run that failed.
+pub(crate) fn share<T: Send>(
+    count: usize,
+    run_length: usize,
+    threads: usize,
+    work: &(dyn Fn(usize, usize) -> Result<T> + Sync),
+) -> Result<Vec<T>> {
     let next = AtomicUsize::new(0);
     let failed = AtomicBool::new(false);
-    let done: Mutex<Vec<(usize, Result<Vec<T>>)>> = Mutex::new(Vec::new());
-    let work = || {
+    let done: Mutex<Vec<(usize, Result<T>)>> = Mutex::new(Vec::new());
+    let take_runs = || {
         while !failed.load(Ordering::Relaxed) {
             let start = next.fetch_add(run_length, Ordering::Relaxed);
-            if start >= inputs.len() {
+            if start >= count {
                 break;
             }
-            let end = inputs.len().min(start + run_length);
-            let result = run(&inputs[start..end]);
+            let result = work(start, count.min(start + run_length));
             failed.fetch_or(result.is_err(), Ordering::Relaxed);
             if let Ok(mut done) = done.lock() {
                 done.push((start, result));
@@ -62,18 +75,14 @@ pub(crate) fn map<T: Send>(
     };
     std::thread::scope(|scope| {
         // A thread that cannot be started is no error: the others take its work.
-        for _ in 1..threads {
-            let _ = std::thread::Builder::new().name("russet-batch".into()).spawn_scoped(scope, work);
+        for _ in 1..threads.min(count.div_ceil(run_length.max(1))) {
+            let _ = std::thread::Builder::new().name("russet-batch".into()).spawn_scoped(scope, take_runs);
         }
-        work();
+        take_runs();
     });
     let mut runs = done.into_inner().map_err(|_| Error::Internal("a batch thread panicked".into()))?;
     runs.sort_unstable_by_key(|(start, _)| *start);
-    let mut results = Vec::with_capacity(inputs.len());
-    for (_, run) in runs {
-        results.extend(run?);
-    }
-    Ok(results)
+    runs.into_iter().map(|(_, run)| run).collect()
 }
 
 /// The number of threads to use: `RUSSET_NUM_THREADS`, else 1 if `TOKENIZERS_PARALLELISM` is off, else the number of cores that

@@ -29,11 +29,14 @@
 pub mod added_tokens;
 mod batch;
 mod cached;
+mod conversation;
+mod cuts;
 pub mod decoders;
 mod decoding;
 mod encoding;
 mod error;
 pub mod formats;
+mod long_text;
 mod memory;
 pub mod models;
 pub mod normalizers;
@@ -54,6 +57,7 @@ mod wire;
 mod words;
 
 pub use batch::thread_count;
+pub use conversation::Conversation;
 pub use decoding::Tokens;
 pub use encoding::{Encoding, Fields, Offsets};
 pub use error::{Error, Result};

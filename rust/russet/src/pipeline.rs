@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
 use crate::cached::{self, IdSink};
+use crate::cuts::Begin;
 use crate::encoding::{Details, Recipe, Rows};
 use crate::models::{Model, ModelScratch, TokenSink};
 use crate::normalizers::{Normalizer, NormalizerScratch};
@@ -171,6 +172,7 @@ fn with_scratch<T>(text_length: usize, work: impl FnOnce(&mut Scratch) -> Result
 /// One run of the stages over a text.
 struct Run<'r> {
     core: &'r Core,
+    begin: Begin,
     split_special_tokens: bool,
     seed: u64,
     watch: Option<&'r dyn Watch>,
@@ -198,8 +200,12 @@ impl Run<'_> {
                 return Ok(());
             }
             if let (Some(words), Some(ids)) = (words.filter(|_| raw.len() <= MAX_SCANNED_BYTES), collector.ids()) {
-                let is_first = section.range.start == 0;
-                return self.words(words, raw, is_first, stages, normalizer_scratch, model_scratch, &mut watched, ids);
+                let first = match (section.range.start, self.begin) {
+                    (0, Begin::Input) => PieceKind::FirstOfInput,
+                    (0, Begin::Inside) => PieceKind::Word,
+                    _ => PieceKind::FirstWord,
+                };
+                return self.words(words, raw, first, stages, normalizer_scratch, model_scratch, &mut watched, ids);
             }
             let StageScratch { text: normalized, pre_tokenizer: pre_tokenizer_scratch, blank, ends, .. } = &mut *stages;
             let whole = if A::TRACKED || normalizer.is_some() {
@@ -251,7 +257,7 @@ impl Run<'_> {
         &self,
         words: &Words,
         text: &str,
-        is_first: bool,
+        first_kind: PieceKind,
         stages: &mut StageScratch<A>,
         normalizer_scratch: &mut NormalizerScratch,
         model_scratch: &mut ModelScratch,
@@ -279,10 +285,11 @@ impl Run<'_> {
         let mut first = 0;
         for &end in ends.iter() {
             // Where several cuts were found at once, all but the first word are like the others.
-            let (kind, normalizer, offset) = match (first, is_first) {
-                (0, true) => (PieceKind::FirstOfInput, normalizer, 0),
-                (0, false) => (PieceKind::FirstWord, normalizer, 1),
-                _ => (PieceKind::Word, &words.normalizer, 1),
+            let kind = if first == 0 { first_kind } else { PieceKind::Word };
+            let (normalizer, offset) = match kind {
+                PieceKind::FirstOfInput => (normalizer, 0),
+                PieceKind::Word => (&words.normalizer, 1),
+                _ => (normalizer, 1),
             };
             let word = &text[first..end as usize];
             cached::ids_of_piece(cache, kind, word, word_ids, ids, |word, ids| work_out(normalizer, word, offset, ids))?;
@@ -338,39 +345,64 @@ fn for_each_text(input: Input<'_>, mut each: impl FnMut(Option<u32>, &str) -> Re
     }
 }
 
-/// The tokens of a sequence, without special tokens.
-pub(crate) fn encode(core: &Core, input: Input<'_>, options: &EncodeOptions<'_>) -> Result<Rows> {
-    let seed = if core.model.is_random() { fresh_seed() } else { 0 };
-    let run = Run { core, split_special_tokens: options.split_special_tokens, seed, watch: options.watch };
-    let ids = with_scratch(input.len(), |scratch| {
-        let mut collector = IdCollector(Vec::<u32>::new());
+/// The ids of a text, or their number, without special tokens. Not for models whose tokens are drawn.
+pub(crate) fn ids_of_text<S: IdSink + Default>(
+    core: &Core,
+    text: &str,
+    begin: Begin,
+    split_special_tokens: bool,
+    watch: Option<&dyn Watch>,
+) -> Result<S> {
+    let run = Run { core, begin, split_special_tokens, seed: 0, watch };
+    with_scratch(text.len(), |scratch| {
+        let mut collector = IdCollector(S::default());
+        run.collect(text, &mut scratch.plain, &mut scratch.normalizer, &mut scratch.model, &mut collector)?;
+        Ok(collector.0)
+    })
+}
+
+/// The ids of a sequence, or their number, without special tokens.
+fn ids<S: IdSink + Default>(core: &Core, input: Input<'_>, seed: u64, options: &EncodeOptions<'_>) -> Result<S> {
+    let run = Run { core, begin: Begin::Input, split_special_tokens: options.split_special_tokens, seed, watch: options.watch };
+    with_scratch(input.len(), |scratch| {
+        let mut collector = IdCollector(S::default());
         for_each_text(input, |_, text| {
             run.collect(text, &mut scratch.plain, &mut scratch.normalizer, &mut scratch.model, &mut collector)
         })?;
         Ok(collector.0)
-    })?;
-    Ok(match options.keep {
+    })
+}
+
+fn seed(core: &Core) -> u64 {
+    if core.model.is_random() {
+        fresh_seed()
+    } else {
+        0
+    }
+}
+
+/// The tokens of a sequence, without special tokens.
+pub(crate) fn encode(core: &Core, input: Input<'_>, options: &EncodeOptions<'_>) -> Result<Rows> {
+    let seed = seed(core);
+    Ok(rows(core, input, ids(core, input, seed, options)?, seed, options))
+}
+
+/// The tokens of a sequence whose ids are known.
+pub(crate) fn rows(core: &Core, input: Input<'_>, ids: Vec<u32>, seed: u64, options: &EncodeOptions<'_>) -> Rows {
+    match options.keep {
         Keep::Nothing => Rows::new(ids, None),
         Keep::Blanks => Rows::blank(ids),
         Keep::Text => {
-            let text = KeptText::new(input);
-            let core = core.clone();
-            Rows::new(ids, Some(Box::new(KeptInput { core, text, split_special_tokens: run.split_special_tokens, seed })))
+            let (core, text) = (core.clone(), KeptText::new(input));
+            let kept = KeptInput { core, text, split_special_tokens: options.split_special_tokens, seed };
+            Rows::new(ids, Some(Box::new(kept)))
         }
-    })
+    }
 }
 
 /// The number of tokens of a sequence, without special tokens.
 pub(crate) fn count(core: &Core, input: Input<'_>, options: &EncodeOptions<'_>) -> Result<usize> {
-    let seed = if core.model.is_random() { fresh_seed() } else { 0 };
-    let run = Run { core, split_special_tokens: options.split_special_tokens, seed, watch: options.watch };
-    with_scratch(input.len(), |scratch| {
-        let mut counter = IdCollector(0_usize);
-        for_each_text(input, |_, text| {
-            run.collect(text, &mut scratch.plain, &mut scratch.normalizer, &mut scratch.model, &mut counter)
-        })?;
-        Ok(counter.0)
-    })
+    ids(core, input, seed(core), options)
 }
 
 /// A copy of an input.
@@ -412,7 +444,9 @@ impl Recipe for KeptInput {
             let (value, limit) = (input.len() as u64, DETAILS_LIMIT_BYTES as u64);
             return Err(Error::Limit { what: "the length in bytes of a text whose offsets are asked for", value, limit });
         }
-        let run = Run { core: &self.core, split_special_tokens: self.split_special_tokens, seed: self.seed, watch: None };
+        let Self { core, split_special_tokens, seed, .. } = self;
+        let (split_special_tokens, seed) = (*split_special_tokens, *seed);
+        let run = Run { core, begin: Begin::Input, split_special_tokens, seed, watch: None };
         let mut collector = DetailCollector::default();
         with_scratch(input.len(), |scratch| {
             for_each_text(input, |word, text| {

@@ -13,6 +13,8 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use crate::added_tokens::{AddedToken, AddedTokens};
+use crate::conversation::Conversation;
+use crate::cuts::{Begin, Cuts};
 use crate::decoders::{DecodeTables, Decoder};
 use crate::formats::config::{
     AddedTokenConfig, Config, DecoderConfig, ModelConfig, NormalizerConfig, PatternConfig, PostProcessorConfig, PreTokenizerConfig,
@@ -26,7 +28,7 @@ use crate::pre_tokenizers::PreTokenizer;
 use crate::regex::Regex;
 use crate::truncation::Truncation;
 use crate::words::Words;
-use crate::{batch, pipeline, Encoding, Error, Result};
+use crate::{batch, long_text, pipeline, Encoding, Error, Result};
 
 /// A text, or words that were split by the caller (`is_pretokenized`).
 #[derive(Clone, Copy, Debug)]
@@ -124,6 +126,8 @@ pub(crate) struct Core {
     pub(crate) added_tokens: Arc<AddedTokens>,
     /// Where the text can be cut into words before all stages.
     pub(crate) words: Option<Words>,
+    /// What makes the cuts of a text certain.
+    pub(crate) cuts: Option<Cuts>,
     /// The ids of words and pieces that were met by these stages.
     pub(crate) cache: Arc<PieceCache>,
 }
@@ -171,8 +175,10 @@ impl Tokenizer {
         let (compiled_pre_tokenizer, model) = compile_pieces(normalizer.as_ref(), pre_tokenizer.as_ref(), model)?;
         let tokens: Vec<AddedToken> = added_tokens.into_iter().map(|added| added.token).collect();
         let (added_tokens, _) = AddedTokens::default().with(&tokens, &model, compiled_normalizer.as_deref())?;
+        let words = words(normalizer.as_ref(), compiled_normalizer.as_ref(), pre_tokenizer.as_ref(), &model)?;
         let core = Core {
-            words: words(normalizer.as_ref(), compiled_normalizer.as_ref(), pre_tokenizer.as_ref(), &model)?,
+            cuts: Cuts::of(words.as_ref(), normalizer.as_ref(), compiled_pre_tokenizer.as_deref(), &model),
+            words,
             cache: Arc::new(PieceCache::new()),
             normalizer: compiled_normalizer,
             pre_tokenizer: compiled_pre_tokenizer,
@@ -223,7 +229,10 @@ impl Tokenizer {
     /// [`Error::MissingUnknownToken`] if the text needs it and the model has none, [`Error::Argument`] for a truncation that is
     /// impossible, [`Error::Limit`] and [`Error::PatternLimit`] for texts that would take memory or time without bound.
     pub fn encode(&self, text: Input<'_>, pair: Option<Input<'_>>, options: &EncodeOptions<'_>) -> Result<Encoding> {
-        let mut encoding = self.encode_unpadded((text, pair), options)?;
+        let mut encoding = match text.is_long() || pair.is_some_and(|pair| pair.is_long()) {
+            true => self.encode_all(&[(text, pair)], options)?.pop().unwrap_or_default(),
+            false => self.encode_unpadded((text, pair), options)?,
+        };
         if let Some(padding) = options.padding {
             padding.apply(std::slice::from_mut(&mut encoding))?;
         }
@@ -232,7 +241,7 @@ impl Tokenizer {
 
     /// Encodes many, on several threads if there is enough to do. Padding is to the longest of the batch.
     pub fn encode_batch(&self, inputs: &[InputPair<'_>], options: &EncodeOptions<'_>) -> Result<Vec<Encoding>> {
-        let mut encodings = batch::map(inputs, options.watch, &|input| self.encode_unpadded(*input, options))?;
+        let mut encodings = self.encode_all(inputs, options)?;
         if let Some(padding) = options.padding {
             padding.apply(&mut encodings)?;
         }
@@ -258,11 +267,53 @@ impl Tokenizer {
         let is_additive = self.post_processor.as_ref().is_none_or(|post_processor| post_processor.is_additive());
         if is_additive && options.truncation.is_none() && options.padding.is_none() {
             let special = if options.add_special_tokens { self.num_special_tokens_to_add(pair.is_some()) } else { 0 };
-            let second = pair.map_or(Ok(0), |pair| pipeline::count(&self.core, pair, options))?;
-            return Ok(special + second + pipeline::count(&self.core, text, options)?);
+            let second = pair.map_or(Ok(0), |pair| self.count_one(pair, options))?;
+            return Ok(special + second + self.count_one(text, options)?);
         }
         let options = EncodeOptions { keep: Keep::Nothing, ..*options };
         Ok(self.encode(text, pair, &options)?.len())
+    }
+
+    fn count_one(&self, input: Input<'_>, options: &EncodeOptions<'_>) -> Result<usize> {
+        let Input::Text(text) = input else { return pipeline::count(&self.core, input, options) };
+        let threads = if input.is_long() { long_text::threads(&self.core) } else { 1 };
+        if threads == 1 {
+            return pipeline::count(&self.core, input, options);
+        }
+        let EncodeOptions { split_special_tokens, watch, .. } = *options;
+        let counts = long_text::ids::<usize>(&self.core, &[text], Begin::Input, split_special_tokens, threads, watch)?;
+        Ok(counts.into_iter().flatten().sum())
+    }
+
+    /// Encodes many without padding: the long ones first, part by part, then the others one by one.
+    fn encode_all(&self, inputs: &[InputPair<'_>], options: &EncodeOptions<'_>) -> Result<Vec<Encoding>> {
+        let is_long = |input: &InputPair<'_>| input.0.is_long() || input.1.is_some_and(|second| second.is_long());
+        let encode_others =
+            |inputs: &[InputPair<'_>]| batch::map(inputs, options.watch, &|input| self.encode_unpadded(*input, options));
+        let threads = if inputs.iter().any(is_long) { long_text::threads(&self.core) } else { 1 };
+        if threads == 1 {
+            return encode_others(inputs);
+        }
+        let (long, others): (Vec<_>, Vec<_>) = inputs.iter().partition(|input| is_long(input));
+        let sequences = long.iter().flat_map(|(first, second)| std::iter::once(first).chain(second));
+        let texts: Vec<&str> =
+            sequences.filter_map(|input| if let Input::Text(text) = input { Some(*text) } else { None }).collect();
+        let EncodeOptions { split_special_tokens, watch, .. } = *options;
+        let ids = long_text::ids::<Vec<u32>>(&self.core, &texts, Begin::Input, split_special_tokens, threads, watch)?;
+        let mut ids = ids.into_iter();
+        let mut rows = |input: Input<'_>| match (input, &mut ids) {
+            (Input::Text(_), ids) => Ok(pipeline::rows(&self.core, input, ids.next().unwrap_or_default().concat(), 0, options)),
+            (Input::Words(_), _) => pipeline::encode(&self.core, input, options),
+        };
+        let mut long_encodings = Vec::with_capacity(long.len());
+        for (first, second) in long {
+            let first = Encoding::from_rows(rows(first)?, 0);
+            let second = second.map(|second| rows(second)).transpose()?.map(|rows| Encoding::from_rows(rows, 1));
+            long_encodings.push(self.finish(first, second, options)?);
+        }
+        let (mut long_encodings, mut others) = (long_encodings.into_iter(), encode_others(&others)?.into_iter());
+        let encodings = inputs.iter().filter_map(|input| if is_long(input) { long_encodings.next() } else { others.next() });
+        Ok(encodings.collect())
     }
 
     fn encode_unpadded(&self, (text, pair): InputPair<'_>, options: &EncodeOptions<'_>) -> Result<Encoding> {
@@ -272,6 +323,15 @@ impl Tokenizer {
             None => None,
         };
         self.finish(first, second, options)
+    }
+
+    /// An empty text that will grow, with its ids, which stay those of the whole text without truncation and padding.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] where tokens are drawn (dropout), and where the special tokens are to be added and the post-processor
+    /// does not put the text's tokens exactly once between them.
+    pub fn conversation(&self, add_special_tokens: bool, split_special_tokens: bool) -> Result<Conversation> {
+        Conversation::new(self, add_special_tokens, split_special_tokens)
     }
 
     /// What [`encode`](Self::encode) does after the model: truncates, adds the special tokens, pads.
@@ -477,8 +537,10 @@ impl Tokenizer {
     /// The same with what follows from the normalizer, the pre-tokenizer and the model made anew.
     fn with_new_words(mut self) -> Result<Self> {
         let Parts { normalizer, pre_tokenizer, .. } = &*self.parts;
-        let Core { normalizer: compiled, model, .. } = &self.core;
-        self.core.words = words(normalizer.as_ref(), compiled.as_ref(), pre_tokenizer.as_ref(), model)?;
+        let Core { normalizer: compiled, pre_tokenizer: compiled_pre_tokenizer, model, .. } = &self.core;
+        let words = words(normalizer.as_ref(), compiled.as_ref(), pre_tokenizer.as_ref(), model)?;
+        self.core.cuts = Cuts::of(words.as_ref(), normalizer.as_ref(), compiled_pre_tokenizer.as_deref(), model);
+        self.core.words = words;
         self.core.cache = Arc::new(PieceCache::new());
         Ok(self)
     }

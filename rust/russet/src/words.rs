@@ -81,7 +81,8 @@ fn may_cut(text: &str, cut: usize) -> bool {
     cut > 0 && !(may_join && text[..cut].ends_with(joins_a_space))
 }
 
-fn joins_a_space(character: char) -> bool {
+/// Whether a space after this character may be no cut.
+pub(crate) fn joins_a_space(character: char) -> bool {
     // Characters of the class Prepend (Unicode Standard Annex 29), in all versions so far.
     matches!(
         character,
