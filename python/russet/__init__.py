@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from russet._core import AddedToken, DecodeStream, Encoding, Padding, Tokenizer, Truncation, __version__
+from russet._core import AddedToken, Conversation, DecodeStream, Encoding, Padding, Tokenizer, Truncation, __version__
 from russet.errors import (
     ArgumentError,
     ConfigError,
@@ -32,6 +32,7 @@ __all__ = [
     "AddedToken",
     "ArgumentError",
     "ConfigError",
+    "Conversation",
     "DecodeStream",
     "Encoding",
     "FileError",

@@ -1,8 +1,9 @@
 //! NumPy arrays over the core's memory, without a copy.
 
 use numpy::ndarray::ArrayView1;
-use numpy::{PyArray1, PyArrayMethods};
+use numpy::{PyArray1, PyArrayMethods, PyUntypedArrayMethods};
 use pyo3::prelude::*;
+use pyo3::types::PySlice;
 
 use crate::encoding::PyEncoding;
 
@@ -14,4 +15,28 @@ pub fn ids<'py>(encoding: &Bound<'py, PyEncoding>) -> PyResult<Bound<'py, PyArra
     let array = unsafe { PyArray1::borrow_from_array(&view, encoding.clone().into_any()) };
     array.try_readwrite()?.make_nonwriteable();
     Ok(array)
+}
+
+/// A read-only array with room for `capacity` ids, for [`write`] and [`head`].
+pub fn room(py: Python<'_>, capacity: usize) -> PyResult<Bound<'_, PyArray1<u32>>> {
+    let array = PyArray1::zeros(py, capacity, false);
+    array.try_readwrite()?.make_nonwriteable();
+    Ok(array)
+}
+
+/// Writes ids into an array of [`room`], from the index `start` on. Returns whether there was room for them.
+pub fn write(array: &Bound<'_, PyArray1<u32>>, start: usize, ids: &[u32]) -> bool {
+    let fits = start.checked_add(ids.len()).is_some_and(|end| end <= array.len());
+    if fits {
+        // SAFETY: the array is contiguous, as it was made by `room`, and the ids fit behind `start`. Python cannot write to it, and
+        // the caller lets one thread write at a time; what reads it meanwhile through a view gets old ids or new ones.
+        unsafe { array.data().add(start).copy_from_nonoverlapping(ids.as_ptr(), ids.len()) };
+    }
+    fits
+}
+
+/// The first ids of an array of [`room`], read-only, without a copy.
+pub fn head<'py>(array: &Bound<'py, PyArray1<u32>>, length: usize) -> PyResult<Bound<'py, PyArray1<u32>>> {
+    let slice = PySlice::new(array.py(), 0, length as isize, 1);
+    Ok(array.get_item(slice)?.cast_into()?)
 }

@@ -8,6 +8,7 @@
 #![allow(clippy::too_many_arguments, clippy::type_complexity)]
 
 mod arrays;
+mod conversation;
 mod decode_stream;
 mod detach;
 mod encoding;
@@ -25,6 +26,8 @@ compile_error!("`full-api` reads what the limited API hides: build with --no-def
 mod _core {
     use pyo3::prelude::*;
 
+    #[pymodule_export]
+    use crate::conversation::PyConversation;
     #[pymodule_export]
     use crate::decode_stream::{PyDecodeStream, PyReferenceStream};
     #[pymodule_export]

@@ -13,6 +13,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
+use crate::conversation::PyConversation;
 use crate::decode_stream::PyDecodeStream;
 use crate::detach;
 use crate::encoding::{encoding_list, PyEncoding};
@@ -245,6 +246,15 @@ impl PyTokenizer {
     #[pyo3(signature = (*, skip_special_tokens=true, on_unknown="error"))]
     fn decode_stream(&self, py: Python<'_>, skip_special_tokens: bool, on_unknown: &str) -> PyResult<PyDecodeStream> {
         Ok(PyDecodeStream::new(&self.core, skip_special_tokens, unknown(py, on_unknown)?.0))
+    }
+
+    /// An empty `Conversation`: a text that grows, and its ids, of which an append works out only the last.
+    ///
+    /// The ids are those that `encode` gives for the whole text with these two arguments, without truncation and padding. Raises
+    /// `ArgumentError` where tokens are drawn (dropout), and where `add_special_tokens` puts the text's tokens more than once or not at all.
+    #[pyo3(signature = (*, add_special_tokens=true, split_special_tokens=false))]
+    fn conversation(&self, py: Python<'_>, add_special_tokens: bool, split_special_tokens: bool) -> PyResult<PyConversation> {
+        detach::run(py, 0, |_| self.core.conversation(add_special_tokens, split_special_tokens)).map(PyConversation::from)
     }
 
     /// The id of a token, None if there is no such token.

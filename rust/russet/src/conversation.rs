@@ -205,16 +205,8 @@ mod tests {
 
     #[test]
     fn what_is_encoded_again_does_not_grow_with_the_text() {
-        for name in [
-            "bpe-gpt2",
-            "bpe-llama2",
-            "bpe-llama3",
-            "bpe-qwen",
-            "bpe-o200k",
-            "bpe-deepseek",
-            "wordpiece-bert-uncased",
-            "unigram-t5",
-        ] {
+        let names = ["bpe-gpt2", "bpe-llama2", "bpe-llama3", "bpe-qwen", "bpe-o200k", "unigram-albert", "wordpiece-bert-uncased"];
+        for name in names {
             let (_, tokenizer) = fixtures().iter().find(|(known, _)| known == name).unwrap();
             let mut conversation = tokenizer.conversation(true, false).unwrap();
             for _ in 0..2_000 {

@@ -220,16 +220,20 @@ pub(crate) mod tests {
             "bpe-gemma",
             "bpe-qwen",
             "bpe-o200k",
-            "bpe-deepseek",
             "bpe-starcoder",
             "bpe-roberta",
-            "unigram-t5",
             "unigram-albert",
             "wordpiece-bert-uncased",
             "wordlevel-lowercase",
         ] {
             assert!(with_cuts.contains(&expected), "{expected} is not among {with_cuts:?}");
         }
+    }
+
+    /// All assigned characters, and some of the others.
+    fn characters() -> impl Iterator<Item = char> {
+        let is_assigned = |&character: &char| matches!(character as u32, 0..0x3_4000 | 0xe_0000..0xe_0200);
+        ('\0'..=char::MAX).filter(move |character| is_assigned(character) || (*character as u32).is_multiple_of(97))
     }
 
     #[test]
@@ -247,19 +251,22 @@ pub(crate) mod tests {
                 scanner.scan(text, 0, usize::MAX, &mut buffer);
                 buffer.clone()
             };
-            for character in ('\0'..=char::MAX).filter(|&character| Cuts::Scanner(scanner).may_follow(character)) {
-                for before in ["", "a", ".", "1", " ", "\n"] {
-                    let before = format!("{before}{character}");
-                    let cut = before.len() as u32;
-                    let alone = ends(&before);
-                    for after in [" ", "  a", " .", " \n"] {
-                        let found = ends(&format!("{before}{after}"));
-                        let (left, right): (Vec<u32>, Vec<u32>) = found.iter().partition(|&&end| end <= cut);
-                        assert_eq!(left, alone, "{before:?} + {after:?} {}", scanner.name());
-                        let right: Vec<u32> = right.iter().map(|end| end - cut).collect();
-                        assert_eq!(right, ends(after), "{before:?} + {after:?} {}", scanner.name());
-                    }
-                }
+            // Each part ends at a cut after another character; all are scanned together and each alone.
+            let may_follow = |character: &char| Cuts::Scanner(scanner).may_follow(*character);
+            let parts: Vec<String> = characters()
+                .filter(may_follow)
+                .flat_map(|character| [format!(" {character}"), format!("  .{character}"), format!(" \n1{character}"), " a".into()])
+                .collect();
+            let found = ends(&parts.concat());
+            let mut start = 0;
+            let mut expected = Vec::new();
+            for part in &parts {
+                expected.extend(ends(part).iter().map(|end| start + end));
+                start += part.len() as u32;
+            }
+            if found != expected {
+                let different = found.iter().zip(&expected).position(|(found, expected)| found != expected);
+                panic!("{}: {:?} of {:?}", scanner.name(), different, found.len());
             }
         }
     }
@@ -270,7 +277,7 @@ pub(crate) mod tests {
         for config in [N::Nfc, N::Nfd, N::Nfkc, N::Nfkd, N::Lowercase] {
             assert!(keeps_white_space(&config));
             let normalizer = Normalizer::from_config(&config).unwrap();
-            for character in ('\0'..=char::MAX).filter(|&character| !is_whitespace(character)) {
+            for character in characters().filter(|&character| !is_whitespace(character)) {
                 let alone = pipeline::normalize(Some(&normalizer), &format!("a{character}")).unwrap();
                 assert!(alone.ends_with(|last| !is_whitespace(last)), "{character:?} {config:?}");
                 let with_space = pipeline::normalize(Some(&normalizer), &format!("a{character} \u{301}b")).unwrap();

@@ -300,15 +300,15 @@ impl Tokenizer {
             sequences.filter_map(|input| if let Input::Text(text) = input { Some(*text) } else { None }).collect();
         let EncodeOptions { split_special_tokens, watch, .. } = *options;
         let ids = long_text::ids::<Vec<u32>>(&self.core, &texts, Begin::Input, split_special_tokens, threads, watch)?;
-        let mut ids = ids.into_iter();
-        let mut rows = |input: Input<'_>| match (input, &mut ids) {
-            (Input::Text(_), ids) => Ok(pipeline::rows(&self.core, input, ids.next().unwrap_or_default().concat(), 0, options)),
-            (Input::Words(_), _) => pipeline::encode(&self.core, input, options),
+        let mut ids = ids.into_iter().map(|parts| parts.concat());
+        let mut rows = |input: Input<'_>| match input {
+            Input::Text(_) => Ok(pipeline::rows(&self.core, input, ids.next().unwrap_or_default(), 0, options)),
+            Input::Words(_) => pipeline::encode(&self.core, input, options),
         };
         let mut long_encodings = Vec::with_capacity(long.len());
         for (first, second) in long {
             let first = Encoding::from_rows(rows(first)?, 0);
-            let second = second.map(|second| rows(second)).transpose()?.map(|rows| Encoding::from_rows(rows, 1));
+            let second = second.map(&mut rows).transpose()?.map(|rows| Encoding::from_rows(rows, 1));
             long_encodings.push(self.finish(first, second, options)?);
         }
         let (mut long_encodings, mut others) = (long_encodings.into_iter(), encode_others(&others)?.into_iter());
