@@ -251,7 +251,7 @@ impl PyTokenizer {
     /// An empty `Conversation`: a text that grows, and its ids, of which an append works out only the last.
     ///
     /// The ids are those that `encode` gives for the whole text with these two arguments, without truncation and padding. Raises
-    /// `ArgumentError` where tokens are drawn (dropout), and where `add_special_tokens` puts the text's tokens more than once or not at all.
+    /// `ArgumentError` where tokens are drawn (dropout), and where the post-processor puts a text's tokens more than once or not at all.
     #[pyo3(signature = (*, add_special_tokens=true, split_special_tokens=false))]
     fn conversation(&self, py: Python<'_>, add_special_tokens: bool, split_special_tokens: bool) -> PyResult<PyConversation> {
         detach::run(py, 0, |_| self.core.conversation(add_special_tokens, split_special_tokens)).map(PyConversation::from)

@@ -12,6 +12,7 @@ use std::ops::Range;
 
 use aho_corasick::{AhoCorasick, MatchKind};
 
+use crate::cuts::MARKS;
 use crate::models::Model;
 use crate::normalizers::{Normalizer, NormalizerScratch};
 use crate::text::NormalizedText;
@@ -75,9 +76,10 @@ impl Edges {
             if let Some(last) = content.bytes().next_back() {
                 edges.is_last_byte[usize::from(last)] = true;
             }
-            let has_inner_space = content.trim_start_matches(is_whitespace).contains(is_whitespace);
-            let looks_back = *single_word && content.starts_with(is_whitespace);
-            edges.allow_cuts &= !has_inner_space && !looks_back;
+            let begins_part = |character: char| is_whitespace(character) || MARKS.contains(&character);
+            let has_inner_cut = content.trim_start_matches(begins_part).contains(begins_part);
+            let looks_back = *single_word && content.starts_with(begins_part);
+            edges.allow_cuts &= !has_inner_cut && !looks_back;
         }
         edges.lengths.extend(lengths);
         edges
@@ -111,7 +113,7 @@ impl AddedTokens {
         self.normalized.is_some()
     }
 
-    /// Whether no token could lie across a place before a space that follows another character, or look back across it.
+    /// Whether no token could lie across a cut, or look back across it.
     pub(crate) fn allow_cuts(&self) -> bool {
         self.edges.allow_cuts
     }

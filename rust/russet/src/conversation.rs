@@ -53,9 +53,10 @@ impl Conversation {
         let marked = marked.ids();
         let mut parts = marked.split(|id| *id == mark);
         let (Some(before), Some(after), None) = (parts.next(), parts.next(), parts.next()) else {
-            let message = "the post-processor does not put the text's tokens exactly once, so it is not known where they go \
-                           (pass add_special_tokens=False, or encode the whole text)";
-            return Err(Error::Argument { name: "add_special_tokens", message: message.into() });
+            let count = marked.iter().filter(|id| **id == mark).count();
+            let message =
+                format!("it puts the tokens of a text {count} times, so an append would change them all (encode the whole)");
+            return Err(Error::Argument { name: "post_processor", message });
         };
         Ok(Self {
             core: tokenizer.core.clone(),
@@ -181,7 +182,7 @@ mod tests {
             }
         };
         assert_eq!(refused("bpe-dropout-one"), "dropout");
-        assert_eq!(refused("post_processor-template-twice"), "add_special_tokens");
+        assert_eq!(refused("post_processor-template-twice"), "post_processor");
     }
 
     #[test]

@@ -13,13 +13,16 @@
 //!   begins with white space. Those that are looked for in the normalized text may lie anywhere, so they allow no cuts, unless
 //!   nothing is normalized.
 //!
+//! For the scanners, a text in Chinese or Japanese is also cut after a letter before one of 、。，: every pattern ends a piece there, and
+//! the same holds for added tokens.
+//!
 //! A second kind of place is the beginning of an added token that is found in the raw text, as sections are worked out each for
 //! itself. It is certain once so much text follows that no longer or earlier token can take its place.
 //!
-//! Finding the next cut looks at one space after the other, mostly one or two. The wrong choice for text without spaces, which has
-//! no cuts, and for models whose tokens are drawn, where no two parts are alone.
+//! Finding the next cut looks at one space after the other, mostly one or two. The wrong choice for text without spaces and marks,
+//! which has no cuts, and for models whose tokens are drawn, where no two parts are alone.
 
-use memchr::{memchr_iter, memrchr_iter};
+use memchr::{memchr3_iter, memrchr3_iter};
 use std::ops::Range;
 
 use crate::formats::config::NormalizerConfig;
@@ -46,7 +49,12 @@ pub(crate) enum Cuts {
     /// It is worked out by words.
     Words,
     /// A scanner cuts its pieces.
-    Scanner(Scanner),
+    Scanner {
+        /// The scanner.
+        scanner: Scanner,
+        /// Whether it sees texts as they are.
+        is_plain: bool,
+    },
 }
 
 impl Cuts {
@@ -63,13 +71,24 @@ impl Cuts {
         if words.is_some() {
             return Some(Self::Words);
         }
-        normalizer.is_none_or(keeps_white_space).then(|| pre_tokenizer?.scanner().map(Self::Scanner))?
+        let scanner = pre_tokenizer?.scanner().filter(|_| normalizer.is_none_or(keeps_white_space))?;
+        Some(Self::Scanner { scanner, is_plain: normalizer.is_none_or(does_nothing) })
     }
 
     fn may_follow(self, character: char) -> bool {
-        let scanned = !matches!(self, Self::Scanner(Scanner::Bloom)) || character.is_ascii_alphanumeric();
+        let scanned = !matches!(self, Self::Scanner { scanner: Scanner::Bloom, .. }) || character.is_ascii_alphanumeric();
         scanned && !is_whitespace(character) && !joins_a_space(character)
     }
+}
+
+/// The first bytes of [`MARKS`].
+const MARK_BYTES: [u8; 2] = [0xE3, 0xEF];
+/// Before these, after a letter as [`takes_marks`] has them, is a cut.
+pub(crate) const MARKS: [char; 3] = ['\u{3001}', '\u{3002}', '\u{ff0c}'];
+
+/// Chinese characters, kana, and Hangul syllables: letters in all versions of Unicode.
+fn takes_marks(character: char) -> bool {
+    matches!(character, '\u{3041}'..='\u{3096}' | '\u{30a1}'..='\u{30fa}' | '\u{4e00}'..='\u{9fa5}' | '\u{ac00}'..='\u{d7a3}')
 }
 
 /// Whether white space stays white space, and all else something else, the spaces being no part of what comes before them.
@@ -80,6 +99,10 @@ fn keeps_white_space(normalizer: &NormalizerConfig) -> bool {
         N::Nfc | N::Nfd | N::Nfkc | N::Nfkd | N::Lowercase => true,
         _ => false,
     }
+}
+
+fn does_nothing(normalizer: &NormalizerConfig) -> bool {
+    matches!(normalizer, NormalizerConfig::Sequence(parts) if parts.iter().all(does_nothing))
 }
 
 /// The cuts of the texts of one pipeline with its added tokens.
@@ -94,8 +117,8 @@ impl<'c> Places<'c> {
     pub(crate) fn of(core: &'c Core) -> Self {
         let added_tokens = &core.added_tokens;
         let cuts = core.cuts.filter(|cuts| {
-            let has_normalizer = matches!(cuts, Cuts::Words) || core.normalizer.is_some();
-            added_tokens.allow_cuts() && !(added_tokens.has_normalized() && has_normalizer)
+            let is_plain = matches!(cuts, Cuts::Scanner { is_plain: true, .. });
+            added_tokens.allow_cuts() && (is_plain || !added_tokens.has_normalized())
         });
         Self { core, cuts }
     }
@@ -105,23 +128,29 @@ impl<'c> Places<'c> {
         self.cuts.is_some()
     }
 
-    /// Whether there is a cut at `place`, before a space.
+    /// Whether there is a cut at `place`, where a space begins, or another character with one of [`MARK_BYTES`].
     fn is_cut(&self, text: &str, place: usize) -> bool {
-        let before = &text[..place];
-        before.chars().next_back().is_some_and(|last| self.cuts.is_some_and(|cuts| cuts.may_follow(last)))
-            && !self.core.added_tokens.has_end_of(before)
+        let (before, after) = text.split_at(place);
+        let (Some(last), Some(cuts)) = (before.chars().next_back(), self.cuts) else { return false };
+        let may_cut = match after.starts_with(' ') {
+            true => cuts.may_follow(last),
+            false => after.starts_with(MARKS) && takes_marks(last) && matches!(cuts, Cuts::Scanner { .. }),
+        };
+        may_cut && !self.core.added_tokens.has_end_of(before)
     }
 
     /// The first cut of `text` at `start` or after it.
     pub(crate) fn first_cut(&self, text: &str, start: usize) -> Option<usize> {
-        let spaces = memchr_iter(b' ', text.as_bytes().get(start..).filter(|_| self.has_cuts())?);
-        spaces.map(|space| start + space).find(|&place| self.is_cut(text, place))
+        let rest = text.as_bytes().get(start..).filter(|_| self.has_cuts())?;
+        let [mark, other_mark] = MARK_BYTES;
+        memchr3_iter(b' ', mark, other_mark, rest).map(|offset| start + offset).find(|&place| self.is_cut(text, place))
     }
 
     /// The last cut of `text`.
     pub(crate) fn last_cut(&self, text: &str) -> Option<usize> {
         self.cuts?;
-        memrchr_iter(b' ', text.as_bytes()).find(|&place| self.is_cut(text, place))
+        let [mark, other_mark] = MARK_BYTES;
+        memrchr3_iter(b' ', mark, other_mark, text.as_bytes()).find(|&place| self.is_cut(text, place))
     }
 
     /// Where the last added token begins that stays what it is whatever is appended to `text`.
@@ -252,11 +281,15 @@ pub(crate) mod tests {
                 buffer.clone()
             };
             // Each part ends at a cut after another character; all are scanned together and each alone.
-            let may_follow = |character: &char| Cuts::Scanner(scanner).may_follow(*character);
+            let may_follow = |character: &char| Cuts::Scanner { scanner, is_plain: true }.may_follow(*character);
             let parts: Vec<String> = characters()
                 .filter(may_follow)
                 .flat_map(|character| [format!(" {character}"), format!("  .{character}"), format!(" \n1{character}"), " a".into()])
                 .collect();
+            let marked = characters().filter(|&character| takes_marks(character)).flat_map(|character| {
+                MARKS.iter().flat_map(move |mark| ["", "1", "\n", "'"].map(|between| format!("{mark}{between}{character}")))
+            });
+            let parts: Vec<String> = parts.into_iter().chain(marked).collect();
             let found = ends(&parts.concat());
             let mut start = 0;
             let mut expected = Vec::new();
@@ -282,7 +315,12 @@ pub(crate) mod tests {
                 assert!(alone.ends_with(|last| !is_whitespace(last)), "{character:?} {config:?}");
                 let with_space = pipeline::normalize(Some(&normalizer), &format!("a{character} \u{301}b")).unwrap();
                 let after = pipeline::normalize(Some(&normalizer), " \u{301}b").unwrap();
-                assert_eq!(with_space, alone + &after, "{character:?} {config:?}");
+                assert_eq!(with_space, format!("{alone}{after}"), "{character:?} {config:?}");
+                for mark in MARKS.into_iter().filter(|_| takes_marks(character)) {
+                    let normalize = |text: &str| pipeline::normalize(Some(&normalizer), text).unwrap();
+                    let with_mark = normalize(&format!("a{character}{mark}\u{301}"));
+                    assert_eq!(with_mark, format!("{alone}{}", normalize(&format!("{mark}\u{301}"))), "{character:?} {config:?}");
+                }
             }
         }
     }
@@ -301,7 +339,8 @@ pub(crate) mod tests {
                 while let Some(cut) = next {
                     prop_assert_eq!(&joined(tokenizer, &text, cut, split_special_tokens), &Some(whole.clone()), "{} {:?} at {}", name, text, cut);
                     next = places.first_cut(&text, cut + 1);
-                    prop_assert_eq!(places.last_cut(&text[..=cut]), Some(cut));
+                    let first = text[cut..].chars().next().map_or(0, char::len_utf8);
+                    prop_assert_eq!(places.last_cut(&text[..cut + first]), Some(cut));
                 }
             }
         }

@@ -328,8 +328,7 @@ impl Tokenizer {
     /// An empty text that will grow, with its ids, which stay those of the whole text without truncation and padding.
     ///
     /// # Errors
-    /// [`Error::Argument`] where tokens are drawn (dropout), and where the special tokens are to be added and the post-processor
-    /// does not put the text's tokens exactly once between them.
+    /// [`Error::Argument`] where tokens are drawn (dropout), and where the post-processor does not put a text's tokens exactly once.
     pub fn conversation(&self, add_special_tokens: bool, split_special_tokens: bool) -> Result<Conversation> {
         Conversation::new(self, add_special_tokens, split_special_tokens)
     }
