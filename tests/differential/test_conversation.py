@@ -79,12 +79,23 @@ print(json.dumps(ids))
 
 
 def test_long_texts_on_two_threads(reference: ModuleType) -> None:
-    names = ["bpe-gpt2", "bpe-llama2", "bpe-qwen", "bpe-o200k", "bpe-gemma", "wordpiece-bert-uncased", "unigram-albert", "bpe-falcon"]
+    names = [
+        "bpe-gpt2",
+        "bpe-llama2",
+        "bpe-qwen",
+        "bpe-o200k",
+        "bpe-gemma",
+        "wordpiece-bert-uncased",
+        "unigram-albert",
+        "bpe-falcon",
+    ]
     rng = random.Random("long")
     parts: list[str] = []
     size = 0
     while size < 1 << 20:
-        parts.append(random_text(rng, ["<|endoftext|>", "<s>", " the", "ing"], 300) if rng.random() < 0.1 else rng.choice(lines()) + "\n")
+        parts.append(
+            random_text(rng, ["<|endoftext|>", "<s>", " the", "ing"], 300) if rng.random() < 0.1 else rng.choice(lines()) + "\n"
+        )
         size += len(parts[-1].encode())
     text = "".join(parts)
     given = json.dumps([{name: fixtures.content(name) for name in names}, text])

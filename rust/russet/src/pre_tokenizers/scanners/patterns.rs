@@ -40,7 +40,7 @@ pub(super) const PATTERNS: [(&str, Scanner); 11] = [
 /// DeepSeek's three patterns, of which the files have the last with its line breaks escaped or as they are.
 pub(super) const DEEPSEEK_NUMBERS: &str = r"\p{N}{1,3}";
 pub(super) const DEEPSEEK_CJK: &str = "[一-龥぀-ゟ゠-ヿ]+";
-pub(super) const DEEPSEEK: [&str; 2] = [
+pub(super) const DEEPSEEK: [&str; 3] = [
     r##"[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"##,
     concat!(
         r##"[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^"##,
@@ -48,6 +48,15 @@ pub(super) const DEEPSEEK: [&str; 2] = [
         r"\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[",
         "\r\n",
         r"]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+    ),
+    concat!(
+        r##"[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^"##,
+        "\r\n",
+        r"\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[",
+        "\r\n",
+        r"]*|\s*[",
+        "\r\n",
+        r"]+|\s+(?!\S)|\s+"
     ),
 ];
 
