@@ -2,12 +2,13 @@
 //!
 //! The rank of each pair and its place are packed into one number, so the least of an array of fixed size tells what merges next,
 //! the leftmost of equals; the compiler makes that a few vector instructions. Symbols stay where they are and are linked, so nothing
-//! is moved. O(n²) with a tiny constant, and two lookups for each merge: up to 32 symbols it is faster than all that is linear.
+//! is moved. O(n²) with a tiny constant, and two lookups for each merge: up to 16 symbols it is faster than all that is linear, and
+//! with 32 it is not.
 
 use super::merges::{Merges, NO_RANK};
 
 /// The most symbols.
-pub(super) const MAX_SYMBOLS: usize = 32;
+pub(super) const MAX_SYMBOLS: usize = 16;
 
 const PLACE_BITS: u32 = MAX_SYMBOLS.trailing_zeros();
 /// The most ranks.
@@ -16,15 +17,8 @@ pub(super) const MAX_RANKS: usize = 1 << (32 - PLACE_BITS);
 const NONE: u32 = u32::MAX;
 
 /// Merges `symbols`, at most `MAX_SYMBOLS` with at most `MAX_RANKS` ranks, to the end and appends what is left to `out`.
-#[inline]
 pub(super) fn merge(symbols: &[u32], merges: &Merges, out: &mut Vec<u32>) {
-    match symbols.len() {
-        0..=16 => merge_up_to::<16>(symbols, merges, out),
-        _ => merge_up_to::<MAX_SYMBOLS>(symbols, merges, out),
-    }
-}
-
-fn merge_up_to<const N: usize>(symbols: &[u32], merges: &Merges, out: &mut Vec<u32>) {
+    const N: usize = MAX_SYMBOLS;
     let length = symbols.len().min(N);
     let mut ids = [0; N];
     ids[..length].copy_from_slice(&symbols[..length]);
@@ -45,7 +39,7 @@ fn merge_up_to<const N: usize>(symbols: &[u32], merges: &Merges, out: &mut Vec<u
         if least == NONE {
             break;
         }
-        let place = least as usize % MAX_SYMBOLS % N;
+        let place = least as usize % N;
         let right = usize::from(next[place]) % N;
         let after = usize::from(next[right]);
         ids[place] = new_ids[place];
