@@ -8,8 +8,9 @@ use russet::{EncodeOptions, Error, Input, OnUnknown, Tokenizer};
 use std::sync::OnceLock;
 
 /// All targets by name.
-pub const TARGETS: [(&str, fn(&[u8])); 7] = [
+pub const TARGETS: [(&str, fn(&[u8])); 8] = [
     ("tokenizer_json", tokenizer_json),
+    ("compiled", compiled),
     ("sentencepiece", sentencepiece),
     ("tiktoken", tiktoken),
     ("vocab_files", vocab_files),
@@ -27,6 +28,27 @@ pub fn tokenizer_json(data: &[u8]) {
         let saved = russet::formats::write_json(&tokenizer.to_config(), false);
         allowed(Tokenizer::from_bytes(saved.as_bytes()));
     }
+}
+
+/// The compiled file of a fixture, which the first byte chooses, with some numbers changed (four bytes for the place, four for the
+/// number) and the checksum that it then should have: it loads or is refused, and what loads can be used.
+pub fn compiled(data: &[u8]) {
+    static FILES: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
+    let files = FILES.get_or_init(|| tokenizers().iter().map(Tokenizer::to_compiled).collect());
+    let Some((&choice, changes)) = data.split_first() else { return };
+    let mut file = files[choice as usize % files.len()].clone();
+    for change in changes.chunks_exact(8) {
+        let place = u32::from_le_bytes([change[0], change[1], change[2], change[3]]) as usize % (file.len() / 4) * 4;
+        file[place..place + 4].copy_from_slice(&change[4..]);
+    }
+    russet::seal_compiled(&mut file);
+    let Some(tokenizer) = allowed(Tokenizer::from_compiled_bytes(&file)) else { return };
+    for text in TEXTS {
+        if let Some(encoding) = allowed(tokenizer.encode(Input::Text(text), None, &EncodeOptions::default())) {
+            allowed(tokenizer.decode(&encoding.ids(), true, OnUnknown::Skip));
+        }
+    }
+    allowed(Tokenizer::from_compiled_bytes(&tokenizer.to_compiled()));
 }
 
 /// A SentencePiece model.

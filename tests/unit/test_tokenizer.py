@@ -30,6 +30,23 @@ def test_every_way_to_load(tokenizer: Any, tmp_path: Path) -> None:
     assert russet.Tokenizer.from_file(tmp_path / "saved.json") == tokenizer
 
 
+def test_a_compiled_file_gives_the_same_tokenizer(tokenizer: Any, tmp_path: Path) -> None:
+    path = tmp_path / "tokenizer.russet"
+    tokenizer.save_compiled(path)
+    for compiled in (russet.Tokenizer.from_compiled(path), russet.Tokenizer.from_file(path)):
+        assert compiled == tokenizer
+        assert compiled.encode("the mill stands").ids == tokenizer.encode("the mill stands").ids
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+    content = path.read_bytes()
+    path.write_bytes(content[:-8] + b"damaged!")
+    with pytest.raises(russet.ConfigError, match="save it again"):
+        russet.Tokenizer.from_compiled(path)
+    with pytest.raises(russet.ConfigError):
+        russet.Tokenizer.from_buffer(content[:100])
+    with pytest.raises(FileNotFoundError):
+        russet.Tokenizer.from_compiled(tmp_path / "missing")
+
+
 def test_equality_is_of_the_saved_form(tokenizer: Any) -> None:
     other = russet.Tokenizer.from_file(fixtures.TOKENIZERS / "bpe-gpt2.json")
     assert tokenizer != other

@@ -12,6 +12,7 @@ use std::ops::Range;
 
 use aho_corasick::{AhoCorasick, MatchKind};
 
+use crate::compiled::{damaged, Reader, Writer};
 use crate::cuts::MARKS;
 use crate::models::Model;
 use crate::normalizers::{Normalizer, NormalizerScratch};
@@ -197,6 +198,58 @@ impl AddedTokens {
         all.normalized_forms.clear();
         let ids: Vec<u32> = all.by_id.keys().copied().collect();
         all.compile(&ids, normalizer)?;
+        Ok(all)
+    }
+
+    /// Writes the tokens to a compiled file: all but the matchers.
+    pub(crate) fn write(&self, to: &mut Writer) {
+        to.number(self.by_id.len() as u64);
+        for (&id, token) in &self.by_id {
+            to.number(id.into());
+            to.text(&token.content);
+            for flag in [token.single_word, token.lstrip, token.rstrip, token.normalized, token.special] {
+                to.flag(flag);
+            }
+            to.option(self.normalized_forms.get(&id).map(String::as_str), Writer::text);
+        }
+        // Sorted, so that the same tokenizer gives the same file.
+        let ids: BTreeMap<&str, u32> = self.ids().collect();
+        to.number(ids.len() as u64);
+        for (content, id) in ids {
+            to.text(content);
+            to.number(id.into());
+            to.flag(self.special.contains(content));
+        }
+    }
+
+    /// Reads what [`write`](Self::write) wrote.
+    pub(crate) fn read(from: &mut Reader<'_>) -> Result<Self> {
+        let id =
+            |from: &mut Reader<'_>| u32::try_from(from.number()?).map_err(|_| damaged("the id of an added token is too large"));
+        let mut all = Self::default();
+        for _ in 0..from.number()? {
+            let (id, content) = (id(from)?, from.text()?);
+            if content.is_empty() {
+                return Err(damaged("an added token is empty"));
+            }
+            let mut flags = [false; 5];
+            for flag in &mut flags {
+                *flag = from.flag()?;
+            }
+            let [single_word, lstrip, rstrip, normalized, special] = flags;
+            if let Some(form) = from.option(Reader::text)? {
+                all.normalized_forms.insert(id, form);
+            }
+            all.by_id.insert(id, AddedToken { content, single_word, lstrip, rstrip, normalized, special });
+        }
+        for _ in 0..from.number()? {
+            let (content, id) = (from.text()?, id(from)?);
+            if from.flag()? {
+                all.special.insert(content.clone());
+            }
+            all.ids.insert(content, id);
+        }
+        all.compile(&[], None)?;
         Ok(all)
     }
 

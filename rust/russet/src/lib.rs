@@ -29,6 +29,7 @@
 pub mod added_tokens;
 mod batch;
 mod cached;
+mod compiled;
 mod conversation;
 mod cuts;
 pub mod decoders;
@@ -57,6 +58,8 @@ mod wire;
 mod words;
 
 pub use batch::thread_count;
+#[doc(hidden)]
+pub use compiled::seal as seal_compiled;
 pub use conversation::Conversation;
 pub use decoding::Tokens;
 pub use encoding::{Encoding, Fields, Offsets};

@@ -124,7 +124,11 @@ struct DetailSink<'c, 'p> {
 
 impl TokenSink for DetailSink<'_, '_> {
     fn token(&mut self, id: u32, range: Range<usize>, surface: bool) {
-        let text = if surface { &self.piece.text[range.clone()] } else { self.model.id_to_token(id).unwrap_or_default() };
+        let text = if surface {
+            self.piece.text.get(range.clone()).unwrap_or_default()
+        } else {
+            self.model.id_to_token(id).unwrap_or_default()
+        };
         // An empty token stands at its place in the piece, counted from the piece's own start, as in the reference.
         let base = self.piece.align.first().map_or(0, |span| span.start as usize);
         let source = self.piece.source(range.clone()).unwrap_or(base + range.start..base + range.end);
@@ -532,7 +536,11 @@ struct TokenList<'t> {
 
 impl TokenSink for TokenList<'_> {
     fn token(&mut self, id: u32, range: Range<usize>, surface: bool) {
-        let text = if surface { &self.piece[range.clone()] } else { self.model.id_to_token(id).unwrap_or_default() };
+        let text = if surface {
+            self.piece.get(range.clone()).unwrap_or_default()
+        } else {
+            self.model.id_to_token(id).unwrap_or_default()
+        };
         self.tokens.push((id, text.to_owned(), (range.start, range.end)));
     }
 }

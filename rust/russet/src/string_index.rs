@@ -6,9 +6,9 @@
 //!
 //! The number of texts is fixed when the table is made: it is the wrong choice where a list goes on growing.
 
-use crate::StringList;
-use hashbrown::DefaultHashBuilder;
-use std::hash::{BuildHasher, Hasher};
+use crate::compiled::{fold, Reader, Writer};
+use crate::{Result, StringList};
+use std::hash::{BuildHasher, RandomState};
 
 /// No place: its bits are never those of a place.
 const EMPTY: u32 = u32::MAX;
@@ -19,7 +19,7 @@ pub(crate) struct StringIndex {
     slots: Box<[u32]>,
     /// The bits of a slot that are the place; the others are the hash's.
     place_mask: u32,
-    hasher: DefaultHashBuilder,
+    keys: [u64; 2],
 }
 
 impl StringIndex {
@@ -28,7 +28,8 @@ impl StringIndex {
         // A list has at most u32::MAX texts, and a table one free slot at least.
         let place_mask = u32::MAX.checked_shr((texts as u32).leading_zeros()).unwrap_or(0);
         let slots = texts + texts.div_ceil(2) + 1;
-        Self { slots: vec![EMPTY; slots].into(), place_mask, hasher: DefaultHashBuilder::default() }
+        let random = RandomState::new();
+        Self { slots: vec![EMPTY; slots].into(), place_mask, keys: [random.hash_one(0), random.hash_one(1) | 1] }
     }
 
     /// Enters the text at `place`, and returns the place of an equal text that was entered before: it is replaced.
@@ -67,10 +68,37 @@ impl StringIndex {
         (self.slots.len(), None)
     }
 
+    /// Products of eight bytes each and the secret key, folded into one another.
+    #[inline]
     fn hash(&self, text: &[u8]) -> u64 {
-        let mut hasher = self.hasher.build_hasher();
-        hasher.write(text);
-        hasher.finish()
+        let fold = |number: u64| fold(number, self.keys[1]);
+        let mut hash = self.keys[0] ^ text.len() as u64;
+        // The last bytes may have been read before, which does no harm: the length says which.
+        let last = if let Some(last) = text.last_chunk::<8>() {
+            for word in text[..text.len() - 1].as_chunks::<8>().0 {
+                hash = fold(hash ^ u64::from_le_bytes(*word));
+            }
+            u64::from_le_bytes(*last)
+        } else if let (Some(first), Some(last)) = (text.first_chunk::<4>(), text.last_chunk::<4>()) {
+            u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last))
+        } else {
+            text.iter().fold(0, |last, &byte| last << 8 | u64::from(byte))
+        };
+        fold(fold(hash ^ last).wrapping_add(self.keys[0]))
+    }
+
+    /// Writes the table to a compiled file.
+    pub(crate) fn write(&self, to: &mut Writer) {
+        self.keys.into_iter().for_each(|key| to.number(key));
+        to.number(self.place_mask.into());
+        to.u32s(&self.slots);
+    }
+
+    /// Reads what [`write`](Self::write) wrote. Whatever is there, a find is the place of the text.
+    pub(crate) fn read(from: &mut Reader<'_>) -> Result<Self> {
+        let keys = from.keys()?;
+        let place_mask = from.number()? as u32;
+        Ok(Self { slots: from.u32s()?.into(), place_mask, keys })
     }
 }
 

@@ -3,6 +3,9 @@
 //! Vocabularies, merges and token lists are kept in it: an entry costs its bytes plus four, and pushing one allocates
 //! nothing once the buffers are warm. Reading entry `i` is O(1). It is the wrong choice where entries are removed from the middle.
 
+use crate::compiled::{damaged, Reader, Writer};
+use crate::Result;
+
 /// Strings kept end to end. The total length is at most `u32::MAX` bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StringList {
@@ -103,10 +106,30 @@ impl StringList {
         self.ends.clear();
     }
 
+    /// Writes the list to a compiled file.
+    pub(crate) fn write(&self, to: &mut Writer) {
+        to.text(&self.text);
+        to.u32s(&self.ends);
+    }
+
+    /// Reads what [`write`](Self::write) wrote.
+    pub(crate) fn read(from: &mut Reader<'_>) -> Result<Self> {
+        let (text, ends) = (from.text()?, from.u32s()?);
+        if !are_ends(&ends, text.len()) || !ends.iter().all(|&end| text.is_char_boundary(end as usize)) {
+            return Err(damaged("texts do not end where they should"));
+        }
+        Ok(Self { text, ends })
+    }
+
     /// The bytes that the list holds on the heap.
     pub fn heap_bytes(&self) -> usize {
         self.text.capacity() + self.ends.capacity() * size_of::<u32>()
     }
+}
+
+/// Whether the ends of strings are those of strings of `length` bytes in all.
+fn are_ends(ends: &[u32], length: usize) -> bool {
+    ends.is_sorted() && ends.last().map_or(0, |&end| end as usize) == length
 }
 
 /// A list of byte strings.
@@ -154,6 +177,21 @@ impl ByteList {
             }
         }
         self.ends.push(self.bytes.len() as u32);
+    }
+
+    /// Writes the list to a compiled file.
+    pub(crate) fn write(&self, to: &mut Writer) {
+        to.bytes(&self.bytes);
+        to.u32s(&self.ends);
+    }
+
+    /// Reads what [`write`](Self::write) wrote.
+    pub(crate) fn read(from: &mut Reader<'_>) -> Result<Self> {
+        let (bytes, ends) = (from.bytes()?, from.u32s()?);
+        if !are_ends(&ends, bytes.len()) {
+            return Err(damaged("byte strings do not end where they should"));
+        }
+        Ok(Self { bytes, ends })
     }
 }
 

@@ -9,6 +9,8 @@
 //! A [`Tokenizer`] is compiled once from a [`Config`] and never changes. It is a handful of shared parts, so cloning it, or
 //! making one with another part, is cheap. Any number of threads may use one; no lock is taken.
 
+mod compiled;
+
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
@@ -203,14 +205,21 @@ impl Tokenizer {
         })
     }
 
-    /// Reads a tokenizer file of any known format.
+    /// Reads a tokenizer file of any known format, compiled ones included.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
-        Self::from_config(crate::formats::read_file(path.as_ref())?)
+        let path = path.as_ref();
+        match crate::compiled::is_compiled_file(path) {
+            true => Self::from_compiled(path),
+            false => Self::from_config(crate::formats::read_file(path)?),
+        }
     }
 
-    /// Reads a tokenizer from memory: tokenizer.json, a SentencePiece model, tiktoken ranks.
+    /// Reads a tokenizer from memory: tokenizer.json, a SentencePiece model, tiktoken ranks, a compiled file.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        Self::from_config(crate::formats::read_bytes(bytes)?)
+        match crate::compiled::is_compiled(bytes) {
+            true => Self::from_compiled_bytes(bytes),
+            false => Self::from_config(crate::formats::read_bytes(bytes)?),
+        }
     }
 
     /// The file's truncation. It is not applied by itself: pass it in [`EncodeOptions`].

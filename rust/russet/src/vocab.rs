@@ -8,6 +8,7 @@
 //! Two tokens may have one id, as in the reference, whose answer for such an id differs from run to run. Here it is always the
 //! last of them in the file's order.
 
+use crate::compiled::{damaged, Reader, Writer};
 use crate::formats::config::VocabConfig;
 use crate::models::Trie;
 use crate::string_index::StringIndex;
@@ -130,6 +131,13 @@ impl Vocabulary {
         }
     }
 
+    /// The index of the token with these bytes, where tokens are distinct: looked for at `near` and behind it first.
+    #[inline]
+    pub(crate) fn index_near(&self, token: &[u8], near: u32) -> Option<u32> {
+        let is_there = |&index: &u32| self.tokens.get(index as usize).is_some_and(|text| text.as_bytes() == token);
+        [near, near + 1].into_iter().find(is_there).or_else(|| self.index_of_bytes(token))
+    }
+
     /// The id of `token`.
     #[inline]
     pub(crate) fn id(&self, token: &str) -> Option<u32> {
@@ -174,6 +182,36 @@ impl Vocabulary {
             Ids::Dense { ids, .. } | Ids::Sparse { ids, .. } => ids.clone(),
         };
         VocabConfig { tokens: self.tokens.clone(), ids }
+    }
+
+    /// Writes the vocabulary to a compiled file.
+    pub(crate) fn write(&self, to: &mut Writer) {
+        self.tokens.write(to);
+        let ids = match &self.ids {
+            Ids::Counting => None,
+            Ids::Dense { ids, .. } | Ids::Sparse { ids, .. } => Some(ids.as_slice()),
+        };
+        to.option(ids, Writer::u32s);
+        to.flag(matches!(self.indices, Indices::Trie(_)));
+        match &self.indices {
+            Indices::Hashed(index) => index.write(to),
+            Indices::Trie(trie) => trie.write(to),
+        }
+    }
+
+    /// Reads what [`write`](Self::write) wrote.
+    pub(crate) fn read(from: &mut Reader<'_>) -> Result<Self> {
+        let tokens = StringList::read(from)?;
+        let max_token_bytes = check(&tokens)?;
+        let (ids, shared_ids) = from.option(Reader::u32s)?.map_or((Ids::Counting, false), Ids::new);
+        if matches!(&ids, Ids::Dense { ids, .. } | Ids::Sparse { ids, .. } if ids.len() != tokens.len()) {
+            return Err(damaged("there are not as many ids as tokens"));
+        }
+        let indices = match from.flag()? {
+            true => Indices::Trie(Trie::read(from, tokens.len())?),
+            false => Indices::Hashed(StringIndex::read(from)?),
+        };
+        Ok(Self { tokens, ids, indices, max_token_bytes, shared_ids })
     }
 
     /// The trie, for a vocabulary that has one.

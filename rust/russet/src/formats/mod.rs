@@ -75,12 +75,19 @@ fn read_as(format: Option<Format>, bytes: &[u8], limits: &Limits) -> Result<Conf
     }
 }
 
-/// The bytes of a file, at most as many as the limit.
-fn contents(path: &Path, limits: &Limits) -> Result<Vec<u8>> {
+/// A file and the length that it announces, at most that of the limit.
+pub(crate) fn open(path: &Path, limits: &Limits) -> Result<(File, u64)> {
     let io = |source| Error::Io { path: path.to_owned(), source };
     let file = File::open(path).map_err(io)?;
     let announced = file.metadata().map_err(io)?.len();
     limits.check_file(announced)?;
+    Ok((file, announced))
+}
+
+/// The bytes of a file, at most as many as the limit.
+fn contents(path: &Path, limits: &Limits) -> Result<Vec<u8>> {
+    let io = |source| Error::Io { path: path.to_owned(), source };
+    let (file, announced) = open(path, limits)?;
     // The limit keeps this far below usize::MAX.
     let mut bytes = Vec::with_capacity(announced as usize);
     // What is no regular file, or grows meanwhile, can have more than it says.

@@ -13,6 +13,7 @@
 //!
 //! The texts are sorted first: O(f log f) to build, with eight bytes for each text meanwhile, and eight for each state. It is the wrong choice where texts come and go.
 
+use crate::compiled::{damaged, Reader, Writer};
 use crate::string_list::Texts;
 use crate::{Error, Result};
 use std::ops::Range;
@@ -116,7 +117,33 @@ impl Trie {
 
     /// The state after the prefix that the trie was made for, if a text begins with it.
     pub(crate) fn after(&self, prefix: &str) -> Option<State> {
-        prefix.bytes().try_fold(self.root(), |state, byte| self.step(state, byte))
+        // A state with a tail is none of the prefix; a damaged file may say so.
+        prefix.bytes().try_fold(self.root(), |state, byte| self.step(state, byte).filter(|state| !state.has_tail()))
+    }
+
+    /// Writes the trie to a compiled file.
+    pub(crate) fn write(&self, to: &mut Writer) {
+        to.u64s(self.slots.iter().map(|state| state.0));
+        to.rows(self.chains.iter().map(|chain| [chain.text, chain.length]));
+        to.u64s(self.chains.iter().map(|chain| chain.next.0));
+    }
+
+    /// Reads what [`write`](Self::write) wrote of a trie of `texts` texts. States and values are in range; that they are the
+    /// right ones is not checked.
+    pub(crate) fn read(from: &mut Reader<'_>, texts: usize) -> Result<Self> {
+        let slots = from.u64s(State)?;
+        let (chains, after) = (from.rows(|row: [u32; 2]| row)?, from.u64s(State)?);
+        // Loading is in good part to look at all states: so no branches, and the highest value, NONE, counts as the lowest.
+        let is_value = |state: State| ((state.value() + 1) & NONE) as usize <= texts;
+        let is_state = |state: State| is_value(state) & ((state.base() | 0xff) < slots.len() as u32);
+        let is_chain = |state: State| (state.value() == CHAIN) & state.has_tail() & ((state.base() as usize) < chains.len());
+        let sound = slots.iter().filter(|&&state| is_state(state) | is_chain(state)).count();
+        let is_sound = sound == slots.len() && slots.first().is_some_and(|&root| is_state(root)) && slots.len() <= MAX_SLOTS;
+        if !is_sound || after.len() != chains.len() || !after.iter().all(|&next| is_state(next)) {
+            return Err(damaged("a trie leads out of its table"));
+        }
+        let chains = chains.iter().zip(after).map(|(&[text, length], next)| Chain { text, length, next }).collect();
+        Ok(Self { slots, chains })
     }
 
     #[inline(always)]
@@ -162,17 +189,14 @@ impl Trie {
     /// What is behind a tail or a chain that `bytes` begin with, and its length. `depth` bytes were read before.
     #[cold]
     fn skip<T: Texts>(&self, texts: &T, state: State, depth: usize, bytes: &[u8]) -> Option<(State, usize)> {
-        let (text, length, next) = match state.value() {
+        let (rest, next) = match state.value() {
             CHAIN => {
                 let Chain { text, length, next } = self.chains[state.base() as usize];
-                (texts.bytes(text as usize), length as usize, next)
+                (texts.bytes(text as usize).get(depth..depth + length as usize)?, next)
             }
-            value => {
-                let text = texts.bytes(value as usize);
-                (text, text.len() - depth, state)
-            }
+            value => (texts.bytes(value as usize).get(depth..)?, state),
         };
-        bytes.starts_with(&text[depth..depth + length]).then_some((next, length))
+        bytes.starts_with(rest).then_some((next, rest.len()))
     }
 
     /// The index of `text`.
@@ -281,15 +305,16 @@ impl Set {
             0x0000_ffff_0000_ffff,
             0x0000_0000_ffff_ffff,
         ];
-        Self(std::array::from_fn(|index| {
-            let mut word = self.0[index ^ usize::from(byte >> 6)];
-            for (bit, mask) in MASKS.into_iter().enumerate() {
-                if byte >> bit & 1 == 1 {
-                    word = (word >> (1 << bit) & mask) | ((word & mask) << (1 << bit));
-                }
+        let mut words: [u64; 4] = std::array::from_fn(|index| self.0[index ^ usize::from(byte >> 6)]);
+        for (bit, mask) in MASKS.into_iter().enumerate() {
+            // Bits that differ from those to change places with, if they do: no branch, as bytes are hard to foresee.
+            let mask = mask & u64::from(byte >> bit & 1).wrapping_neg();
+            for word in &mut words {
+                let changed = (*word >> (1 << bit) ^ *word) & mask;
+                *word ^= changed | changed << (1 << bit);
             }
-            word
-        }))
+        }
+        Self(words)
     }
 
     fn and(self, other: Self) -> Self {

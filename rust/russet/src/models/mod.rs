@@ -15,6 +15,7 @@ mod wordpiece;
 pub(crate) use double_array::Trie;
 
 use crate::cached::{self, IdSink};
+use crate::compiled::{damaged, Reader, Writer};
 use crate::formats::config::ModelConfig;
 use crate::piece_cache::{PieceCache, PieceKind};
 use crate::vocab::Vocabulary;
@@ -146,6 +147,39 @@ impl Model {
             Kind::WordPiece(model) => ModelConfig::WordPiece(model.to_config()),
             Kind::WordLevel(model) => ModelConfig::WordLevel(model.to_config()),
         }
+    }
+
+    /// Writes the model to a compiled file.
+    pub(crate) fn write(&self, to: &mut Writer) {
+        match &self.0 {
+            Kind::Bpe(model) => {
+                to.number(0);
+                model.write(to);
+            }
+            Kind::Unigram(model) => {
+                to.number(1);
+                model.write(to);
+            }
+            Kind::WordPiece(model) => {
+                to.number(2);
+                model.write(to);
+            }
+            Kind::WordLevel(model) => {
+                to.number(3);
+                model.write(to);
+            }
+        }
+    }
+
+    /// Reads what [`write`](Self::write) wrote.
+    pub(crate) fn read(from: &mut Reader<'_>) -> Result<Self> {
+        Ok(Self(match from.number()? {
+            0 => Kind::Bpe(bpe::Bpe::read(from)?.into()),
+            1 => Kind::Unigram(unigram::Unigram::read(from)?.into()),
+            2 => Kind::WordPiece(wordpiece::WordPiece::read(from)?.into()),
+            3 => Kind::WordLevel(wordlevel::WordLevel::read(from)?.into()),
+            other => return Err(damaged(&format!("there is no model {other}"))),
+        }))
     }
 
     /// Appends the tokens of `piece` to `sink`. `seed` decides what dropout drops: the same seed and piece, the same tokens.

@@ -1,6 +1,7 @@
 //! WordLevel: a piece is a token or the unknown token. One hash lookup per piece.
 
 use super::TokenSink;
+use crate::compiled::{Reader, Writer};
 use crate::formats::config::WordLevelConfig;
 use crate::vocab::Vocabulary;
 use crate::{Error, Result};
@@ -21,6 +22,17 @@ impl WordLevel {
 
     pub(super) fn to_config(&self) -> WordLevelConfig {
         WordLevelConfig { unk_token: self.unk_token.clone(), vocab: self.vocabulary.to_config() }
+    }
+
+    pub(super) fn write(&self, to: &mut Writer) {
+        self.vocabulary.write(to);
+        to.text(&self.unk_token);
+    }
+
+    pub(super) fn read(from: &mut Reader<'_>) -> Result<Self> {
+        let vocabulary = Vocabulary::read(from)?;
+        let unk_token = from.text()?;
+        Ok(Self { unk_id: vocabulary.id(&unk_token), vocabulary, unk_token })
     }
 
     pub(super) fn vocabulary(&self) -> &Vocabulary {

@@ -9,6 +9,7 @@
 
 use super::double_array::{State, Trie};
 use super::TokenSink;
+use crate::compiled::{damaged, Reader, Writer};
 use crate::formats::config::WordPieceConfig;
 use crate::vocab::Vocabulary;
 use crate::{Error, Result};
@@ -32,14 +33,34 @@ impl WordPiece {
     pub(super) fn from_config(config: WordPieceConfig) -> Result<Self> {
         let prefix = config.continuing_subword_prefix;
         let vocabulary = Vocabulary::with_trie(config.vocab, &prefix)?;
-        Ok(Self {
+        Ok(Self::new(vocabulary, config.unk_token, prefix, config.max_input_chars_per_word))
+    }
+
+    fn new(vocabulary: Vocabulary, unk_token: String, prefix: String, max_input_chars_per_word: usize) -> Self {
+        Self {
             following: vocabulary.trie().and_then(|trie| trie.after(&prefix)),
-            unk_id: vocabulary.id(&config.unk_token),
+            unk_id: vocabulary.id(&unk_token),
             vocabulary,
-            unk_token: config.unk_token,
+            unk_token,
             continuing_subword_prefix: prefix,
-            max_input_chars_per_word: config.max_input_chars_per_word,
-        })
+            max_input_chars_per_word,
+        }
+    }
+
+    pub(super) fn write(&self, to: &mut Writer) {
+        self.vocabulary.write(to);
+        to.text(&self.unk_token);
+        to.text(&self.continuing_subword_prefix);
+        to.number(self.max_input_chars_per_word as u64);
+    }
+
+    pub(super) fn read(from: &mut Reader<'_>) -> Result<Self> {
+        let vocabulary = Vocabulary::read(from)?;
+        if vocabulary.trie().is_none() {
+            return Err(damaged("a WordPiece vocabulary without a trie"));
+        }
+        let (unk_token, prefix) = (from.text()?, from.text()?);
+        Ok(Self::new(vocabulary, unk_token, prefix, usize::try_from(from.number()?).unwrap_or(usize::MAX)))
     }
 
     pub(super) fn to_config(&self) -> WordPieceConfig {

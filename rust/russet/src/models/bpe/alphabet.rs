@@ -123,7 +123,9 @@ impl Characters {
     /// The characters that are tokens, but for the ids `unreachable`, which are ascending.
     pub(super) fn new(vocabulary: &Vocabulary, unreachable: &[u32], prefix: &str, suffix: &str, byte_fallback: bool) -> Self {
         let mut ids: [CharIds; 4] = Default::default();
-        for (token, id) in vocabulary.iter().filter(|(_, id)| unreachable.binary_search(id).is_err()) {
+        let longest = prefix.len() + suffix.len() + char::MAX.len_utf8();
+        let is_candidate = |token: &str, id| token.len() <= longest && unreachable.binary_search(&id).is_err();
+        for (token, id) in vocabulary.iter().filter(|&(token, id)| is_candidate(token, id)) {
             for (index, ids) in ids.iter_mut().enumerate() {
                 let (with_prefix, with_suffix) = (index & 2 != 0, index & 1 != 0);
                 if with_prefix && prefix.is_empty() || with_suffix && suffix.is_empty() {
@@ -141,9 +143,9 @@ impl Characters {
         Self { prefix: prefix.to_owned(), suffix: suffix.to_owned(), ids, byte_tokens }
     }
 
-    /// Whether byte fallback gives this id.
-    pub(super) fn is_byte_token(&self, id: u32) -> bool {
-        self.byte_tokens.as_ref().is_some_and(|tokens| tokens.contains(&Some(id)))
+    /// What byte fallback gives for each byte, if there is byte fallback.
+    pub(super) fn byte_tokens(&self) -> &[Option<u32>] {
+        self.byte_tokens.as_ref().map_or(&[], |tokens| tokens.as_slice())
     }
 
     /// The id of `character`, with the affixes of its place.

@@ -13,6 +13,7 @@
 use super::super::Trie;
 use super::alphabet::byte_level_byte;
 use super::merges::{Merges, NEVER};
+use crate::compiled::{damaged, Reader, Writer};
 use crate::memory::{Zeroable, Zeroed};
 use crate::string_list::{ByteList, Texts};
 use crate::vocab::Vocabulary;
@@ -95,6 +96,30 @@ impl Backtracker {
             raw = Some((bytes, trie));
         }
         Ok(Some(Self { raw, pairs: Zeroed::new(PAIRS) }))
+    }
+
+    /// Writes the tables to a compiled file.
+    pub(super) fn write(&self, to: &mut Writer) {
+        to.option(self.raw.as_ref(), |to, (bytes, trie)| {
+            bytes.write(to);
+            trie.write(to);
+        });
+    }
+
+    /// Reads what [`write`](Self::write) wrote.
+    pub(super) fn read(from: &mut Reader<'_>, vocabulary: &Vocabulary, ids: usize) -> Result<Self> {
+        let raw = from.option(|from| {
+            let bytes = ByteList::read(from)?;
+            Ok((bytes, Trie::read(from, vocabulary.len())?))
+        })?;
+        let is_sound = match &raw {
+            Some((bytes, _)) => bytes.count() == vocabulary.len(),
+            None => vocabulary.trie().is_some(),
+        };
+        if ids >= 1 << ID_BITS || !is_sound {
+            return Err(damaged("the raw tokens are not those of the vocabulary"));
+        }
+        Ok(Self { raw, pairs: Zeroed::new(PAIRS) })
     }
 
     /// The token that is the whole piece, whether merges make it or not. Not for byte-level vocabularies alone.

@@ -26,6 +26,7 @@ pub(super) fn read_merges(vocabulary: &Vocabulary, list: &StringList, prefix: us
     }
     let mut merges = Vec::with_capacity(list.len() / 2);
     let mut joined = Vec::new();
+    let mut near = 0;
     for ((left, right), rank) in pairs(list).zip(0..) {
         let error = |message| Error::config(format!("merges[{rank}]"), message);
         let id = |token: &[u8]| {
@@ -39,7 +40,11 @@ pub(super) fn read_merges(vocabulary: &Vocabulary, list: &StringList, prefix: us
         joined.clear();
         joined.extend_from_slice(left.as_bytes());
         joined.extend_from_slice(rest);
-        merges.push((left_id, right_id, Merge { rank, new_id: id(&joined)? }));
+        // What merges make mostly is the same token as before, or the next one.
+        let found = vocabulary.index_near(&joined, near);
+        near = found.unwrap_or(near);
+        let new_id = found.map_or_else(|| id(&joined), |index| Ok(vocabulary.id_at(index)))?;
+        merges.push((left_id, right_id, Merge { rank, new_id }));
     }
     Ok(merges)
 }
@@ -80,8 +85,8 @@ pub(super) fn byte_joints(merges: &StringList) -> ByteJoints {
 /// The merges of a file, and what is known of the order in which they come up.
 pub(super) struct Compiled {
     pub(super) merges: Merges,
-    /// Merges that are never met.
-    pub(super) never: Vec<Listed>,
+    /// The parts of merges that are never met, in their order.
+    pub(super) never: Vec<[u32; 2]>,
     pub(super) order: Order,
     pub(super) backtracker: Option<Backtracker>,
 }
@@ -101,7 +106,8 @@ impl Compiled {
             made[id as usize] = SINGLE;
         }
         let length = |id| vocabulary.token(id).map_or(0, str::len);
-        let (merges, mut never) = Merges::making(listed, made, length);
+        let (merges, never) = Merges::making(listed, made, length);
+        let mut never: Vec<[u32; 2]> = never.into_iter().map(|(left, right, _)| [left, right]).collect();
         never.shrink_to_fit();
         let order = if merges.is_rising() { Order::Rising } else { Order::ByRank };
         let backtracker = Backtracker::new(vocabulary, matches!(parts, Parts::Bytes { .. }), ids)?;
@@ -143,10 +149,16 @@ fn is_single(parts: &Parts, token: &str) -> bool {
 
 /// Whether a token that a merge takes or makes stands for its text alone: it is not the unknown token, nor one that stands for a
 /// byte or is never found in a text.
-pub(super) fn makes_from_texts(listed: &[Listed], parts: &Parts, unreachable: &[u32], unk_id: Option<u32>) -> bool {
-    let stands_for_other = |id: u32| {
-        let is_byte = matches!(parts, Parts::Characters { characters, .. } if characters.is_byte_token(id));
-        Some(id) == unk_id || is_byte || unreachable.binary_search(&id).is_ok()
+pub(super) fn makes_from_texts(listed: &[Listed], ids: usize, parts: &Parts, unreachable: &[u32], unk_id: Option<u32>) -> bool {
+    let mut stands_for_other = vec![false; ids];
+    let bytes = match parts {
+        Parts::Characters { characters, .. } => characters.byte_tokens(),
+        Parts::Bytes { .. } => &[],
     };
-    !listed.iter().any(|&(left, right, merge)| [left, right, merge.new_id].into_iter().any(stands_for_other))
+    for &id in bytes.iter().flatten().chain(unreachable).chain(&unk_id) {
+        if let Some(stands_for_other) = stands_for_other.get_mut(id as usize) {
+            *stands_for_other = true;
+        }
+    }
+    !listed.iter().any(|&(left, right, merge)| [left, right, merge.new_id].iter().any(|&id| stands_for_other[id as usize]))
 }

@@ -12,6 +12,8 @@
 //! Which pairs are joined is kept exactly for ASCII and U+2581, and in a blocked Bloom filter for the rest: a false answer of it
 //! only leaves out a cut. Testing a place costs one or two reads.
 
+use crate::compiled::{damaged, Reader, Writer};
+use crate::Result;
 use std::ops::Range;
 
 /// The pairs of characters that some merge joins.
@@ -39,6 +41,21 @@ impl CharJoints {
         // About 16 bits for each pair that is not near; 256 KiB at most.
         let words = (merges / 4).next_power_of_two().clamp(16, 1 << 15);
         Self { near: vec![0; (NEAR * NEAR).div_ceil(64)].into(), far: vec![0; words], shift: 64 - words.trailing_zeros() }
+    }
+
+    /// Writes the pairs to a compiled file.
+    pub(super) fn write(&self, to: &mut Writer) {
+        to.u64s(self.near.iter().copied());
+        to.u64s(self.far.iter().copied());
+    }
+
+    /// Reads what [`write`](Self::write) wrote.
+    pub(super) fn read(from: &mut Reader<'_>) -> Result<Self> {
+        let (near, far) = (from.u64s(|word| word)?.into_boxed_slice(), from.u64s(|word| word)?);
+        if near.len() != (NEAR * NEAR).div_ceil(64) || !far.len().is_power_of_two() || far.len() < 2 {
+            return Err(damaged("the table of joined characters has another size"));
+        }
+        Ok(Self { near, shift: 64 - far.len().trailing_zeros(), far })
     }
 
     /// Joins a pair.
@@ -112,6 +129,20 @@ impl ByteJoints {
     /// No pair is joined yet.
     pub(super) fn new() -> Self {
         Self(vec![0; 1024].into())
+    }
+
+    /// Writes the pairs to a compiled file.
+    pub(super) fn write(&self, to: &mut Writer) {
+        to.u64s(self.0.iter().copied());
+    }
+
+    /// Reads what [`write`](Self::write) wrote.
+    pub(super) fn read(from: &mut Reader<'_>) -> Result<Self> {
+        let pairs = from.u64s(|word| word)?.into_boxed_slice();
+        match pairs.len() {
+            1024 => Ok(Self(pairs)),
+            _ => Err(damaged("the table of joined bytes has another size")),
+        }
     }
 
     /// Joins a pair.

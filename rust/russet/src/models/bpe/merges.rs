@@ -14,7 +14,9 @@
 //!
 //! The hash is keyed at random per table: no file can choose its collisions.
 
+use crate::compiled::{damaged, Reader, Writer};
 use crate::memory::{Zeroable, Zeroed};
+use crate::Result;
 use hashbrown::HashMap;
 use std::hash::{BuildHasher, RandomState};
 
@@ -119,6 +121,11 @@ impl Merges {
     /// Whether ranks only rise: no merge comes before those that make its parts.
     pub(super) fn is_rising(&self) -> bool {
         self.late.is_empty()
+    }
+
+    /// Whether it is known how tokens are made, of which there are `ids`.
+    pub(super) fn is_making(&self, ids: usize) -> bool {
+        self.made.len() == ids
     }
 
     fn with_room(len: usize, made: Vec<Made>) -> Self {
@@ -229,6 +236,37 @@ impl Merges {
         taken.map(|slot| ((slot.pair >> 32) as u32, slot.pair as u32, slot.merge()))
     }
 
+    /// Writes the merges to a compiled file. The table is made again: that takes no longer than to read it.
+    pub(super) fn write(&self, to: &mut Writer) {
+        to.rows(self.made.iter().map(|made| [made.left, made.right, made.rank]));
+        to.rows(self.late.iter().map(|(&id, &time)| [id, time]));
+        let listed: Vec<Listed> = self.iter().filter(|_| self.made.is_empty()).collect();
+        to.rows(listed.iter().map(|&(left, right, merge)| [left, right, merge.rank, merge.new_id]));
+    }
+
+    /// Reads what [`write`](Self::write) wrote, where `is_token` knows the ids; `lengths` are those of the tokens by id, if ids are
+    /// dense.
+    pub(super) fn read(from: &mut Reader<'_>, lengths: Option<&[u32]>, is_token: impl Fn(u32) -> bool) -> Result<Self> {
+        let made = from.rows(|[left, right, rank]| Made { left, right, rank })?;
+        let late: HashMap<u32, u32> = from.rows(|[id, time]| (id, time))?.into_iter().collect();
+        let listed = from.rows(|[left, right, rank, new_id]| (left, right, Merge { rank, new_id }))?;
+        if made.is_empty() {
+            return match listed.iter().all(|(_, _, merge)| merge.rank & LATE == 0 && is_token(merge.new_id)) {
+                true => Ok(Self::new(&listed)),
+                false => Err(damaged("a merge makes a token that is not there")),
+            };
+        }
+        if !lengths.is_some_and(|lengths| are_made(&made, &late, lengths).is_some()) {
+            return Err(damaged("tokens are made of what they are not made of"));
+        }
+        let is_merged = |made: &Made| ![SINGLE, NEVER].contains(made);
+        let mut merges = Self::with_room(made.iter().filter(|made| is_merged(made)).count(), Vec::new());
+        for (new_id, made) in (0..).zip(&made).filter(|(_, made)| is_merged(made)) {
+            merges.insert(made.left, made.right, Merge { rank: made.rank & !LATE, new_id });
+        }
+        Ok(Self { made, late, ..merges })
+    }
+
     /// The slot of a pair, or the empty one where it would go.
     #[inline(always)]
     fn slot(&self, left: u32, right: u32) -> usize {
@@ -245,6 +283,28 @@ impl Merges {
             slot = if slot + 1 == self.slots.len() { 0 } else { slot + 1 };
         }
     }
+}
+
+/// Something, if each token is as long as its two parts together, which are made as well, and its time is right: then it takes
+/// finitely many steps to undo all merges.
+fn are_made(made: &[Made], late: &HashMap<u32, u32>, lengths: &[u32]) -> Option<()> {
+    let time = |id: u32, made: Made| match made {
+        NEVER => None,
+        SINGLE => Some(0),
+        Made { rank, .. } if rank & LATE == 0 => Some(rank),
+        _ => late.get(&id).copied(),
+    };
+    // Parts are anywhere in the list: so what is asked of them stands together. No token is longer than 65,536 bytes.
+    let parts = (0..).zip(made).zip(lengths).map(|((id, &made), &length)| time(id, made).map_or([0, 0], |time| [time, length]));
+    let parts: Vec<[u32; 2]> = parts.collect();
+    let part = |id: u32| parts.get(id as usize).copied().filter(|&[_, length]| length > 0);
+    for ((id, &made), &length) in (0..).zip(made).zip(lengths).filter(|((_, made), _)| ![SINGLE, NEVER].contains(made)) {
+        let ([left_time, left], [right_time, right]) = (part(made.left)?, part(made.right)?);
+        if length != left + right || time(id, made)? != (made.rank & !LATE).max(left_time).max(right_time) {
+            return None;
+        }
+    }
+    (made.len() == lengths.len()).then_some(())
 }
 
 /// The places in `list`, those of merges that make shorter tokens first; equal ones in the order of the list.

@@ -18,6 +18,7 @@ mod naive;
 mod queue;
 mod scored;
 mod short;
+mod stored;
 
 use super::{Alphabet, TokenSink};
 use crate::cached::{self, IdSink};
@@ -48,8 +49,8 @@ const KEPT_SYMBOLS: usize = 1 << 18;
 pub(super) struct Bpe {
     vocabulary: Vocabulary,
     merges: Merges,
-    /// Merges of the file that can never be met.
-    never: Vec<Listed>,
+    /// The parts of the file's merges that can never be met. Their ranks are those that `merges` does not have.
+    never: Vec<[u32; 2]>,
     order: Order,
     parts: Parts,
     /// Where the rule allows it.
@@ -86,7 +87,7 @@ pub(super) struct Scratch {
 
 impl Bpe {
     pub(super) fn from_config(config: BpeConfig, bytes_wanted: bool) -> Result<Self> {
-        if let Some(dropout) = config.dropout.filter(|dropout| !(0.0..=1.0).contains(dropout)) {
+        if let Some(dropout) = config.dropout.filter(|&dropout| !is_probability(dropout)) {
             return Err(Error::config("dropout", format!("{dropout} is not between 0 and 1")));
         }
         // A vocabulary of byte-level characters gets a trie of its raw bytes instead.
@@ -119,7 +120,7 @@ impl Bpe {
             true => Order::ByRank,
             false => Order::ByNewId(new_ids(&listed)),
         };
-        let ids = vocabulary.ids_end().filter(|_| can_cut && makes_from_texts(&listed, &parts, &unreachable, unk_id));
+        let ids = vocabulary.ids_end().filter(|&ids| can_cut && makes_from_texts(&listed, ids, &parts, &unreachable, unk_id));
         let Compiled { merges, never, order, backtracker } = match ids.filter(|&ids| !has_repeated_pair(&listed, ids)) {
             Some(ids) => Compiled::new(listed, ids, &vocabulary, &parts, &unreachable)?,
             None => Compiled { merges: Merges::new(&listed), never: Vec::new(), order, backtracker: None },
@@ -147,13 +148,17 @@ impl Bpe {
 
     pub(super) fn to_config(&self) -> BpeConfig {
         let mut merges = StringList::new();
-        let mut by_rank: Vec<Listed> = self.merges.iter().chain(self.never.iter().copied()).collect();
+        let mut push = |pair: [u32; 2]| pair.iter().for_each(|&id| merges.push(self.vocabulary.token(id).unwrap_or_default()));
+        let mut by_rank: Vec<Listed> = self.merges.iter().collect();
         by_rank.sort_unstable_by_key(|merge| merge.2.rank);
-        for (left, right, _) in by_rank {
-            for id in [left, right] {
-                merges.push(self.vocabulary.token(id).unwrap_or_default());
-            }
+        let mut never = self.never.iter().copied();
+        let mut next_rank = 0;
+        for (left, right, Merge { rank, .. }) in by_rank {
+            never.by_ref().take(rank.saturating_sub(next_rank) as usize).for_each(&mut push);
+            push([left, right]);
+            next_rank = rank + 1;
         }
+        never.for_each(push);
         BpeConfig {
             dropout: self.dropout,
             unk_token: self.unk_token.clone(),
@@ -268,11 +273,20 @@ impl Bpe {
     /// token or dropped character lies there, and no merge joins it to another character before it.
     pub(super) fn cuts_before(&self, symbol: char) -> bool {
         let Parts::Characters { characters, joints: Some(_) } = &self.parts else { return false };
-        let joins = |(left, right, _): &(u32, u32, Merge)| {
-            let [left, right] = [left, right].map(|&id| self.vocabulary.token(id).unwrap_or_default());
-            right.starts_with(symbol) && !left.ends_with(symbol)
-        };
-        characters.id(symbol, false, false).is_some() && !self.ignore_merges && !self.merges.iter().any(|merge| joins(&merge))
+        if self.ignore_merges || characters.id(symbol, false, false).is_none() {
+            return false;
+        }
+        // The texts are read once and in their order: to read those of all merges takes twenty times as long.
+        let mut begins = vec![false; self.vocabulary.ids_end().unwrap_or(0)];
+        for (_, id) in self.vocabulary.iter().filter(|(token, _)| token.starts_with(symbol)) {
+            if let Some(begins) = begins.get_mut(id as usize) {
+                *begins = true;
+            }
+        }
+        let may_begin = |id: u32| begins.get(id as usize).is_none_or(|&begins| begins);
+        let text = |id: u32| self.vocabulary.token(id).unwrap_or_default();
+        let joins = |left: u32, right: u32| text(right).starts_with(symbol) && !text(left).ends_with(symbol);
+        !self.merges.iter().any(|(left, right, _)| may_begin(right) && joins(left, right))
     }
 
     /// Whether pieces may be cut into units that are merged apart, each worth a place in the cache: where texts are written in
@@ -444,6 +458,10 @@ impl<S: TokenSink> Unit<'_, S> {
             self.start = end;
         }
     }
+}
+
+fn is_probability(dropout: f32) -> bool {
+    (0.0..=1.0).contains(&dropout)
 }
 
 fn too_long(piece: &str) -> Error {

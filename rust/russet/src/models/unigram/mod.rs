@@ -11,6 +11,7 @@ mod naive;
 pub(super) use lattice::Scratch;
 
 use super::{byte_tokens, TokenSink};
+use crate::compiled::{damaged, Reader, Writer};
 use crate::formats::config::{SentencePieceUnigram, UnigramConfig};
 use crate::vocab::Vocabulary;
 use crate::{Error, Result};
@@ -36,11 +37,20 @@ pub(super) struct Unigram {
 
 impl Unigram {
     pub(super) fn from_config(config: UnigramConfig) -> Result<Self> {
-        let UnigramConfig { unk_id, pieces, mut scores, byte_fallback, sentencepiece } = config;
-        if pieces.len() != scores.len() {
-            return Err(Error::config("vocab", format!("{} pieces, but {} scores", pieces.len(), scores.len())));
+        let UnigramConfig { unk_id, pieces, scores, byte_fallback, sentencepiece } = config;
+        Self::new(Vocabulary::list_with_trie(pieces)?, unk_id, scores, byte_fallback, sentencepiece)
+    }
+
+    fn new(
+        vocabulary: Vocabulary,
+        unk_id: Option<usize>,
+        mut scores: Vec<f64>,
+        byte_fallback: bool,
+        sentencepiece: Option<SentencePieceUnigram>,
+    ) -> Result<Self> {
+        if vocabulary.len() != scores.len() {
+            return Err(Error::config("vocab", format!("{} pieces, but {} scores", vocabulary.len(), scores.len())));
         }
-        let vocabulary = Vocabulary::list_with_trie(pieces)?;
         let unk_id = unk_id.map(|id| match u32::try_from(id) {
             Ok(unk_id) if id < vocabulary.len() => Ok(unk_id),
             _ => Err(Error::config("unk_id", format!("{id} is not below the number of pieces, {}", vocabulary.len()))),
@@ -82,6 +92,34 @@ impl Unigram {
             byte_fallback: self.byte_tokens.is_some(),
             sentencepiece: self.sentencepiece.clone(),
         }
+    }
+
+    pub(super) fn write(&self, to: &mut Writer) {
+        self.vocabulary.write(to);
+        to.option(self.unk_id, |to, id| to.number(id.into()));
+        to.u64s(self.scores.iter().map(|score| score.to_bits()));
+        to.flag(self.byte_tokens.is_some());
+        to.option(self.sentencepiece.as_ref(), |to, rules| {
+            to.number(rules.unk_score.to_bits().into());
+            to.u32s(&rules.reserved);
+            to.u32s(&rules.unused);
+        });
+    }
+
+    pub(super) fn read(from: &mut Reader<'_>) -> Result<Self> {
+        let vocabulary = Vocabulary::read(from)?;
+        // Ids are places in the list of scores.
+        if vocabulary.trie().is_none() || vocabulary.ids_end() != Some(vocabulary.len()) {
+            return Err(damaged("a Unigram vocabulary without a trie, or with ids that do not count"));
+        }
+        let unk_id = from.option(Reader::number)?.map(|id| usize::try_from(id).unwrap_or(usize::MAX));
+        let scores = from.u64s(f64::from_bits)?;
+        let byte_fallback = from.flag()?;
+        let sentencepiece = from.option(|from| {
+            let unk_score = f32::from_bits(from.number()? as u32);
+            Ok(SentencePieceUnigram { unk_score, reserved: from.u32s()?, unused: from.u32s()? })
+        })?;
+        Self::new(vocabulary, unk_id, scores, byte_fallback, sentencepiece)
     }
 
     pub(super) fn vocabulary(&self) -> &Vocabulary {
