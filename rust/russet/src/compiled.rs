@@ -326,22 +326,21 @@ mod tests {
         writer.finish()
     }
 
-    fn read(file: &[u8]) -> Result<()> {
-        let mut reader = Reader::new(file, file.len() as u64)?;
-        assert_eq!(reader.number()?, 7);
-        assert_eq!(reader.text()?, "é a");
-        assert_eq!(reader.rows(|row| row)?, [[1, 2, 3], [4, 5, u32::MAX]]);
-        assert_eq!(reader.u32s()?, [9]);
-        assert_eq!(reader.u64s(|number| number)?, [1 << 40, 2]);
-        assert_eq!(reader.option(Reader::number)?, Some(3));
-        assert_eq!(reader.option(Reader::number)?, None);
-        reader.finish()
+    type Content = (u64, String, Vec<[u32; 3]>, Vec<u32>, Vec<u64>, [Option<u64>; 2]);
+
+    fn read(file: &[u8]) -> Result<Content> {
+        let mut from = Reader::new(file, file.len() as u64)?;
+        let lists = (from.number()?, from.text()?, from.rows(|row| row)?, from.u32s()?, from.u64s(|number| number)?);
+        let options = [from.option(Reader::number)?, from.option(Reader::number)?];
+        from.finish()?;
+        Ok((lists.0, lists.1, lists.2, lists.3, lists.4, options))
     }
 
     #[test]
     fn reads_what_was_written_and_no_part_of_it() {
         let file = file();
-        read(&file).unwrap();
+        let content = (7, "é a".to_owned(), vec![[1, 2, 3], [4, 5, u32::MAX]], vec![9], vec![1 << 40, 2], [Some(3), None]);
+        assert_eq!(read(&file).unwrap(), content);
         for length in 0..file.len() {
             assert!(matches!(read(&file[..length]), Err(Error::Config { .. })), "{length}");
         }

@@ -256,7 +256,7 @@ impl Merges {
                 false => Err(damaged("a merge makes a token that is not there")),
             };
         }
-        if !lengths.is_some_and(|lengths| are_made(&made, &late, lengths).is_some()) {
+        if lengths.is_none_or(|lengths| are_made(&made, &late, lengths).is_none()) {
             return Err(damaged("tokens are made of what they are not made of"));
         }
         let is_merged = |made: &Made| ![SINGLE, NEVER].contains(made);
