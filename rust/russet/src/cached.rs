@@ -15,12 +15,19 @@ const BATCH: usize = 64;
 pub(crate) trait IdSink {
     /// Takes the next ids.
     fn take_ids(&mut self, ids: &[u32]);
+
+    /// Gives back memory that is not in use.
+    fn shrink(&mut self) {}
 }
 
 impl IdSink for Vec<u32> {
     #[inline(always)]
     fn take_ids(&mut self, ids: &[u32]) {
         self.extend_from_slice(ids);
+    }
+
+    fn shrink(&mut self) {
+        self.shrink_to_fit();
     }
 }
 

@@ -121,6 +121,14 @@ impl Segment {
         }
     }
 
+    fn ids_into(&self, ids: &mut Vec<u32>) {
+        match &self.source {
+            Source::Rows { rows, range } => ids.extend_from_slice(&rows.ids[range.clone()]),
+            Source::Special { tokens, range } => ids.extend(tokens[range.clone()].iter().map(|token| token.0)),
+            Source::Padding { id, count, .. } => ids.extend(std::iter::repeat_n(*id, *count)),
+        }
+    }
+
     fn slice(&self, part: Range<usize>) -> Self {
         let shifted = |range: &Range<usize>| range.start + part.start..range.start + part.end;
         let source = match &self.source {
@@ -175,15 +183,26 @@ impl Encoding {
         Cow::Owned(ids)
     }
 
+    /// The ids. Those of the longest part are not copied where nobody else has them.
+    pub fn into_ids(mut self) -> Vec<u32> {
+        let longest = self.segments.iter().enumerate().max_by_key(|(_, segment)| segment.len()).map_or(0, |(index, _)| index);
+        let taken = self.segments.get_mut(longest).and_then(|segment| match &mut segment.source {
+            Source::Rows { rows, range } => {
+                Arc::get_mut(rows).filter(|rows| *range == (0..rows.ids.len())).map(|rows| std::mem::take(&mut rows.ids))
+            }
+            _ => None,
+        });
+        let Some(mut ids) = taken else { return self.ids().into_owned() };
+        let mut before = Vec::new();
+        self.segments[..longest].iter().for_each(|segment| segment.ids_into(&mut before));
+        ids.splice(0..0, before);
+        self.segments[longest + 1..].iter().for_each(|segment| segment.ids_into(&mut ids));
+        ids
+    }
+
     /// Appends the ids to `ids`.
     pub fn ids_into(&self, ids: &mut Vec<u32>) {
-        for segment in &self.segments {
-            match &segment.source {
-                Source::Rows { rows, range } => ids.extend_from_slice(&rows.ids[range.clone()]),
-                Source::Special { tokens, range } => ids.extend(tokens[range.clone()].iter().map(|token| token.0)),
-                Source::Padding { id, count, .. } => ids.extend(std::iter::repeat_n(*id, *count)),
-            }
-        }
+        self.segments.iter().for_each(|segment| segment.ids_into(ids));
     }
 
     fn per_segment<T: Clone>(&self, value: impl Fn(&Segment) -> T) -> Vec<T> {

@@ -98,7 +98,9 @@ fn ids_of_parts<S: IdSink + Default + Send>(
     let work = |first: usize, _: usize| {
         watch.map_or(Ok(()), Watch::check)?;
         let Part { text, begin, .. } = parts[first];
-        pipeline::ids_of_text::<S>(core, text, begin, split_special_tokens, watch)
+        let mut ids = pipeline::ids_of_text::<S>(core, text, begin, split_special_tokens, watch)?;
+        ids.shrink();
+        Ok(ids)
     };
     let mut ids: Vec<Vec<S>> = texts.iter().map(|_| Vec::new()).collect();
     for (part, ids_of_part) in parts.iter().zip(batch::share(parts.len(), 1, threads, &work)?) {

@@ -4,7 +4,7 @@
 //! two threads may make the value, and one of them throws its own away. So a fork at any moment leaves nothing locked.
 
 use std::alloc::{alloc_zeroed, dealloc, handle_alloc_error, Layout};
-use std::ops::{Deref, DerefMut};
+use std::ops::Deref;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
@@ -122,13 +122,6 @@ impl<T> Deref for Zeroed<T> {
         // SAFETY: `first` is aligned and `length` values lie there, all of them zero bytes or written since; `Zeroable` promises
         // that zero bytes are a value of T. They live as long as `self`.
         unsafe { std::slice::from_raw_parts(self.first.as_ptr(), self.length) }
-    }
-}
-
-impl<T> DerefMut for Zeroed<T> {
-    fn deref_mut(&mut self) -> &mut [T] {
-        // SAFETY: as above, and nobody else has a reference.
-        unsafe { std::slice::from_raw_parts_mut(self.first.as_ptr(), self.length) }
     }
 }
 

@@ -261,6 +261,11 @@ impl Tokenizer {
     pub fn encode_arrays(&self, inputs: &[InputPair<'_>], options: &EncodeOptions<'_>) -> Result<(Vec<u32>, Vec<i64>)> {
         let options = EncodeOptions { keep: Keep::Nothing, ..*options };
         let encodings = self.encode_batch(inputs, &options)?;
+        if encodings.len() == 1 {
+            let ids: Vec<u32> = encodings.into_iter().next().map(Encoding::into_ids).unwrap_or_default();
+            let splits = vec![0, ids.len() as i64];
+            return Ok((ids, splits));
+        }
         let mut ids = Vec::with_capacity(encodings.iter().map(Encoding::len).sum());
         let mut splits = Vec::with_capacity(encodings.len() + 1);
         splits.push(0);

@@ -1,7 +1,7 @@
 //! The merges: which two tokens become which, and when.
 //!
-//! They are an open-addressed hash table from a pair of ids, packed into a `u64`, to the merge's rank and the new id: 16 bytes a
-//! slot, half of them taken, linear probing, so that a lookup is mostly one cache line.
+//! They are an open-addressed hash table: by pair of ids, the number of the merge and a tag, four bytes a slot, 5 of 8 of them taken,
+//! linear probing. So to see that a pair does not merge, as most do not, takes one look.
 //!
 //! Where ids tell texts apart, most of the list is of no use. A token's text is merged in one way only, wherever it stands; the last
 //! of those merges is how the token is *made*, and no other merge that would make it is ever met (and none at all, if its text
@@ -15,7 +15,6 @@
 //! The hash is keyed at random per table: no file can choose its collisions.
 
 use crate::compiled::{damaged, Reader, Writer};
-use crate::memory::{Zeroable, Zeroed};
 use crate::Result;
 use hashbrown::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -52,37 +51,21 @@ const LATE: u32 = 1 << 31;
 /// Not at all.
 pub(super) const NEVER: Made = Made { left: 0, right: 0, rank: NO_RANK };
 
-#[derive(Clone, Copy, Debug)]
-struct Slot {
-    pair: u64,
-    new_id: u32,
-    /// One more than the rank; 0 where the slot is empty, whatever else is there.
-    after_rank: u32,
-}
-
-// SAFETY: all fields are integers.
-unsafe impl Zeroable for Slot {}
-
-impl Slot {
-    fn new(pair: u64, merge: Merge) -> Self {
-        Self { pair, new_id: merge.new_id, after_rank: merge.rank + 1 }
-    }
-
-    /// `NO_MERGE` if the slot is empty.
-    #[inline(always)]
-    fn merge(&self) -> Merge {
-        Merge { rank: self.after_rank.wrapping_sub(1), new_id: self.new_id }
-    }
-}
+/// An empty slot.
+const FREE: u32 = u32::MAX;
 
 /// All merges that matter, by pair; and how tokens are made, where that is known.
 #[derive(Debug)]
 pub(super) struct Merges {
-    slots: Zeroed<Slot>,
+    /// By pair, the id of the token that is made or else the place in the list, and above that a part of the pair's hash, so that
+    /// mostly only the right one is looked at. `FREE` is no such number.
+    slots: Vec<u32>,
+    index_bits: u32,
     keys: [u64; 2],
     ranks: usize,
-    /// By id; empty for a list as it is.
+    /// By id; empty for a list as it is, which is the other one.
     made: Vec<Made>,
+    listed: Vec<Listed>,
     /// The times of the tokens that are made late.
     late: HashMap<u32, u32>,
 }
@@ -92,7 +75,14 @@ impl Merges {
     pub(super) fn new(list: &[Listed]) -> Self {
         let mut merges = Self::with_room(list.len(), Vec::new());
         for &(left, right, merge) in list {
-            merges.insert(left, right, merge);
+            merges.ranks = merges.ranks.max(merge.rank as usize + 1);
+            match merges.find(left, right) {
+                Ok((place, _)) => merges.listed[place as usize].2 = merge,
+                Err(slot) => {
+                    merges.fill(slot, left, right, merges.listed.len() as u32);
+                    merges.listed.push((left, right, merge));
+                }
+            }
         }
         merges
     }
@@ -106,7 +96,6 @@ impl Merges {
             let is_open = merges.made(merge.new_id) == NEVER && [left, right].iter().all(|&part| merges.made(part) != NEVER);
             if is_open && merges.stay_apart(left, right) {
                 let time = [left, right].map(|part| merges.time(part)).into_iter().fold(merge.rank, u32::max);
-                merges.insert(left, right, merge);
                 merges.make(left, right, merge, time);
             }
         }
@@ -128,30 +117,42 @@ impl Merges {
         self.made.len() == ids
     }
 
+    /// An empty table with room for `len` merges.
     fn with_room(len: usize, made: Vec<Made>) -> Self {
         let random = RandomState::new();
+        // No id and no place has all bits set.
+        let index_bits = usize::BITS - made.len().max(len).leading_zeros();
         Self {
-            slots: Zeroed::new(2 * len + 2),
+            slots: vec![FREE; len * 8 / 5 + 2],
+            index_bits,
             keys: [random.hash_one(0), random.hash_one(1) | 1],
             ranks: 0,
             made,
+            listed: Vec::new(),
             late: HashMap::new(),
         }
     }
 
-    /// Adds a merge, or replaces that of the same pair. At most as many as there is room for.
-    fn insert(&mut self, left: u32, right: u32, merge: Merge) {
-        self.ranks = self.ranks.max(merge.rank as usize + 1);
-        let slot = self.slot(left, right);
-        self.slots[slot] = Slot::new(pack(left, right), merge);
+    fn fill(&mut self, slot: usize, left: u32, right: u32, index: u32) {
+        self.slots[slot] = (self.hash(left, right) as u32) << self.index_bits | index;
     }
 
-    /// Notes how a token is made.
+    /// Notes how a token is made, which was not known.
     fn make(&mut self, left: u32, right: u32, merge: Merge, time: u32) {
         let is_late = time != merge.rank;
         self.made[merge.new_id as usize] = Made { left, right, rank: merge.rank | if is_late { LATE } else { 0 } };
         if is_late {
             self.late.insert(merge.new_id, time);
+        }
+        self.add(merge.new_id);
+    }
+
+    /// Adds a token that is made to the table.
+    fn add(&mut self, new_id: u32) {
+        let Made { left, right, rank } = self.made[new_id as usize];
+        self.ranks = self.ranks.max((rank & !LATE) as usize + 1);
+        if let Err(slot) = self.find(left, right) {
+            self.fill(slot, left, right, new_id);
         }
     }
 
@@ -163,7 +164,7 @@ impl Merges {
     /// The merge of a pair, or `NO_MERGE`.
     #[inline(always)]
     pub(super) fn get(&self, left: u32, right: u32) -> Merge {
-        self.slots[self.slot(left, right)].merge()
+        self.find(left, right).map_or(NO_MERGE, |(_, merge)| merge)
     }
 
     /// How a token is made, where that is known.
@@ -232,16 +233,16 @@ impl Merges {
 
     /// All merges as left id, right id and merge, in no order.
     pub(super) fn iter(&self) -> impl Iterator<Item = Listed> + '_ {
-        let taken = self.slots.iter().filter(|slot| slot.after_rank != 0);
-        taken.map(|slot| ((slot.pair >> 32) as u32, slot.pair as u32, slot.merge()))
+        let merged = (0..).zip(&self.made).filter(|(_, made)| ![SINGLE, NEVER].contains(made));
+        let made = merged.map(|(new_id, made)| (made.left, made.right, Merge { rank: made.rank & !LATE, new_id }));
+        made.chain(self.listed.iter().copied())
     }
 
     /// Writes the merges to a compiled file. The table is made again: that takes no longer than to read it.
     pub(super) fn write(&self, to: &mut Writer) {
         to.rows(self.made.iter().map(|made| [made.left, made.right, made.rank]));
         to.rows(self.late.iter().map(|(&id, &time)| [id, time]));
-        let listed: Vec<Listed> = self.iter().filter(|_| self.made.is_empty()).collect();
-        to.rows(listed.iter().map(|&(left, right, merge)| [left, right, merge.rank, merge.new_id]));
+        to.rows(self.listed.iter().map(|&(left, right, merge)| [left, right, merge.rank, merge.new_id]));
     }
 
     /// Reads what [`write`](Self::write) wrote, where `is_token` knows the ids; `lengths` are those of the tokens by id, if ids are
@@ -260,25 +261,46 @@ impl Merges {
             return Err(damaged("tokens are made of what they are not made of"));
         }
         let is_merged = |made: &Made| ![SINGLE, NEVER].contains(made);
-        let mut merges = Self::with_room(made.iter().filter(|made| is_merged(made)).count(), Vec::new());
-        for (new_id, made) in (0..).zip(&made).filter(|(_, made)| is_merged(made)) {
-            merges.insert(made.left, made.right, Merge { rank: made.rank & !LATE, new_id });
-        }
-        Ok(Self { made, late, ..merges })
+        let ids: Vec<u32> = (0..).zip(&made).filter(|(_, made)| is_merged(made)).map(|(id, _)| id).collect();
+        let mut merges = Self { late, ..Self::with_room(ids.len(), made) };
+        ids.into_iter().for_each(|id| merges.add(id));
+        Ok(merges)
     }
 
-    /// The slot of a pair, or the empty one where it would go.
     #[inline(always)]
-    fn slot(&self, left: u32, right: u32) -> usize {
-        let pair = pack(left, right);
+    fn hash(&self, left: u32, right: u32) -> u64 {
+        let pair = u64::from(left) << 32 | u64::from(right);
         let product = u128::from(pair ^ self.keys[0]) * u128::from(self.keys[1]);
-        let hash = (product as u64) ^ (product >> 64) as u64;
+        (product as u64) ^ (product >> 64) as u64
+    }
+
+    /// The id or place of a pair, and its merge; or the empty slot where it would go.
+    #[inline(always)]
+    fn find(&self, left: u32, right: u32) -> std::result::Result<(u32, Merge), usize> {
+        let hash = self.hash(left, right);
+        let tag = (hash as u32) << self.index_bits;
         // The hash as a fraction of the number of slots.
         let mut slot = ((u128::from(hash) * self.slots.len() as u128) >> 64) as usize;
         loop {
-            let found = &self.slots[slot];
-            if found.pair == pair || found.after_rank == 0 {
-                return slot;
+            let found = self.slots[slot];
+            if found == FREE {
+                return Err(slot);
+            }
+            let index = found ^ tag;
+            if index >> self.index_bits == 0 {
+                match self.made.get(index as usize) {
+                    Some(made) if (made.left, made.right) == (left, right) => {
+                        return Ok((index, Merge { rank: made.rank & !LATE, new_id: index }));
+                    }
+                    None if self.made.is_empty() => {
+                        if let Some(&(_, _, merge)) =
+                            self.listed.get(index as usize).filter(|listed| (listed.0, listed.1) == (left, right))
+                        {
+                            return Ok((index, merge));
+                        }
+                    }
+                    _ => {}
+                }
             }
             slot = if slot + 1 == self.slots.len() { 0 } else { slot + 1 };
         }
@@ -322,11 +344,6 @@ fn by_length(list: &[Listed], length: impl Fn(u32) -> usize) -> Vec<u32> {
         *start += 1;
     }
     order
-}
-
-#[inline(always)]
-fn pack(left: u32, right: u32) -> u64 {
-    u64::from(left) << 32 | u64::from(right)
 }
 
 #[cfg(test)]
