@@ -82,7 +82,7 @@ pub fn vocab_files(data: &[u8]) {
 /// A precompiled charsmap, over its own bytes and over fixed texts.
 pub fn charsmap(data: &[u8]) {
     let mut config = small_config();
-    config.normalizer = Some(NormalizerConfig::Precompiled { charsmap: data.to_vec() });
+    config.normalizer = Some(NormalizerConfig::Precompiled { charsmap: data.to_vec().into() });
     if let Some(tokenizer) = allowed(Tokenizer::from_config(config)) {
         for text in TEXTS.iter().copied().chain([&*String::from_utf8_lossy(data)]) {
             allowed(tokenizer.normalize_str(text));
