@@ -75,7 +75,7 @@ class Russet(Adapter):
         self.count = lambda text: tokenizer.count(text, add_special_tokens=False)
         self.details = self._details
         if hasattr(tokenizer, "conversation"):
-            self.conversation = tokenizer.conversation
+            self.conversation = lambda: tokenizer.conversation(add_special_tokens=False)
         if hasattr(tokenizer, "save_compiled"):
             self.compile = tokenizer.save_compiled
 
