@@ -4,7 +4,7 @@
 //! the ids are read, so that the time to reach memory is paid once a batch. What the cache does not know the model works out,
 //! there and then, and it is remembered. Ids of a batch are collected on the stack and handed on in one go.
 
-use crate::piece_cache::{PieceCache, PieceKind, Place, Short, PACKED_IDS, SHORT_IDS};
+use crate::piece_cache::{PieceCache, PieceKind, Place, Short, Tables, PACKED_IDS, SHORT_IDS};
 use crate::Result;
 use std::ops::Range;
 
@@ -77,18 +77,37 @@ pub(crate) fn ids_of_piece<S: IdSink>(
         Short::Ids(ids, count) => sink.take_ids(&ids[..count.min(SHORT_IDS)]),
         Short::Packed(ids, count) => sink.take_ids(&ids[..count.min(PACKED_IDS)]),
         Short::Elsewhere | Short::Unknown => {
-            missed.clear();
-            if matches!(short, Short::Unknown) || !tables.long_ids(place, kind, piece.as_bytes(), missed) {
-                work_out(piece, missed)?;
-                cache.insert(tables, place, kind, piece.as_bytes(), missed);
-            }
+            find_or_work_out(cache, tables, place, kind, piece, matches!(short, Short::Elsewhere), missed, work_out)?;
             sink.take_ids(missed);
         }
     }
     Ok(())
 }
 
-/// Gives the ids of the pieces of `text`, which is shorter than 4 GiB, to `sink`; `work_out` appends those of a piece that the cache does not know.
+/// Puts the ids of a piece that has no short slot into `ids`: from a longer slot, where there may be one, or worked out, and
+/// remembered.
+#[inline(always)]
+#[allow(clippy::too_many_arguments)] // what the callers' loops know already
+fn find_or_work_out(
+    cache: &PieceCache,
+    tables: &Tables,
+    place: Place,
+    kind: PieceKind,
+    piece: &str,
+    may_be_known: bool,
+    ids: &mut Vec<u32>,
+    work_out: impl FnOnce(&str, &mut Vec<u32>) -> Result<()>,
+) -> Result<()> {
+    ids.clear();
+    if !(may_be_known && tables.long_ids(place, kind, piece.as_bytes(), ids)) {
+        work_out(piece, ids)?;
+        cache.insert(tables, place, kind, piece.as_bytes(), ids);
+    }
+    Ok(())
+}
+
+/// Gives the ids of the pieces of `text`, which is shorter than 4 GiB, to `sink`; `work_out` appends those of a piece that the cache
+/// does not know.
 #[inline(always)]
 pub(crate) fn ids_of_pieces<S: IdSink>(
     cache: &PieceCache,
@@ -124,11 +143,7 @@ pub(crate) fn ids_of_pieces<S: IdSink>(
                 continue;
             }
             let piece = &text[start as usize..end as usize];
-            missed.clear();
-            if matches!(short, Short::Unknown) || !tables.long_ids(place, kind, piece.as_bytes(), missed) {
-                work_out(piece, missed)?;
-                cache.insert(tables, place, kind, piece.as_bytes(), missed);
-            }
+            find_or_work_out(cache, tables, place, kind, piece, matches!(short, Short::Elsewhere), missed, &mut work_out)?;
             staged.sink.take_ids(missed);
         }
         staged.flush();

@@ -56,7 +56,7 @@ impl Tokenizer {
         let source = self.tokens(skip_special_tokens, on_unknown);
         let mut tokens = StringList::with_capacity(ids.len(), 6 * ids.len());
         for (position, &id) in ids.iter().enumerate() {
-            if let Some(token) = source.token(id).map_err(|error| at_position(error, position))? {
+            if let Some(token) = source.token(id).map_err(|error| error.at_position(position))? {
                 tokens.push(token);
             }
         }
@@ -72,7 +72,7 @@ impl Tokenizer {
             if position % WATCHED_IDS == 0 {
                 watch.check()?;
             }
-            stream.step_into(&source, id, &mut text).map_err(|error| at_position(error, position))?;
+            stream.step_into(&source, id, &mut text).map_err(|error| error.at_position(position))?;
         }
         stream.finish_into(&source, &mut text)?;
         Ok(text)
@@ -105,14 +105,6 @@ impl Tokenizer {
         let of_model = self.core.model.ids_end()?;
         let of_added = self.core.added_tokens.ids_end();
         Some(of_model.max(of_added)).filter(|&end| end <= MAX_SPARSE * (of_model + self.core.added_tokens.len()))
-    }
-}
-
-/// The same error, of the id at `position`.
-fn at_position(error: Error, position: usize) -> Error {
-    match error {
-        Error::UnknownId { id, .. } => Error::UnknownId { id, position },
-        other => other,
     }
 }
 

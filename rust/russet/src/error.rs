@@ -99,6 +99,14 @@ pub enum Error {
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
+    /// The same, of the id at `position`.
+    pub(crate) fn at_position(self, position: usize) -> Self {
+        match self {
+            Self::UnknownId { id, .. } => Self::UnknownId { id, position },
+            other => other,
+        }
+    }
+
     /// A [`Error::Config`] at `place`.
     pub fn config(place: impl Into<String>, message: impl Into<String>) -> Self {
         Error::Config { place: place.into(), message: message.into() }

@@ -149,6 +149,20 @@ struct Parts {
     text_pre_tokenizer: OnceLock<Option<Arc<PreTokenizer>>>,
 }
 
+impl Parts {
+    fn new(
+        normalizer: Option<NormalizerConfig>,
+        pre_tokenizer: Option<PreTokenizerConfig>,
+        post_processor: Option<PostProcessorConfig>,
+        decoder: Option<DecoderConfig>,
+        truncation: Option<Truncation>,
+        padding: Option<Padding>,
+    ) -> Self {
+        let (text_model, text_pre_tokenizer) = (OnceLock::new(), OnceLock::new());
+        Self { normalizer, pre_tokenizer, post_processor, decoder, truncation, padding, text_model, text_pre_tokenizer }
+    }
+}
+
 /// A tokenizer: immutable, cheap to clone, shared by any number of threads.
 #[derive(Clone, Debug)]
 pub struct Tokenizer {
@@ -177,31 +191,34 @@ impl Tokenizer {
         let (compiled_pre_tokenizer, model) = compile_pieces(normalizer.as_ref(), pre_tokenizer.as_ref(), model)?;
         let tokens: Vec<AddedToken> = added_tokens.into_iter().map(|added| added.token).collect();
         let (added_tokens, _) = AddedTokens::default().with(&tokens, &model, compiled_normalizer.as_deref())?;
-        let words = words(normalizer.as_ref(), compiled_normalizer.as_ref(), pre_tokenizer.as_ref(), &model)?;
+        let parts = Parts::new(normalizer, pre_tokenizer, post_processor, decoder, truncation, padding);
+        Self::from_parts(parts, compiled_normalizer, compiled_pre_tokenizer, model, added_tokens)
+    }
+
+    /// A tokenizer of parts, those that are compiled already and the others.
+    fn from_parts(
+        parts: Parts,
+        normalizer: Option<Arc<Normalizer>>,
+        pre_tokenizer: Option<Arc<PreTokenizer>>,
+        model: Model,
+        added_tokens: AddedTokens,
+    ) -> Result<Self> {
+        let words = words(parts.normalizer.as_ref(), normalizer.as_ref(), parts.pre_tokenizer.as_ref(), &model)?;
         let core = Core {
-            cuts: Cuts::of(words.as_ref(), normalizer.as_ref(), compiled_pre_tokenizer.as_deref(), &model),
+            cuts: Cuts::of(words.as_ref(), parts.normalizer.as_ref(), pre_tokenizer.as_deref(), &model),
             words,
             cache: Arc::new(PieceCache::new()),
-            normalizer: compiled_normalizer,
-            pre_tokenizer: compiled_pre_tokenizer,
+            normalizer,
+            pre_tokenizer,
             model: Arc::new(model),
             added_tokens: Arc::new(added_tokens),
         };
         Ok(Self {
             core,
-            post_processor: compile(post_processor.as_ref(), PostProcessor::from_config, "post_processor")?,
-            decoder: compile(decoder.as_ref(), Decoder::from_config, "decoder")?,
+            post_processor: compile(parts.post_processor.as_ref(), PostProcessor::from_config, "post_processor")?,
+            decoder: compile(parts.decoder.as_ref(), Decoder::from_config, "decoder")?,
             decode_tables: Arc::new(DecodeTables::new()),
-            parts: Arc::new(Parts {
-                normalizer,
-                pre_tokenizer,
-                post_processor,
-                decoder,
-                truncation,
-                padding,
-                text_model: OnceLock::new(),
-                text_pre_tokenizer: OnceLock::new(),
-            }),
+            parts: Arc::new(parts),
         })
     }
 
@@ -560,16 +577,14 @@ impl Tokenizer {
 
     fn with_parts(mut self, change: impl FnOnce(&mut Parts)) -> Self {
         let parts = &self.parts;
-        let mut changed = Parts {
-            normalizer: parts.normalizer.clone(),
-            pre_tokenizer: parts.pre_tokenizer.clone(),
-            post_processor: parts.post_processor.clone(),
-            decoder: parts.decoder.clone(),
-            truncation: parts.truncation.clone(),
-            padding: parts.padding.clone(),
-            text_model: OnceLock::new(),
-            text_pre_tokenizer: OnceLock::new(),
-        };
+        let mut changed = Parts::new(
+            parts.normalizer.clone(),
+            parts.pre_tokenizer.clone(),
+            parts.post_processor.clone(),
+            parts.decoder.clone(),
+            parts.truncation.clone(),
+            parts.padding.clone(),
+        );
         change(&mut changed);
         self.parts = Arc::new(changed);
         self.decode_tables = Arc::new(DecodeTables::new());

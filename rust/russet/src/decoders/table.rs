@@ -29,8 +29,8 @@ const MAX_TEXT_BYTES: usize = u16::MAX as usize;
 const MAX_TEXTS_BYTES: usize = u32::MAX as usize - STEP;
 
 /// What the stages of a decoder do with a token after the first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Shape {
+#[derive(Clone, Copy, Debug)]
+struct Shape {
     /// So many stages at the beginning turn a token into a text that depends on nothing but whether it is the first.
     locals: usize,
     join: Join,
@@ -49,7 +49,7 @@ enum Join {
 
 impl Decoder {
     /// What the stages do, if a table can do it.
-    pub(super) fn shape(&self) -> Option<Shape> {
+    fn shape(&self) -> Option<Shape> {
         let is_local = |stage: &Stage| {
             matches!(stage, Stage::Metaspace(_) | Stage::Replace(_) | Stage::Strip(_) | Stage::WordPiece(_) | Stage::Spaces)
         };
@@ -145,23 +145,16 @@ impl DecodeTables {
         let decoder = source.decoder();
         let mut scratch = DecoderScratch::default();
         let mut begun = String::new();
-        let mut start = 0;
-        if decoder.shape() != Some(Shape { locals: 0, join: Join::Bytes }) || decoder.stages.len() > 1 {
-            decoder.begin(&mut scratch);
-            let mut pushed = 0;
-            while !decoder.is_steady(&scratch, pushed) && start < decoding.ids.len() {
-                let token = source.token(decoding.ids[start]).map_err(|error| match error {
-                    Error::UnknownId { id, .. } => Error::UnknownId { id, position: start },
-                    other => other,
-                })?;
-                if let Some(token) = token {
-                    decoder.push(token, &mut scratch, &mut begun)?;
-                    pushed += 1;
-                }
-                start += 1;
+        let (mut start, mut pushed) = (0, 0);
+        decoder.begin(&mut scratch);
+        while !decoder.is_steady(&scratch, pushed) && start < decoding.ids.len() {
+            if let Some(token) = source.token(decoding.ids[start]).map_err(|error| error.at_position(start))? {
+                decoder.push(token, &mut scratch, &mut begun)?;
+                pushed += 1;
             }
-            decoder.finish(&mut scratch, &mut begun)?;
+            start += 1;
         }
+        decoder.finish(&mut scratch, &mut begun)?;
         let mut bytes = begun.into_bytes();
         let mut run = Vec::new();
         for (index, block) in decoding.ids[start..].chunks(BLOCK).enumerate() {
@@ -204,12 +197,12 @@ impl Table {
                 run(token, &mut scratch, &mut text).ok()?;
                 entry.kind = if is_special(token) { SPECIAL } else { 0 };
                 match join {
-                    Join::ByteFallback if byte_fallback::byte_of(&text).is_some() => {
-                        entry.kind |= BYTE;
-                        entry.byte = byte_fallback::byte_of(&text).unwrap_or_default();
-                    }
                     Join::Bytes => byte_level::append_token(&text, &mut texts),
-                    _ => texts.extend_from_slice(text.as_bytes()),
+                    Join::Text => texts.extend_from_slice(text.as_bytes()),
+                    Join::ByteFallback => match byte_fallback::byte_of(&text) {
+                        Some(byte) => (entry.kind, entry.byte) = (entry.kind | BYTE, byte),
+                        None => texts.extend_from_slice(text.as_bytes()),
+                    },
                 }
             }
             let length = texts.len() - entry.start as usize;

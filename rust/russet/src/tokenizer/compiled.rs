@@ -2,19 +2,15 @@
 //! are compiled as usual.
 
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use super::{compile, makes_hollow_text, words, Core, Parts, Tokenizer};
+use super::{compile, makes_hollow_text, Parts, Tokenizer};
 use crate::added_tokens::AddedTokens;
 use crate::compiled::{damaged, Reader, Writer};
-use crate::cuts::Cuts;
-use crate::decoders::{DecodeTables, Decoder};
 use crate::formats::config::{Config, ModelConfig, WordLevelConfig};
 use crate::formats::{open, read_bytes, write_json, Limits};
 use crate::models::{Alphabet, Model};
 use crate::normalizers::Normalizer;
-use crate::piece_cache::PieceCache;
-use crate::post_processors::PostProcessor;
 use crate::pre_tokenizers::PreTokenizer;
 use crate::{Error, Result};
 
@@ -88,31 +84,7 @@ impl Tokenizer {
             let lowered = lowered.ok_or_else(|| damaged("the model takes bytes and the pre-tokenizer gives characters"))?;
             compiled_pre_tokenizer = Some(Arc::new(lowered));
         }
-        let words = words(normalizer.as_ref(), compiled_normalizer.as_ref(), pre_tokenizer.as_ref(), &model)?;
-        let core = Core {
-            cuts: Cuts::of(words.as_ref(), normalizer.as_ref(), compiled_pre_tokenizer.as_deref(), &model),
-            words,
-            cache: Arc::new(PieceCache::new()),
-            normalizer: compiled_normalizer,
-            pre_tokenizer: compiled_pre_tokenizer,
-            model: Arc::new(model),
-            added_tokens: Arc::new(added_tokens),
-        };
-        Ok(Self {
-            core,
-            post_processor: compile(post_processor.as_ref(), PostProcessor::from_config, "post_processor")?,
-            decoder: compile(decoder.as_ref(), Decoder::from_config, "decoder")?,
-            decode_tables: Arc::new(DecodeTables::new()),
-            parts: Arc::new(Parts {
-                normalizer,
-                pre_tokenizer,
-                post_processor,
-                decoder,
-                truncation,
-                padding,
-                text_model: OnceLock::new(),
-                text_pre_tokenizer: OnceLock::new(),
-            }),
-        })
+        let parts = Parts::new(normalizer, pre_tokenizer, post_processor, decoder, truncation, padding);
+        Self::from_parts(parts, compiled_normalizer, compiled_pre_tokenizer, model, added_tokens)
     }
 }

@@ -1,7 +1,7 @@
 //! From a file's merges to the tables that a model runs on.
 //!
-//! The parts and the result of each merge are looked up once; what is never met is set apart,
-//! and the pairs of characters or bytes that merges join are collected (`cuts`). O(merges) and the length of their texts.
+//! The parts and the result of each merge are looked up once; what is never met is set apart, and the pairs of characters or bytes
+//! that merges join are collected (`cuts`). O(merges) and the length of their texts.
 
 use super::alphabet::byte_level_byte;
 use super::backtrack::Backtracker;

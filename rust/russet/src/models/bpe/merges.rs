@@ -5,8 +5,8 @@
 //!
 //! Where ids tell texts apart, most of the list is of no use. A token's text is merged in one way only, wherever it stands; the last
 //! of those merges is how the token is *made*, and no other merge that would make it is ever met (and none at all, if its text
-//! becomes something else). That is one merge for each token, kept by the token's id, too. [`Merges::making`] finds how tokens are made, shorter ones first: by the merge whose two parts stay side by side until
-//! nothing else is left to do. O(merges).
+//! becomes something else). That is one merge for each token, kept by the token's id. [`Merges::making`] finds how tokens are made,
+//! shorter ones first: by the merge whose two parts stay side by side until nothing else is left to do. O(merges).
 //!
 //! Trained merges have ranks that only rise: a merge comes after those that make its parts. Files that were made from a vocabulary
 //! alone list, for each token, every pair of tokens that joins to its text, and a few of the merges that count there are *late*:

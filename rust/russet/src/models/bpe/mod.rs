@@ -228,20 +228,24 @@ impl Bpe {
         let Some(backtracker) = self.backtracker.as_ref().filter(|_| piece.len() <= MAX_PIECE_BYTES) else {
             return self.tokenize(piece, 0, scratch, ids);
         };
-        // Short pieces are often tokens; of longer ones it costs more to look than to merge, up to some length.
-        let is_looked_up = self.ignore_merges || !(7..=16).contains(&piece.len());
-        match Some(backtracker).filter(|_| is_looked_up).and_then(|known| known.whole(piece.as_bytes(), &self.vocabulary)) {
-            Some(id) if self.ignore_merges || self.merges.made(id) != NEVER => {
+        // Short pieces are often tokens; of longer ones it costs more to look than to merge, and backtracking looks itself.
+        if self.ignore_merges || piece.len() < 7 {
+            let whole = backtracker.whole(piece.as_bytes(), &self.vocabulary);
+            if let Some(id) = whole.filter(|&id| self.ignore_merges || self.merges.made(id) != NEVER) {
                 ids.push(id);
                 return Ok(());
             }
-            _ if self.merge_few(piece, ids) => return Ok(()),
-            _ => {}
         }
-        if backtracker.tokenize(piece.as_bytes(), &self.vocabulary, &self.merges, &mut scratch.backtrack, ids) {
-            return Ok(());
+        match self.ids_by_text(backtracker, piece, scratch, ids) {
+            true => Ok(()),
+            false => self.tokenize(piece, 0, scratch, ids),
         }
-        self.tokenize(piece, 0, scratch, ids)
+    }
+
+    /// Appends the ids of a piece or unit by the way for its length and returns true, or false if one of its symbols is no token.
+    fn ids_by_text(&self, backtracker: &Backtracker, text: &str, scratch: &mut Scratch, ids: &mut Vec<u32>) -> bool {
+        self.merge_few(text, ids)
+            || backtracker.tokenize(text.as_bytes(), &self.vocabulary, &self.merges, &mut scratch.backtrack, ids)
     }
 
     /// Appends the ids of a piece of few symbols and returns true, or false if there are more, or one is no token.
@@ -258,6 +262,7 @@ impl Bpe {
         };
         let is_short = self.merges.ranks() <= short::MAX_RANKS
             && match &self.parts {
+                Parts::Bytes { .. } if piece.len() > short::MAX_SYMBOLS => false,
                 Parts::Bytes { ids, .. } => piece.bytes().all(|byte| push(ids.inner[usize::from(byte)])),
                 Parts::Characters { characters, .. } => {
                     piece.chars().all(|character| characters.id(character, false, false).is_some_and(&mut push))
@@ -323,13 +328,9 @@ impl Bpe {
 
     /// Appends the ids of a unit.
     fn ids_of_unit(&self, unit: &str, scratch: &mut Scratch, ids: &mut Vec<u32>) -> Result<()> {
-        let found = |backtracker: &Backtracker| {
-            self.merge_few(unit, ids)
-                || backtracker.tokenize(unit.as_bytes(), &self.vocabulary, &self.merges, &mut scratch.backtrack, ids)
-        };
-        match self.backtracker.as_ref().map(found) {
-            Some(true) => Ok(()),
-            _ => self.tokenize_parts(unit, 0, scratch, ids),
+        match self.backtracker.as_ref().is_some_and(|backtracker| self.ids_by_text(backtracker, unit, scratch, ids)) {
+            true => Ok(()),
+            false => self.tokenize_parts(unit, 0, scratch, ids),
         }
     }
 
@@ -498,7 +499,7 @@ mod tests {
     /// The new id of each rank.
     fn by_rank(model: &Bpe) -> Vec<u32> {
         let mut new_ids = vec![0; model.merges.ranks()];
-        model.merges.iter().for_each(|(left, right, merge)| new_ids[model.merges.get(left, right).rank as usize] = merge.new_id);
+        model.merges.iter().for_each(|(_, _, merge)| new_ids[merge.rank as usize] = merge.new_id);
         new_ids
     }
 

@@ -12,7 +12,7 @@ pub(super) const MAX_SYMBOLS: usize = 16;
 
 const PLACE_BITS: u32 = MAX_SYMBOLS.trailing_zeros();
 /// The most ranks.
-pub(super) const MAX_RANKS: usize = 1 << (32 - PLACE_BITS);
+pub(super) const MAX_RANKS: usize = (1 << (32 - PLACE_BITS)) - 1;
 /// No pair, or one that does not merge.
 const NONE: u32 = u32::MAX;
 
