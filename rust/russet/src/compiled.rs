@@ -14,6 +14,7 @@
 
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used)]
 
+use crate::hashing::fold;
 use crate::{Error, Result};
 use std::fs::File;
 use std::io::Read;
@@ -289,13 +290,6 @@ fn checksum(bytes: &[u8]) -> u64 {
     let mut sum = Checksum::default();
     sum.add(bytes);
     sum.finish()
-}
-
-/// The two halves of a product, folded into one.
-#[inline(always)]
-pub(crate) fn fold(x: u64, y: u64) -> u64 {
-    let product = u128::from(x) * u128::from(y);
-    product as u64 ^ (product >> 64) as u64
 }
 
 /// The same file with the checksum and the length that its content has: what damage is tried on.

@@ -118,7 +118,7 @@ impl Conversation {
     }
 
     fn ids_of(&self, text: &str, begin: Begin, watch: Option<&dyn Watch>) -> Result<Vec<u32>> {
-        let threads = if Input::Text(text).is_long() { long_text::threads(&self.core) } else { 1 };
+        let threads = long_text::threads(&self.core, Input::Text(text).is_long());
         if threads == 1 {
             return pipeline::ids_of_text(&self.core, text, begin, self.split_special_tokens, watch);
         }

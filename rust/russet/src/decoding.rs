@@ -139,16 +139,12 @@ impl TokenSource for Tokens<'_> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::path::Path;
 
     #[test]
     fn the_table_decodes_as_the_stages_do() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/tokenizers");
         let mut with_table = 0;
         let mut runner = proptest::test_runner::TestRunner::deterministic();
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            let Ok(tokenizer) = Tokenizer::from_file(&path) else { continue };
+        for (name, tokenizer) in crate::cuts::tests::fixtures() {
             let end = tokenizer.vocab(true).iter().map(|(_, id)| id + 1).max().unwrap_or(0);
             let special: Vec<u32> = tokenizer.added_tokens().map(|(id, _)| id).chain([0]).collect();
             let bytes: Vec<u32> =
@@ -168,7 +164,7 @@ mod tests {
                     let on_unknown = if skip_unknown { OnUnknown::Skip } else { OnUnknown::Error };
                     let expected = tokenizer.decode_list(&ids, skip_special_tokens, on_unknown).map_err(|error| error.to_string());
                     let found = tokenizer.decode(&ids, skip_special_tokens, on_unknown).map_err(|error| error.to_string());
-                    prop_assert_eq!(found, expected, "{}", path.display());
+                    prop_assert_eq!(found, expected, "{}", name);
                     Ok(())
                 })
                 .unwrap();

@@ -37,6 +37,7 @@ mod decoding;
 mod encoding;
 mod error;
 pub mod formats;
+mod hashing;
 mod long_text;
 mod memory;
 pub mod models;

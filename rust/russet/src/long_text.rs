@@ -35,9 +35,9 @@ impl Input<'_> {
     }
 }
 
-/// How many threads are to work on the parts of the long texts of `core`.
-pub(crate) fn threads(core: &Core) -> usize {
-    if Places::of(core).has_cuts() {
+/// How many threads are to work on the parts of the long texts of `core`, if any is long.
+pub(crate) fn threads(core: &Core, is_any_long: bool) -> usize {
+    if is_any_long && Places::of(core).has_cuts() {
         batch::thread_count()
     } else {
         1

@@ -15,6 +15,7 @@
 
 use std::sync::atomic::{fence, AtomicU64, AtomicUsize, Ordering};
 
+use crate::hashing::fold;
 use crate::memory::{self, Once, Zeroable, Zeroed};
 
 /// The longest piece that a short slot holds: one byte of its 16 is the length.
@@ -147,12 +148,6 @@ fn short_key(kind: PieceKind, text: &[u8], start: usize, length: usize) -> [u64;
     let masks = &KEY_MASKS[length & SHORT_BYTES];
     let end = (length as u64 | (kind as u64) << 4) << 56;
     [bytes as u64 & masks[0], (bytes >> 64) as u64 & masks[1] | end]
-}
-
-#[inline(always)]
-fn fold(left: u64, right: u64) -> u64 {
-    let product = u128::from(left) * u128::from(right);
-    product as u64 ^ (product >> 64) as u64
 }
 
 #[inline(always)]

@@ -6,7 +6,8 @@
 //!
 //! The number of texts is fixed when the table is made: it is the wrong choice where a list goes on growing.
 
-use crate::compiled::{fold, Reader, Writer};
+use crate::compiled::{Reader, Writer};
+use crate::hashing::fold;
 use crate::{Result, StringList};
 use std::hash::{BuildHasher, RandomState};
 

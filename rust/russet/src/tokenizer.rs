@@ -307,7 +307,7 @@ impl Tokenizer {
 
     fn count_one(&self, input: Input<'_>, options: &EncodeOptions<'_>) -> Result<usize> {
         let Input::Text(text) = input else { return pipeline::count(&self.core, input, options) };
-        let threads = if input.is_long() { long_text::threads(&self.core) } else { 1 };
+        let threads = long_text::threads(&self.core, input.is_long());
         if threads == 1 {
             return pipeline::count(&self.core, input, options);
         }
@@ -321,7 +321,7 @@ impl Tokenizer {
         let is_long = |input: &InputPair<'_>| input.0.is_long() || input.1.is_some_and(|second| second.is_long());
         let encode_others =
             |inputs: &[InputPair<'_>]| batch::map(inputs, options.watch, &|input| self.encode_unpadded(*input, options));
-        let threads = if inputs.iter().any(is_long) { long_text::threads(&self.core) } else { 1 };
+        let threads = long_text::threads(&self.core, inputs.iter().any(is_long));
         if threads == 1 {
             return encode_others(inputs);
         }

@@ -186,8 +186,6 @@ mod tests {
     use super::*;
     use crate::{EncodeOptions, Input, Tokenizer};
     use proptest::prelude::*;
-    use std::path::Path;
-    use std::sync::OnceLock;
 
     fn naive_scan(text: &str) -> Vec<u32> {
         let mut ends = Vec::new();
@@ -203,23 +201,13 @@ mod tests {
     }
 
     /// All fixtures whose texts are cut into words.
-    fn fixtures() -> &'static [(String, Tokenizer)] {
-        static FIXTURES: OnceLock<Vec<(String, Tokenizer)>> = OnceLock::new();
-        FIXTURES.get_or_init(|| {
-            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/tokenizers");
-            let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-            paths.sort();
-            let load = |path: &std::path::PathBuf| {
-                let tokenizer = Tokenizer::from_file(path).ok().filter(|tokenizer| tokenizer.core.words.is_some())?;
-                Some((path.file_stem().unwrap().to_string_lossy().into_owned(), tokenizer))
-            };
-            paths.iter().filter_map(load).collect()
-        })
+    fn fixtures() -> impl Iterator<Item = &'static (String, Tokenizer)> {
+        crate::cuts::tests::fixtures().iter().filter(|(_, tokenizer)| tokenizer.core.words.is_some())
     }
 
     #[test]
     fn the_usual_pipelines_are_cut_into_words() {
-        let names: Vec<&str> = fixtures().iter().map(|(name, _)| name.as_str()).collect();
+        let names: Vec<&str> = fixtures().map(|(name, _)| name.as_str()).collect();
         for expected in
             ["bpe-llama2", "bpe-mistral", "bpe-gemma", "unigram-albert", "wordpiece-bert-uncased", "wordlevel-lowercase"]
         {

@@ -15,6 +15,7 @@
 //! The hash is keyed at random per table: no file can choose its collisions.
 
 use crate::compiled::{damaged, Reader, Writer};
+use crate::hashing::fold;
 use crate::Result;
 use hashbrown::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -270,8 +271,7 @@ impl Merges {
     #[inline(always)]
     fn hash(&self, left: u32, right: u32) -> u64 {
         let pair = u64::from(left) << 32 | u64::from(right);
-        let product = u128::from(pair ^ self.keys[0]) * u128::from(self.keys[1]);
-        (product as u64) ^ (product >> 64) as u64
+        fold(pair ^ self.keys[0], self.keys[1])
     }
 
     /// The id or place of a pair, and its merge; or the empty slot where it would go.
