@@ -1,15 +1,16 @@
 //! Pieces to ids, through the cache.
 //!
 //! Pieces come in batches. For each batch the places in the cache are worked out first and fetched from memory all at once, then
-//! the ids are read, so that the time to reach memory is paid once a batch. What the cache does not know the model works out,
-//! there and then, and it is remembered. Ids of a batch are collected on the stack and handed on in one go.
+//! the ids are read, so that the time to reach memory is paid once a batch. What the cache does not know leaves a hole; the model
+//! works out the pieces of all holes together, and they are remembered. Ids of a batch are collected on the stack and handed on from
+//! hole to hole.
 
-use crate::piece_cache::{PieceCache, PieceKind, Place, Short, Tables, PACKED_IDS, SHORT_IDS};
+use crate::piece_cache::{PieceCache, PieceKind, Place, Tables, SHORT_IDS};
 use crate::Result;
 use std::ops::Range;
 
 /// How many pieces are looked up together.
-const BATCH: usize = 64;
+const BATCH: usize = 128;
 
 /// Takes ids.
 pub(crate) trait IdSink {
@@ -39,24 +40,66 @@ impl IdSink for usize {
     }
 }
 
-/// Ids on their way to a sink.
-struct Staged<'s, S> {
-    ids: [u32; SHORT_IDS * BATCH],
-    len: usize,
-    sink: &'s mut S,
+/// The ids of a batch, and room for those of one piece more.
+type Batch = [u32; SHORT_IDS * BATCH + SHORT_IDS + 1];
+
+/// The ids of some pieces, one list for each.
+#[derive(Debug, Default)]
+pub(crate) struct IdLists {
+    ids: Vec<u32>,
+    ends: Vec<usize>,
 }
 
-impl<S: IdSink> Staged<'_, S> {
-    /// Appends the first `count` of `ids`, where there is room for a batch of such.
-    #[inline(always)]
-    fn push(&mut self, ids: [u32; SHORT_IDS], count: usize) {
-        self.ids[self.len..self.len + SHORT_IDS].copy_from_slice(&ids);
-        self.len += count;
+impl IdLists {
+    /// Appends the list of ids that `append` appends to those of the others.
+    #[inline]
+    pub(crate) fn push(&mut self, append: impl FnOnce(&mut Vec<u32>) -> Result<()>) -> Result<()> {
+        append(&mut self.ids)?;
+        self.ends.push(self.ids.len());
+        Ok(())
     }
 
-    fn flush(&mut self) {
-        self.sink.take_ids(&self.ids[..self.len]);
-        self.len = 0;
+    #[inline]
+    fn get(&self, index: usize) -> &[u32] {
+        let start = index.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.ids[start..self.ends[index]]
+    }
+
+    fn clear(&mut self) {
+        self.ids.clear();
+        self.ends.clear();
+    }
+}
+
+/// Where the ids of a piece are to be put in.
+#[derive(Clone, Copy, Debug)]
+struct Hole {
+    /// How many ids of the batch are before it.
+    ids_before: u16,
+    /// Which piece of the batch it is.
+    piece: u16,
+    /// Which list of ids it has, and whether that is worked out.
+    list: u16,
+    is_new: bool,
+}
+
+/// What a batch leaves to do; reused from batch to batch.
+#[derive(Debug, Default)]
+pub(crate) struct Missed {
+    holes: Vec<Hole>,
+    /// Lists from elsewhere in the cache.
+    known: IdLists,
+    /// The pieces that are worked out, and their lists.
+    pieces: Vec<Range<usize>>,
+    new: IdLists,
+}
+
+/// What works out pieces together, of what works out one.
+pub(crate) fn each(
+    mut work_out: impl FnMut(&str, &mut Vec<u32>) -> Result<()>,
+) -> impl FnMut(&str, &[Range<usize>], &mut IdLists) -> Result<()> {
+    move |text, pieces, lists| {
+        pieces.iter().try_for_each(|piece| lists.push(|ids| work_out(&text[piece.clone()], ids)))
     }
 }
 
@@ -66,86 +109,121 @@ pub(crate) fn ids_of_piece<S: IdSink>(
     cache: &PieceCache,
     kind: PieceKind,
     piece: &str,
-    missed: &mut Vec<u32>,
+    missed: &mut Missed,
     sink: &mut S,
     work_out: impl FnOnce(&str, &mut Vec<u32>) -> Result<()>,
 ) -> Result<()> {
     let tables = cache.tables();
-    let place = tables.place(kind, piece.as_bytes(), 0, piece.len());
-    let short = tables.short(place);
-    match short {
-        Short::Ids(ids, count) => sink.take_ids(&ids[..count.min(SHORT_IDS)]),
-        Short::Packed(ids, count) => sink.take_ids(&ids[..count.min(PACKED_IDS)]),
-        Short::Elsewhere | Short::Unknown => {
-            find_or_work_out(cache, tables, place, kind, piece, matches!(short, Short::Elsewhere), missed, work_out)?;
-            sink.take_ids(missed);
-        }
+    let place = tables.place_of(kind, piece.as_bytes());
+    let mut few = [0; SHORT_IDS + 1];
+    let count = place.few_ids(&mut few);
+    if count > 0 {
+        sink.take_ids(&few[..count]);
+        return Ok(());
     }
-    Ok(())
-}
-
-/// Puts the ids of a piece that has no short slot into `ids`: from a longer slot, where there may be one, or worked out, and
-/// remembered.
-#[inline(always)]
-#[allow(clippy::too_many_arguments)] // what the callers' loops know already
-fn find_or_work_out(
-    cache: &PieceCache,
-    tables: &Tables,
-    place: Place,
-    kind: PieceKind,
-    piece: &str,
-    may_be_known: bool,
-    ids: &mut Vec<u32>,
-    work_out: impl FnOnce(&str, &mut Vec<u32>) -> Result<()>,
-) -> Result<()> {
-    ids.clear();
-    if !(may_be_known && tables.long_ids(place, kind, piece.as_bytes(), ids)) {
+    let ids = missed.list();
+    if !tables.append_known(place, kind, piece.as_bytes(), ids) {
         work_out(piece, ids)?;
         cache.insert(tables, place, kind, piece.as_bytes(), ids);
     }
+    sink.take_ids(ids);
     Ok(())
 }
 
-/// Gives the ids of the pieces of `text`, which is shorter than 4 GiB, to `sink`; `work_out` appends those of a piece that the cache
-/// does not know.
+/// Gives the ids of the pieces of `text`, which is shorter than 4 GiB, to `sink`; `work_out` appends the lists of pieces of it that the
+/// cache does not know.
 #[inline(always)]
 pub(crate) fn ids_of_pieces<S: IdSink>(
     cache: &PieceCache,
     kind: PieceKind,
     text: &str,
     mut pieces: impl Iterator<Item = Range<usize>>,
-    missed: &mut Vec<u32>,
+    missed: &mut Missed,
     sink: &mut S,
-    mut work_out: impl FnMut(&str, &mut Vec<u32>) -> Result<()>,
+    mut work_out: impl FnMut(&str, &[Range<usize>], &mut IdLists) -> Result<()>,
 ) -> Result<()> {
-    let mut staged = Staged { ids: [0; SHORT_IDS * BATCH], len: 0, sink };
-    let mut places = [(Place::default(), 0_u32, 0_u32); BATCH];
+    let mut ids: Batch = [0; SHORT_IDS * BATCH + SHORT_IDS + 1];
+    let mut places = [(Place::NOWHERE, 0_u32, 0_u32); BATCH];
     loop {
         let tables = cache.tables();
         let mut batch = 0;
         for (slot, piece) in places.iter_mut().zip(&mut pieces) {
-            let place = tables.place(kind, text.as_bytes(), piece.start, piece.len());
-            *slot = (place, piece.start as u32, piece.end as u32);
+            let (start, end) = (piece.start as u32, piece.end as u32);
+            (slot.1, slot.2) = (start, end);
+            tables.find(kind, text.as_bytes(), start, end, &mut slot.0);
             batch += 1;
         }
         if batch == 0 {
             return Ok(());
         }
-        for &(place, start, end) in &places[..batch] {
-            let short = tables.short(place);
-            if let Short::Ids(ids, count) = short {
-                staged.push(ids, count);
-                continue;
+        let mut len = 0;
+        missed.holes.clear();
+        for (piece, (place, ..)) in (0..).zip(&places[..batch]) {
+            let count = ids[len..].first_chunk_mut().map_or(0, |ids| place.few_ids(ids));
+            if count == 0 {
+                missed.holes.push(Hole { ids_before: len as u16, piece, list: 0, is_new: false });
+                tables.prefetch_beside(*place);
             }
-            staged.flush();
-            if let Short::Packed(ids, count) = short {
-                staged.sink.take_ids(&ids[..count.min(PACKED_IDS)]);
-                continue;
-            }
-            let piece = &text[start as usize..end as usize];
-            find_or_work_out(cache, tables, place, kind, piece, matches!(short, Short::Elsewhere), missed, &mut work_out)?;
-            staged.sink.take_ids(missed);
+            len += count;
         }
-        staged.flush();
+        if missed.holes.is_empty() {
+            sink.take_ids(&ids[..len]);
+            continue;
+        }
+        missed.fill(cache, tables, kind, text, &places, &mut work_out)?;
+        let mut start = 0;
+        for hole in &missed.holes {
+            let end = usize::from(hole.ids_before);
+            sink.take_ids(&ids[start..end]);
+            sink.take_ids(if hole.is_new { &missed.new } else { &missed.known }.get(hole.list.into()));
+            start = end;
+        }
+        sink.take_ids(&ids[start..len]);
+    }
+}
+
+impl Missed {
+    /// An empty list.
+    pub(crate) fn list(&mut self) -> &mut Vec<u32> {
+        self.known.clear();
+        &mut self.known.ids
+    }
+
+    /// Finds the ids for each hole, and remembers those that are new.
+    #[inline(never)]
+    fn fill(
+        &mut self,
+        cache: &PieceCache,
+        tables: &Tables,
+        kind: PieceKind,
+        text: &str,
+        places: &[(Place<'_>, u32, u32)],
+        work_out: &mut impl FnMut(&str, &[Range<usize>], &mut IdLists) -> Result<()>,
+    ) -> Result<()> {
+        let Self { holes, known, pieces, new } = self;
+        known.clear();
+        pieces.clear();
+        new.clear();
+        for hole in &mut *holes {
+            let (place, start, end) = places[usize::from(hole.piece)];
+            let piece = start as usize..end as usize;
+            hole.is_new = !tables.append_known(place, kind, &text.as_bytes()[piece.clone()], &mut known.ids);
+            if hole.is_new {
+                hole.list = pieces.len() as u16;
+                pieces.push(piece);
+            } else {
+                hole.list = known.ends.len() as u16;
+                known.ends.push(known.ids.len());
+            }
+        }
+        if pieces.is_empty() {
+            return Ok(());
+        }
+        work_out(text, pieces, new)?;
+        for hole in holes.iter().filter(|hole| hole.is_new) {
+            let (place, start, end) = places[usize::from(hole.piece)];
+            cache.insert(tables, place, kind, &text.as_bytes()[start as usize..end as usize], new.get(hole.list.into()));
+        }
+        Ok(())
     }
 }

@@ -114,6 +114,14 @@ impl<T> Zeroed<T> {
     }
 }
 
+impl<T> Zeroed<T> {
+    /// The values.
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [T] {
+        // SAFETY: as for `deref`, and `self` is borrowed for writing.
+        unsafe { std::slice::from_raw_parts_mut(self.first.as_ptr(), self.length) }
+    }
+}
+
 impl<T> Deref for Zeroed<T> {
     type Target = [T];
 

@@ -2,8 +2,8 @@
 //!
 //! Most pieces of a text were met before, and most are one or two tokens. A short piece (up to 15 bytes and 3 ids, or up to 6 small
 //! ones) has a slot of 32 bytes, two slots a cache line; a longer one (up to 48 bytes and 18 ids) a slot of 128 bytes. A key may be
-//! in one of two slots; a new one takes the free slot, or the place of one of them. Keys are compared whole, so a hash can never
-//! mislead.
+//! in one of two slots, and if both were taken, in one of the two beside them; a new one takes a free slot, or the place of one of the
+//! first two. Keys are compared whole, so a hash can never mislead.
 //!
 //! Each slot is a sequence lock (Boehm, 2012, "Can seqlocks get along with programming language memory models?"): its last word
 //! holds a version, which is odd while a thread writes. A reader that sees the version change has missed; a writer that finds
@@ -81,23 +81,11 @@ unsafe impl Zeroable for ShortPair {}
 unsafe impl Zeroable for LongSlot {}
 
 /// Where a piece is to be looked for.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Place {
-    /// The bytes of a short piece, its length and kind; 0 for a longer one.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'t> {
+    /// What [`short_key`] says of a short piece; 0 for a longer one.
     key: [u64; 2],
-    hash: u64,
-}
-
-/// What is known of a short piece.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Short {
-    /// Its ids and their number; of those behind any may stand there.
-    Ids([u32; SHORT_IDS], usize),
-    /// The same, of more ids.
-    Packed([u32; PACKED_IDS], usize),
-    /// They may be known as those of longer pieces are.
-    Elsewhere,
-    Unknown,
+    pair: &'t ShortPair,
 }
 
 /// What the ids of a piece depend on besides its bytes.
@@ -119,40 +107,37 @@ impl std::fmt::Debug for PieceCache {
     }
 }
 
-/// The bytes of the two words of a short key that belong to a piece of each length.
-const KEY_MASKS: [[u64; 2]; SHORT_BYTES + 1] = {
-    let mut masks = [[0; 2]; SHORT_BYTES + 1];
-    let mut length = 1;
-    while length <= SHORT_BYTES {
-        masks[length] = match length {
-            ..8 => [(1 << (8 * length)) - 1, 0],
-            _ => [u64::MAX, (1 << (8 * (length - 8))) - 1],
-        };
-        length += 1;
+/// For a piece of each kind and length, the bits of the two words of a short key that belong to it, and what the second is joined
+/// with: the kind and the length in the last byte, and below them bits that are as good as random, for the hash.
+static KEY_MASKS: [[[u64; 3]; SHORT_BYTES + 1]; 5] = {
+    let mut masks = [[[0; 3]; SHORT_BYTES + 1]; 5];
+    let mut kind = 0;
+    while kind < 5 {
+        let mut length = 1;
+        while length <= SHORT_BYTES {
+            let name = (length as u64) << 56 | (kind as u64) << 60;
+            let random = 0xd6e8_feb8_6659_fd93_u64.wrapping_mul(2 * length as u64 + 1) >> 8 | 1;
+            masks[kind][length] = match length {
+                ..8 => [(1 << (8 * length)) - 1, 0, name | random],
+                _ => [u64::MAX, (1 << (8 * (length - 8))) - 1, name | random],
+            };
+            length += 1;
+        }
+        kind += 1;
     }
     masks
 };
 
-/// The bytes of a piece of at most 15 bytes that lies in `text` at `start`, and in the last byte its length and its kind.
+/// The key of a short piece, at whose beginning these two words lie in the text: no other piece has it.
 #[inline(always)]
-fn short_key(kind: PieceKind, text: &[u8], start: usize, length: usize) -> [u64; 2] {
-    let chunk: [u8; 16] = match text.get(start..start + 16).and_then(|bytes| bytes.first_chunk()) {
-        Some(chunk) => *chunk,
-        None => {
-            let mut chunk = [0; 16];
-            chunk[..length].copy_from_slice(&text[start..start + length]);
-            chunk
-        }
-    };
-    let bytes = u128::from_le_bytes(chunk);
-    let masks = &KEY_MASKS[length & SHORT_BYTES];
-    let end = (length as u64 | (kind as u64) << 4) << 56;
-    [bytes as u64 & masks[0], (bytes >> 64) as u64 & masks[1] | end]
+fn short_key(kind: PieceKind, words: [u64; 2], length: usize) -> [u64; 2] {
+    let masks = &KEY_MASKS[kind as usize][length & SHORT_BYTES];
+    [words[0] & masks[0], words[1] & masks[1] ^ masks[2]]
 }
 
 #[inline(always)]
 fn short_hash(key: [u64; 2]) -> u64 {
-    fold(key[0] ^ 0x9e37_79b9_7f4a_7c15, key[1] ^ 0xd6e8_feb8_6659_fd93)
+    fold(key[0], key[1])
 }
 
 /// The hash of a piece that is not short; any of one that is too long.
@@ -210,8 +195,8 @@ fn next_tail(tail: u64, low: u32, count: usize) -> u64 {
 /// Writes a slot by `store`, unless another thread is at it.
 fn write(tail: &AtomicU64, low: u32, count: usize, store: impl FnOnce()) {
     let old = tail.load(Ordering::Relaxed);
-    let locked = old | 1 << 40;
-    if old == locked || tail.compare_exchange(old, locked, Ordering::Acquire, Ordering::Relaxed).is_err() {
+    let locked = old & !(0xff << 32) | 1 << 40;
+    if is_being_written(old) || tail.compare_exchange(old, locked, Ordering::Acquire, Ordering::Relaxed).is_err() {
         return;
     }
     fence(Ordering::Release);
@@ -240,7 +225,7 @@ impl PieceCache {
     }
 
     /// Remembers the ids of a piece whose place in `tables` is known; makes room where that runs out.
-    pub(crate) fn insert(&self, tables: &Tables, place: Place, kind: PieceKind, piece: &[u8], ids: &[u32]) {
+    pub(crate) fn insert(&self, tables: &Tables, place: Place<'_>, kind: PieceKind, piece: &[u8], ids: &[u32]) {
         tables.insert(place, kind, piece, ids);
         // A counter that several threads read and write without care may miss some.
         let inserted = tables.inserted.load(Ordering::Relaxed) + 1;
@@ -271,9 +256,16 @@ impl Tables {
         size_of_val(&*self.short) + size_of_val(&*self.long)
     }
 
+    /// The first two slots for a short piece.
     #[inline(always)]
-    fn short_pair(&self, hash: u64) -> &[ShortSlot; 2] {
-        &self.short[hash as usize & (self.short.len() - 1)].0
+    fn short_pair(&self, key: [u64; 2]) -> usize {
+        short_hash(key) as usize & (self.short.len() - 1)
+    }
+
+    /// The slots in which a short piece may be.
+    fn short_slots(&self, key: [u64; 2]) -> impl Iterator<Item = &ShortSlot> {
+        let first = self.short_pair(key);
+        [&self.short[first], &self.short[first ^ 1]].into_iter().flat_map(|pair| &pair.0)
     }
 
     #[inline(always)]
@@ -287,7 +279,7 @@ impl Tables {
         for slot in self.short.iter().flat_map(|pair| &pair.0) {
             let key = [0, 1].map(|index| slot.key[index].load(Ordering::Relaxed));
             if let Some((bits, count)) = slot.get(key).filter(|_| key != [0; 2]) {
-                let free = other.short_pair(short_hash(key)).iter().find(|slot| slot.is_free());
+                let free = other.short_slots(key).find(|slot| slot.is_free());
                 free.into_iter().for_each(|slot| slot.set(key, bits, count));
             }
         }
@@ -298,82 +290,118 @@ impl Tables {
             let (Some(piece), Some(kind)) = (bytes.get(..(name & 0xff) as usize), PieceKind::of(name >> 8 & 0xf)) else { continue };
             ids.clear();
             if slot.get(name, piece, &mut ids) {
-                let free = other.long_pair(place_of(kind, piece).hash).into_iter().find(|slot| slot.is_free());
+                let free = other.long_pair(long_hash(kind, piece)).into_iter().find(|slot| slot.is_free());
                 free.into_iter().for_each(|slot| slot.set(name, piece, &ids));
             }
         }
     }
 
-    /// The place of the piece `start..start + length` of `text`, of kind `kind`; asks the processor to fetch it.
+    /// Finds the place of the piece `start..end` of `text`, of kind `kind`; asks the processor to fetch it.
     #[inline(always)]
-    pub(crate) fn place(&self, kind: PieceKind, text: &[u8], start: usize, length: usize) -> Place {
-        if length <= SHORT_BYTES {
-            let key = short_key(kind, text, start, length);
-            let hash = short_hash(key);
-            memory::prefetch(self.short_pair(hash));
-            return Place { key, hash };
+    pub(crate) fn find<'t>(&'t self, kind: PieceKind, text: &[u8], start: u32, end: u32, place: &mut Place<'t>) {
+        let length = (end as usize).wrapping_sub(start as usize);
+        match text.get(start as usize..start as usize + 16) {
+            Some(&[a, b, c, d, e, f, g, h, ref rest @ ..]) if length <= SHORT_BYTES => {
+                let words = [[a, b, c, d, e, f, g, h], *rest.first_chunk().unwrap_or(&[0; 8])].map(u64::from_le_bytes);
+                let key = short_key(kind, words, length);
+                let pair = &self.short[self.short_pair(key)];
+                memory::prefetch(pair);
+                *place = Place { key, pair };
+            }
+            _ => *place = self.place_of(kind, &text[start as usize..end as usize]),
         }
-        self.long_place(kind, &text[start..start + length])
     }
 
-    fn long_place(&self, kind: PieceKind, piece: &[u8]) -> Place {
-        let hash = long_hash(kind, piece);
-        let slots = self.long_pair(hash);
+    /// The place of a piece.
+    #[inline(never)]
+    pub(crate) fn place_of(&self, kind: PieceKind, piece: &[u8]) -> Place<'_> {
+        if piece.len() <= SHORT_BYTES {
+            let key = short_key(kind, [word(piece, 0), word(piece, 1)], piece.len());
+            return Place { key, pair: &self.short[self.short_pair(key)] };
+        }
+        let slots = self.long_pair(long_hash(kind, piece));
         slots.into_iter().for_each(memory::prefetch);
         memory::prefetch(&slots[0].ids);
-        Place { key: [0; 2], hash }
+        Place::NOWHERE
     }
 
-    /// What is known of a piece, if it is short.
+    /// Asks the processor for the other slots in which a short piece may be.
     #[inline(always)]
-    pub(crate) fn short(&self, place: Place) -> Short {
-        if place.key[1] == 0 {
-            return Short::Elsewhere;
+    pub(crate) fn prefetch_beside(&self, place: Place<'_>) {
+        if let Some(pair) = self.short.get(self.short_pair(place.key) ^ 1) {
+            memory::prefetch(pair);
         }
-        let slots = self.short_pair(place.hash);
-        let is_second = slots[0].differs(place.key);
-        match slots[usize::from(is_second)].get(place.key) {
-            Some((bits, count @ 0..=SHORT_IDS)) => Short::Ids([bits as u32, (bits >> 32) as u32, (bits >> 64) as u32], count),
-            Some((bits, count)) => unpack(bits, count),
-            None => Short::Unknown,
+    }
+
+    /// Appends the ids of a piece whose place is known, and tells whether it knows them.
+    pub(crate) fn append_known(&self, place: Place<'_>, kind: PieceKind, piece: &[u8], ids: &mut Vec<u32>) -> bool {
+        if place.key[1] == 0 {
+            return self.long_ids(kind, piece, ids);
+        }
+        match self.short_slots(place.key).find_map(|slot| slot.get(place.key)) {
+            Some((bits, count)) => unpack(bits, count, ids) || self.long_ids(kind, piece, ids),
+            None => false,
         }
     }
 
     /// Appends the ids of a piece that has no short slot, and tells whether they are known.
-    pub(crate) fn long_ids(&self, place: Place, kind: PieceKind, piece: &[u8], ids: &mut Vec<u32>) -> bool {
+    fn long_ids(&self, kind: PieceKind, piece: &[u8], ids: &mut Vec<u32>) -> bool {
         if piece.len() > LONG_BYTES {
             return false;
         }
-        let name = long_name(kind, piece, place.hash);
-        self.long_pair(place.hash).into_iter().any(|slot| slot.get(name, piece, ids))
+        let hash = long_hash(kind, piece);
+        let name = long_name(kind, piece, hash);
+        self.long_pair(hash).into_iter().any(|slot| slot.get(name, piece, ids))
     }
 
     /// Remembers the ids of a piece, if there is room for their number and its length.
-    fn insert(&self, place: Place, kind: PieceKind, piece: &[u8], ids: &[u32]) {
-        let either = (place.hash >> 63) as usize;
+    fn insert(&self, place: Place<'_>, kind: PieceKind, piece: &[u8], ids: &[u32]) {
         let is_short = place.key[1] != 0;
         let packed = pack(ids).filter(|_| is_short);
         if is_short {
             let (bits, count) = packed.map_or((0, ELSEWHERE), |bits| (bits, ids.len()));
-            let slots = self.short_pair(place.hash);
-            slots.iter().find(|slot| slot.is_free()).unwrap_or(&slots[either]).set(place.key, bits, count);
+            let either = &place.pair.0[(short_hash(place.key) >> 63) as usize];
+            self.short_slots(place.key).find(|slot| slot.is_free()).unwrap_or(either).set(place.key, bits, count);
         }
         if packed.is_none() && piece.len() <= LONG_BYTES && !ids.is_empty() && ids.len() <= LONG_IDS {
-            let slots = self.long_pair(place.hash);
-            let slot = slots.into_iter().find(|slot| slot.is_free()).unwrap_or(slots[either]);
-            slot.set(long_name(kind, piece, place.hash), piece, ids);
+            let hash = long_hash(kind, piece);
+            let slots = self.long_pair(hash);
+            let slot = slots.into_iter().find(|slot| slot.is_free()).unwrap_or(slots[(hash >> 63) as usize]);
+            slot.set(long_name(kind, piece, hash), piece, ids);
         }
     }
 }
 
-/// The place of a piece, which may be short.
-fn place_of(kind: PieceKind, piece: &[u8]) -> Place {
-    match piece.len() {
-        0..=SHORT_BYTES => {
-            let key = short_key(kind, piece, 0, piece.len());
-            Place { key, hash: short_hash(key) }
+/// Two slots that stay free.
+static FREE_PAIR: ShortPair = {
+    const FREE: AtomicU64 = AtomicU64::new(0);
+    const SLOT: ShortSlot = ShortSlot { key: [FREE; 2], ids: FREE, tail: FREE };
+    ShortPair([SLOT; 2])
+};
+
+impl Place<'_> {
+    /// Where nothing is found.
+    pub(crate) const NOWHERE: Self = Place { key: [0; 2], pair: &FREE_PAIR };
+
+    /// Puts the ids of a piece at the beginning of `ids`, if there are up to `SHORT_IDS` and they are known; the number of ids, or 0.
+    /// What is behind them may be overwritten.
+    #[inline(always)]
+    pub(crate) fn few_ids(self, ids: &mut [u32; SHORT_IDS + 1]) -> usize {
+        let Self { key, pair: ShortPair(slots) } = self;
+        let is_second = slots[0].differs(key);
+        let slot = &slots[usize::from(is_second)];
+        let tail = slot.tail.load(Ordering::Acquire);
+        let first = slot.ids.load(Ordering::Relaxed);
+        let is_other = slot.differs(key);
+        fence(Ordering::Acquire);
+        let is_torn = slot.tail.load(Ordering::Relaxed) != tail;
+        *ids = [first as u32, (first >> 32) as u32, tail as u32, (tail >> 32) as u32];
+        // A slot that is being written to has no ids.
+        let count = count(tail);
+        if is_other | is_torn | (count > SHORT_IDS) {
+            return 0;
         }
-        _ => Place { key: [0; 2], hash: long_hash(kind, piece) },
+        count
     }
 }
 
@@ -384,10 +412,11 @@ fn pack(ids: &[u32]) -> Option<u128> {
     ids.iter().all(|&id| fits(id)).then(|| ids.iter().rev().fold(0, |packed, &id| packed << bits | u128::from(id)))
 }
 
-#[cold]
-fn unpack(bits: u128, count: usize) -> Short {
-    let Some(&width) = PACKED_BITS.get(count) else { return Short::Elsewhere };
-    Short::Packed(std::array::from_fn(|index| (bits >> (index as u32 * width)) as u32 & ((1 << width) - 1)), count)
+/// Appends the ids that a short slot has, and tells whether it has them.
+fn unpack(bits: u128, count: usize, ids: &mut Vec<u32>) -> bool {
+    let Some(&width) = PACKED_BITS.get(count) else { return false };
+    ids.extend((0..count as u32).map(|index| (bits >> (index * width)) as u32 & (u32::MAX >> (32 - width))));
+    true
 }
 
 impl PieceKind {
@@ -468,16 +497,30 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::HashMap;
 
+    impl Tables {
+        fn found(&self, kind: PieceKind, text: &[u8], start: usize, end: usize) -> Place<'_> {
+            let mut place = Place::NOWHERE;
+            self.find(kind, text, start as u32, end as u32, &mut place);
+            let alone = self.place_of(kind, &text[start..end]);
+            assert_eq!((place.key, std::ptr::from_ref(place.pair)), (alone.key, std::ptr::from_ref(alone.pair)));
+            place
+        }
+    }
+
     fn find(cache: &PieceCache, kind: PieceKind, text: &[u8], start: usize, length: usize) -> Option<Vec<u32>> {
         let tables = cache.tables();
-        let place = tables.place(kind, text, start, length);
-        match tables.short(place) {
-            Short::Ids(ids, count) => Some(ids[..count].to_vec()),
-            Short::Packed(ids, count) => Some(ids[..count].to_vec()),
-            Short::Unknown => None,
-            Short::Elsewhere => {
-                let mut ids = vec![7];
-                tables.long_ids(place, kind, &text[start..start + length], &mut ids).then(|| ids[1..].to_vec())
+        let mut ids = vec![7];
+        find_in(tables, tables.found(kind, text, start, start + length), kind, &text[start..start + length], &mut ids)
+            .then(|| ids.split_off(1))
+    }
+
+    fn find_in(tables: &Tables, place: Place<'_>, kind: PieceKind, piece: &[u8], found: &mut Vec<u32>) -> bool {
+        let mut few = [0; SHORT_IDS + 1];
+        match place.few_ids(&mut few) {
+            0 => tables.append_known(place, kind, piece, found),
+            count => {
+                found.extend(&few[..count]);
+                true
             }
         }
     }
@@ -496,7 +539,7 @@ mod tests {
                 prop_assert!(find(&cache, PieceKind::Word, &text, start, piece.len()).is_none_or(|found| Some(&found) == known.get(piece)));
                 if !known.contains_key(piece) {
                     let tables = cache.tables();
-                    cache.insert(tables, tables.place(PieceKind::Word, &text, start, piece.len()), PieceKind::Word, piece, ids);
+                    cache.insert(tables, tables.found(PieceKind::Word, &text, start, text.len()), PieceKind::Word, piece, ids);
                     known.insert(piece.clone(), ids.clone());
                 }
                 let found = find(&cache, PieceKind::Word, &text, start, piece.len());
@@ -514,7 +557,7 @@ mod tests {
         for n in 0..2_000_000 {
             let piece = key(n);
             let tables = cache.tables();
-            cache.insert(tables, tables.place(PieceKind::Piece, &piece, 0, piece.len()), PieceKind::Piece, &piece, &[n]);
+            cache.insert(tables, tables.found(PieceKind::Piece, &piece, 0, piece.len()), PieceKind::Piece, &piece, &[n]);
         }
         let mut known = 0;
         for n in 0..2_000_000 {
@@ -530,29 +573,24 @@ mod tests {
 
     #[test]
     fn threads_read_whole_entries_only() {
-        let cache = PieceCache::new();
         // Few places and many writers: each entry's ids are all the same number, which its key names.
+        let tables = Tables::new((1, 1));
         let work = |seed: u32| {
             let mut state = seed;
             for _ in 0..200_000 {
                 state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                 let n = state >> 16 & 7;
                 let piece = vec![b'a' + n as u8; if state >> 20 & 1 == 1 { 9 } else { 40 }];
-                let tables = cache.tables();
-                let place = Place { hash: 5, ..tables.place(PieceKind::Piece, &piece, 0, piece.len()) };
+                let place = tables.found(PieceKind::Piece, &piece, 0, piece.len());
                 let mut found = Vec::new();
-                match tables.short(place) {
-                    Short::Ids(ids, count) => found.extend(&ids[..count]),
-                    Short::Packed(ids, count) => found.extend(&ids[..count]),
-                    Short::Unknown => {}
-                    Short::Elsewhere => drop(tables.long_ids(place, PieceKind::Piece, &piece, &mut found)),
-                }
+                find_in(&tables, place, PieceKind::Piece, &piece, &mut found);
                 assert!(found.iter().all(|&id| id == n), "{found:?} for {n}");
-                cache.insert(tables, place, PieceKind::Piece, &piece, &vec![n; if state >> 21 & 1 == 1 { 3 } else { 5 }]);
+                tables.insert(place, PieceKind::Piece, &piece, &vec![n; if state >> 21 & 1 == 1 { 3 } else { 5 }]);
             }
         };
         std::thread::scope(|scope| {
             for seed in 1..=4 {
+                let work = &work;
                 scope.spawn(move || work(seed));
             }
         });

@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
-use crate::cached::{self, IdSink};
+use crate::cached::{self, IdSink, Missed};
 use crate::cuts::Begin;
 use crate::encoding::{Details, Recipe, Rows};
 use crate::models::{Model, ModelScratch, TokenSink};
@@ -145,8 +145,8 @@ struct StageScratch<A: Align> {
     blank: Vec<A>,
     /// Where pieces or words end.
     ends: Vec<u32>,
-    /// The ids of a word.
-    word: Vec<u32>,
+    /// What is to be done about words that are not known.
+    missed: Missed,
 }
 
 /// The buffers of a thread.
@@ -269,7 +269,7 @@ impl Run<'_> {
         ids: &mut S,
     ) -> Result<()> {
         let Core { normalizer, pre_tokenizer, model, cache, .. } = self.core;
-        let StageScratch { text: normalized, pre_tokenizer: pre_tokenizer_scratch, ends, word: word_ids, .. } = stages;
+        let StageScratch { text: normalized, pre_tokenizer: pre_tokenizer_scratch, ends, missed, .. } = stages;
         let mut work_out = |normalizer: &Option<Arc<Normalizer>>, word: &str, offset: usize, ids: &mut Vec<u32>| {
             normalized.reset(word, offset);
             if let Some(normalizer) = normalizer {
@@ -296,15 +296,15 @@ impl Run<'_> {
                 _ => (normalizer, 1),
             };
             let word = &text[first..end as usize];
-            cached::ids_of_piece(cache, kind, word, word_ids, ids, |word, ids| work_out(normalizer, word, offset, ids))?;
+            cached::ids_of_piece(cache, kind, word, missed, ids, |word, ids| work_out(normalizer, word, offset, ids))?;
             first = end as usize;
         }
         while start < text.len() {
             ends.clear();
             let end = Words::scan(text, start, SCANNED_PIECES, ends);
             let pieces = ranges(start, ends);
-            let mut other = |word: &str, ids: &mut Vec<u32>| work_out(&words.normalizer, word, 1, ids);
-            cached::ids_of_pieces(cache, PieceKind::Word, text, pieces, word_ids, ids, &mut other)?;
+            let other = cached::each(|word, ids| work_out(&words.normalizer, word, 1, ids));
+            cached::ids_of_pieces(cache, PieceKind::Word, text, pieces, missed, ids, other)?;
             start = end;
         }
         Ok(())

@@ -14,7 +14,7 @@ mod wordpiece;
 
 pub(crate) use double_array::Trie;
 
-use crate::cached::{self, IdSink};
+use crate::cached::{self, IdLists, IdSink, Missed};
 use crate::compiled::{damaged, Reader, Writer};
 use crate::formats::config::ModelConfig;
 use crate::piece_cache::{PieceCache, PieceKind};
@@ -74,7 +74,7 @@ enum Kind {
 #[derive(Debug, Default)]
 pub struct ModelScratch {
     kinds: KindScratch,
-    missed: Vec<u32>,
+    missed: Missed,
 }
 
 #[derive(Debug, Default)]
@@ -205,9 +205,9 @@ impl Model {
         let ModelScratch { kinds, missed } = scratch;
         match &self.0 {
             kind @ Kind::Bpe(model) if model.is_random() => {
-                missed.clear();
-                kind.tokenize(piece, seed, kinds, missed)?;
-                sink.take_ids(missed);
+                let ids = missed.list();
+                kind.tokenize(piece, seed, kinds, ids)?;
+                sink.take_ids(ids);
                 Ok(())
             }
             Kind::Bpe(model) if model.has_units() => model.ids_of_units(cache, piece, missed, &mut kinds.bpe, sink),
@@ -248,7 +248,10 @@ impl Model {
             Kind::WordPiece(_) | Kind::WordLevel(_) => pieces.try_for_each(|piece| self.ids(&text[piece], 0, cache, scratch, sink)),
             kind => {
                 let ModelScratch { kinds, missed } = scratch;
-                let work_out = |piece: &str, ids: &mut Vec<u32>| kind.ids(piece, kinds, ids);
+                let work_out = |text: &str, pieces: &[Range<usize>], lists: &mut IdLists| match kind {
+                    Kind::Bpe(model) => model.ids_of_few(text, pieces, &mut kinds.bpe, lists),
+                    _ => pieces.iter().try_for_each(|piece| lists.push(|ids| kind.ids(&text[piece.clone()], kinds, ids))),
+                };
                 cached::ids_of_pieces(cache, PieceKind::Piece, text, pieces, missed, sink, work_out)
             }
         }

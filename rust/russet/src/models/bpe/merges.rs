@@ -174,6 +174,11 @@ impl Merges {
         self.made.get(id as usize).copied().unwrap_or(NEVER)
     }
 
+    /// The rank of the merge that makes a token.
+    pub(super) fn rank(&self, id: u32) -> u32 {
+        self.made(id).rank & !LATE
+    }
+
     /// Whether two tokens that are made stay as they are side by side: their merges are undone, the latest first, and at each step
     /// a merge across the border must come later than all that is done while the same two tokens are beside the border.
     pub(super) fn stay_apart(&self, mut left: u32, mut right: u32) -> bool {

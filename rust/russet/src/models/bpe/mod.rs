@@ -15,14 +15,16 @@ mod merge;
 mod merges;
 #[cfg(test)]
 mod naive;
+mod pairs;
 mod queue;
 mod scored;
 mod short;
 mod stored;
 
 use super::{Alphabet, TokenSink};
-use crate::cached::{self, IdSink};
+use crate::cached::{self, IdLists, IdSink, Missed};
 use crate::formats::config::BpeConfig;
+use crate::memory::Once;
 use crate::piece_cache::{PieceCache, PieceKind};
 use crate::vocab::Vocabulary;
 use crate::{Error, Result, StringList};
@@ -32,8 +34,10 @@ use compile::{all_lengthen, byte_joints, char_joints, has_repeated_pair, makes_f
 use cuts::{ByteJoints, CharJoints};
 use merge::{Dropout, Order, Symbol};
 use merges::{Listed, Merge, Merges, NEVER};
+use pairs::{Pairs, NO_TOKEN};
 use queue::QueueScratch;
 use scored::{Scored, ScoredScratch};
+use short::Symbols;
 use std::ops::Range;
 
 /// The longest piece: positions are 32-bit, and a merge's bytes are summed in 32 bits.
@@ -55,6 +59,8 @@ pub(super) struct Bpe {
     parts: Parts,
     /// Where the rule allows it.
     backtracker: Option<Backtracker>,
+    /// Made when first needed, where there is a backtracker and tokens are not too many.
+    pairs: Once<Option<Pairs>>,
     unk_id: Option<u32>,
     dropout: Option<f32>,
     unk_token: Option<String>,
@@ -83,6 +89,7 @@ pub(super) struct Scratch {
     mapped: String,
     backtrack: backtrack::Scratch,
     scored: ScoredScratch,
+    short: Vec<Symbols>,
 }
 
 impl Bpe {
@@ -128,6 +135,7 @@ impl Bpe {
         let scored = config.scored.map(|config| Scored::new(config, &vocabulary)).transpose()?.map(Box::new);
         Ok(Self {
             backtracker,
+            pairs: Once::new(),
             never,
             unk_id,
             vocabulary,
@@ -242,36 +250,75 @@ impl Bpe {
         }
     }
 
+    /// Appends the ids of pieces of `text`, each as [`ids`](Self::ids).
+    pub(super) fn ids_of_few(&self, text: &str, pieces: &[Range<usize>], scratch: &mut Scratch, lists: &mut IdLists) -> Result<()> {
+        let mut short = std::mem::take(&mut scratch.short);
+        short.clear();
+        if let Some(pairs) = self.pairs() {
+            // With none for a piece that takes another way.
+            let is_merged = |piece: &str| !self.ignore_merges || !pairs.may_be_never(piece.len());
+            let symbols = |piece: &str| self.few_symbols(piece, pairs).filter(|_| is_merged(piece)).unwrap_or_default();
+            short.extend(pieces.iter().map(|piece| symbols(&text[piece.clone()])));
+            short::merge(&mut short, pairs);
+        }
+        for (index, piece) in pieces.iter().enumerate() {
+            let merged = short.get(index).map_or(&[][..], Symbols::as_slice);
+            lists.push(|ids| match merged {
+                [] => self.ids(&text[piece.clone()], scratch, ids),
+                merged => {
+                    ids.extend_from_slice(merged);
+                    Ok(())
+                }
+            })?;
+        }
+        scratch.short = short;
+        Ok(())
+    }
+
     /// Appends the ids of a piece or unit by the way for its length and returns true, or false if one of its symbols is no token.
     fn ids_by_text(&self, backtracker: &Backtracker, text: &str, scratch: &mut Scratch, ids: &mut Vec<u32>) -> bool {
         self.merge_few(text, ids)
             || backtracker.tokenize(text.as_bytes(), &self.vocabulary, &self.merges, &mut scratch.backtrack, ids)
     }
 
+    /// The pairs of tokens that merge, where the rule allows it.
+    #[inline]
+    fn pairs(&self) -> Option<&Pairs> {
+        self.pairs.get().unwrap_or_else(|| self.make_pairs()).as_ref()
+    }
+
+    #[cold]
+    fn make_pairs(&self) -> &Option<Pairs> {
+        let ids = self.vocabulary.ids_end().filter(|_| self.backtracker.is_some());
+        self.pairs.set(Box::new(ids.and_then(|ids| Pairs::new(&self.merges, ids, &self.vocabulary))));
+        self.pairs.get().unwrap_or(&None)
+    }
+
+    /// The symbols of a piece, if they are few and each is a token.
+    #[inline]
+    fn few_symbols(&self, piece: &str, pairs: &Pairs) -> Option<Symbols> {
+        let mut symbols = Symbols::default();
+        let mut push = |id: u32| {
+            let number = pairs.number(id);
+            number != NO_TOKEN && symbols.push(number)
+        };
+        let is_short = match &self.parts {
+            Parts::Bytes { .. } if piece.len() > short::MAX_SYMBOLS => false,
+            Parts::Bytes { ids, .. } => piece.bytes().all(|byte| push(ids.inner[usize::from(byte)])),
+            Parts::Characters { characters, .. } => {
+                piece.chars().all(|character| characters.id(character, false, false).is_some_and(&mut push))
+            }
+        };
+        is_short.then_some(symbols)
+    }
+
     /// Appends the ids of a piece of few symbols and returns true, or false if there are more, or one is no token.
     fn merge_few(&self, piece: &str, ids: &mut Vec<u32>) -> bool {
-        let mut symbols = [0; short::MAX_SYMBOLS];
-        let mut count = 0;
-        let mut push = |id: u32| match symbols.get_mut(count) {
-            Some(symbol) => {
-                *symbol = id;
-                count += 1;
-                true
-            }
-            None => false,
-        };
-        let is_short = self.merges.ranks() <= short::MAX_RANKS
-            && match &self.parts {
-                Parts::Bytes { .. } if piece.len() > short::MAX_SYMBOLS => false,
-                Parts::Bytes { ids, .. } => piece.bytes().all(|byte| push(ids.inner[usize::from(byte)])),
-                Parts::Characters { characters, .. } => {
-                    piece.chars().all(|character| characters.id(character, false, false).is_some_and(&mut push))
-                }
-            };
-        if is_short {
-            short::merge(&symbols[..count], &self.merges, ids);
-        }
-        is_short
+        let Some(pairs) = self.pairs() else { return false };
+        let Some(mut symbols) = self.few_symbols(piece, pairs) else { return false };
+        short::merge(std::slice::from_mut(&mut symbols), pairs);
+        ids.extend_from_slice(symbols.as_slice());
+        true
     }
 
     /// Whether a piece can be cut before each run of `symbol` without changing its tokens: `symbol` is a token, so that no unknown
@@ -305,7 +352,7 @@ impl Bpe {
         &self,
         cache: &PieceCache,
         piece: &str,
-        missed: &mut Vec<u32>,
+        missed: &mut Missed,
         scratch: &mut Scratch,
         sink: &mut S,
     ) -> Result<()> {
@@ -323,7 +370,7 @@ impl Bpe {
         }
         let mut cutter = cuts::Cutter::new(piece);
         let units = std::iter::from_fn(|| cutter.next(joints, |character| characters.id(character, false, false).is_some()));
-        cached::ids_of_pieces(cache, PieceKind::Piece, piece, units, missed, sink, |unit, ids| self.ids_of_unit(unit, scratch, ids))
+        cached::ids_of_pieces(cache, PieceKind::Piece, piece, units, missed, sink, cached::each(|unit, ids| self.ids_of_unit(unit, scratch, ids)))
     }
 
     /// Appends the ids of a unit.

@@ -1,87 +1,229 @@
 //! Merging a few symbols.
 //!
-//! The rank of each pair and its place are packed into one number, so the least of an array of fixed size tells what merges next,
-//! the leftmost of equals; the compiler makes that a few vector instructions. Symbols stay where they are and are linked, so nothing
-//! is moved. O(n²) with a tiny constant, and two lookups for each merge: up to 16 symbols it is faster than all that is linear, and
-//! with 32 it is not.
+//! What each pair makes and its place are packed into one number, so the least of an array of fixed size tells what merges next, the
+//! leftmost of equals; the compiler makes that a few vector instructions. Symbols stay where they are, and a bit for each tells
+//! which are left, so nothing is moved. O(n²) with a tiny constant, and two lookups for each merge: up to 16 symbols it is faster
+//! than all that is linear, and with 32 it is not.
+//!
+//! Nearly all of its time is waiting for memory: so several pieces are merged in turns.
 
-use super::merges::{Merges, NO_RANK};
+use super::pairs::{Pairs, NO_TOKEN};
 
 /// The most symbols.
-pub(super) const MAX_SYMBOLS: usize = 16;
+pub(super) const MAX_SYMBOLS: usize = 32;
+/// The most symbols of most pieces.
+const FEW_SYMBOLS: usize = 16;
 
 const PLACE_BITS: u32 = MAX_SYMBOLS.trailing_zeros();
-/// The most ranks.
-pub(super) const MAX_RANKS: usize = (1 << (32 - PLACE_BITS)) - 1;
-/// No pair, or one that does not merge.
-const NONE: u32 = u32::MAX;
+/// A pair that does not merge has at least this, as has the lack of one.
+const NONE: u32 = u32::MAX << PLACE_BITS;
 
-/// Merges `symbols`, at most `MAX_SYMBOLS` with at most `MAX_RANKS` ranks, to the end and appends what is left to `out`.
-pub(super) fn merge(symbols: &[u32], merges: &Merges, out: &mut Vec<u32>) {
-    const N: usize = MAX_SYMBOLS;
-    let length = symbols.len().min(N);
-    let mut ids = [0; N];
-    ids[..length].copy_from_slice(&symbols[..length]);
-    // What each symbol and the next one become, and the rank and the place of that.
-    let mut new_ids = [0; N];
-    let mut keys = [NONE; N];
-    let look_up = |left: u32, right: u32, place: usize| {
-        let merge = merges.get(left, right);
-        (merge.new_id, if merge.rank == NO_RANK { NONE } else { merge.rank << PLACE_BITS | place as u32 })
+/// What a pair makes, 0 for nothing, and the place of its left symbol, so that the least is what comes first.
+#[inline(always)]
+fn packed(number: u32, place: u32) -> u32 {
+    number.wrapping_sub(1) << PLACE_BITS | place
+}
+
+/// The symbols of a piece, as numbers of `Pairs`, or the ids of its tokens.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Symbols {
+    list: [u32; MAX_SYMBOLS],
+    len: usize,
+    is_merged: bool,
+}
+
+impl Symbols {
+    /// Appends a number, and tells whether there was room.
+    #[inline(always)]
+    pub(super) fn push(&mut self, number: u32) -> bool {
+        match self.list.get_mut(self.len) {
+            Some(place) => {
+                *place = number;
+                self.len += 1;
+                true
+            }
+            None => false,
+        }
+    }
+
+    pub(super) fn as_slice(&self) -> &[u32] {
+        &self.list[..self.len.min(MAX_SYMBOLS)]
+    }
+}
+
+/// A piece that is being merged.
+#[derive(Clone, Copy)]
+struct Lane<const N: usize> {
+    /// Which one.
+    piece: usize,
+    length: u32,
+    /// The numbers at each place. Places are taken modulo 64, so that the one before the first is the last of these.
+    numbers: [u32; PLACES],
+    /// For each place what it merges to with the next one, by [`packed`].
+    keys: [u32; N],
+    /// A bit for each place that is left, also for the one behind the last, where there is no token.
+    left: u64,
+    step: Step,
+}
+
+const PLACES: usize = 64;
+
+/// A merge that comes next: its places and what it makes.
+#[derive(Clone, Copy, Default)]
+struct Step {
+    before: u32,
+    place: u32,
+    right: u32,
+    after: u32,
+    number: u32,
+}
+
+impl<const N: usize> Lane<N> {
+    #[inline(always)]
+    fn new(piece: usize, symbols: &[u32], pairs: &Pairs) -> Self {
+        let length = symbols.len().min(N);
+        let mut numbers = [NO_TOKEN; PLACES];
+        numbers[..length].copy_from_slice(&symbols[..length]);
+        let mut keys = [NONE; N];
+        for place in 1..length {
+            keys[place - 1] = packed(pairs.get(numbers[place - 1], numbers[place]), place as u32 - 1);
+        }
+        Self { piece, length: length as u32, numbers, keys, left: (2 << length) - 1, step: Step::default() }
+    }
+
+    /// Finds the next merge and asks for what it will read, or returns false if there is none.
+    #[inline(always)]
+    fn begin_step(&mut self, pairs: &Pairs) -> bool {
+        let least = self.keys.iter().fold(NONE, |least, &key| least.min(key));
+        if least >= NONE {
+            return false;
+        }
+        let place = least % MAX_SYMBOLS as u32;
+        let number = (least >> PLACE_BITS) + 1;
+        let behind = self.left & (u64::MAX - 1) << place;
+        let right = behind.trailing_zeros();
+        let after = (behind & behind.wrapping_sub(1)).trailing_zeros() % PLACES as u32;
+        let before = 63_u32.wrapping_sub((self.left & ((1 << place) - 1)).leading_zeros()) % PLACES as u32;
+        self.step = Step { before, place, right, after, number };
+        pairs.prefetch(self.numbers[before as usize], number);
+        pairs.prefetch(number, self.numbers[after as usize]);
+        true
+    }
+
+    /// Does the merge.
+    #[inline(always)]
+    fn end_step(&mut self, pairs: &Pairs) {
+        let Step { before, place, right, after, number } = self.step;
+        let with_before = packed(pairs.get(self.numbers[before as usize], number), before);
+        let with_after = packed(pairs.get(number, self.numbers[after as usize]), place);
+        self.numbers[place as usize] = number;
+        self.left &= !(1 << right);
+        if let Some(key) = self.keys.get_mut(right as usize) {
+            *key = NONE;
+        }
+        if let Some(key) = self.keys.get_mut(before as usize) {
+            *key = with_before;
+        }
+        self.keys[place as usize % N] = with_after;
+    }
+
+    /// The ids of what is left.
+    #[inline(always)]
+    fn ids(&self, pairs: &Pairs) -> Symbols {
+        let mut ids = Symbols { is_merged: true, ..Symbols::default() };
+        let mut rest = self.left & ((1 << self.length) - 1);
+        while rest != 0 {
+            ids.push(pairs.id(self.numbers[rest.trailing_zeros() as usize % PLACES]));
+            rest &= rest - 1;
+        }
+        ids
+    }
+}
+
+/// How many pieces are merged in turns: while one waits for memory, the others go on.
+const LANES: usize = 4;
+
+/// Merges the symbols of each piece, which are numbers of `pairs`, to the end, and puts their ids in place of them.
+pub(super) fn merge(pieces: &mut [Symbols], pairs: &Pairs) {
+    merge_some::<FEW_SYMBOLS>(pieces, 0, pairs);
+    merge_some::<MAX_SYMBOLS>(pieces, FEW_SYMBOLS + 1, pairs);
+}
+
+/// Merges those pieces that have from `least` to `N` symbols.
+fn merge_some<const N: usize>(pieces: &mut [Symbols], least: usize, pairs: &Pairs) {
+    let mut waiting = 0;
+    let mut next = |pieces: &[Symbols]| {
+        let found = pieces[waiting..].iter().position(|symbols| (least..=N).contains(&symbols.len) && !symbols.is_merged);
+        let piece = found.map(|ahead| waiting + ahead);
+        waiting = piece.map_or(pieces.len(), |piece| piece + 1);
+        piece.map(|piece| Lane::<N>::new(piece, pieces[piece].as_slice(), pairs))
     };
-    let mut next: [u8; N] = std::array::from_fn(|place| place as u8 + 1);
-    let mut previous: [u8; N] = std::array::from_fn(|place| (place as u8).wrapping_sub(1));
-    for place in 1..length {
-        (new_ids[place - 1], keys[place - 1]) = look_up(ids[place - 1], ids[place], place - 1);
-    }
+    let mut lanes: [Option<Lane<N>>; LANES] = std::array::from_fn(|_| next(pieces));
     loop {
-        let least = keys.iter().fold(NONE, |least, &key| least.min(key));
-        if least == NONE {
-            break;
+        let mut is_done = true;
+        for slot in &mut lanes {
+            while let Some(lane) = slot {
+                if lane.begin_step(pairs) {
+                    is_done = false;
+                    break;
+                }
+                pieces[lane.piece] = lane.ids(pairs);
+                *slot = next(pieces);
+            }
         }
-        let place = least as usize % N;
-        let right = usize::from(next[place]) % N;
-        let after = usize::from(next[right]);
-        ids[place] = new_ids[place];
-        next[place] = after as u8;
-        (keys[place], keys[right]) = (NONE, NONE);
-        if after < length {
-            previous[after] = place as u8;
-            (new_ids[place], keys[place]) = look_up(ids[place], ids[after], place);
+        if is_done {
+            return;
         }
-        if place > 0 {
-            let before = usize::from(previous[place]) % N;
-            (new_ids[before], keys[before]) = look_up(ids[before], ids[place], before);
-        }
-    }
-    let mut place = 0;
-    while place < length {
-        out.push(ids[place]);
-        place = usize::from(next[place]);
+        lanes.iter_mut().flatten().for_each(|lane| lane.end_step(pairs));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::merge::{self, Order, Symbol};
-    use super::super::merges::Merge;
+    use super::super::merges::{Listed, Merge, Merges, NEVER, SINGLE};
     use super::super::queue::QueueScratch;
     use super::*;
+    use crate::formats::config::VocabConfig;
+    use crate::vocab::Vocabulary;
     use proptest::prelude::*;
 
     proptest! {
         #[test]
         fn equals_the_scan(
-            list in proptest::collection::vec((0u32..20, 0u32..20, 4u32..20), 0..80),
-            symbols in proptest::collection::vec(0u32..4, 0..=MAX_SYMBOLS),
+            list in proptest::collection::vec((any::<proptest::sample::Index>(), any::<proptest::sample::Index>()), 0..80),
+            pieces in proptest::collection::vec(proptest::collection::vec(0u32..4, 0..=MAX_SYMBOLS), 0..12),
+            first in prop_oneof![Just(4_u32), Just(300)],
         ) {
-            let listed: Vec<_> = (0..).zip(list).map(|(rank, (left, right, new_id))| (left, right, Merge { rank, new_id })).collect();
-            let merges = Merges::new(&listed);
-            let mut scanned: Vec<Symbol> = symbols.iter().map(|&id| Symbol::new(id, 1)).collect();
-            merge::merge(&mut scanned, &merges, &Order::ByRank, &mut QueueScratch::default());
-            let mut merged = Vec::new();
-            super::merge(&symbols, &merges, &mut merged);
-            prop_assert_eq!(merged, scanned.iter().map(|symbol| symbol.id).collect::<Vec<_>>());
+            // Tokens that a text can be merged to, each made by one merge, and their lengths.
+            let mut lengths = vec![1; first as usize];
+            let mut listed: Vec<Listed> = Vec::new();
+            for (left, right) in list {
+                let pick = |index: proptest::sample::Index| match index.index(lengths.len() - first as usize + 4) {
+                    single @ ..4 => single as u32,
+                    other => other as u32 - 4 + first,
+                };
+                let (left, right) = (pick(left), pick(right));
+                if !listed.iter().any(|merge| (merge.0, merge.1) == (left, right)) {
+                    listed.push((left, right, Merge { rank: listed.len() as u32, new_id: lengths.len() as u32 }));
+                    lengths.push(lengths[left as usize] + lengths[right as usize]);
+                }
+            }
+            let made = (0..lengths.len()).map(|id| if id < first as usize { SINGLE } else { NEVER }).collect();
+            let (merges, _) = Merges::making(listed, made, |id| lengths[id as usize]);
+            let texts = VocabConfig { tokens: (0..lengths.len()).map(|id| id.to_string()).collect(), ids: (0..lengths.len() as u32).collect() };
+            let pairs = Pairs::new(&merges, lengths.len(), &Vocabulary::new(texts).unwrap()).unwrap();
+            let mut symbols: Vec<Symbols> = pieces.iter().map(|piece| {
+                let mut symbols = Symbols::default();
+                assert!(piece.iter().all(|&id| symbols.push(pairs.number(id))));
+                symbols
+            }).collect();
+            super::merge(&mut symbols, &pairs);
+            for (piece, merged) in pieces.iter().zip(symbols) {
+                let mut scanned: Vec<Symbol> = piece.iter().map(|&id| Symbol::new(id, 1)).collect();
+                merge::merge(&mut scanned, &merges, &Order::ByRank, &mut QueueScratch::default());
+                prop_assert_eq!(merged.as_slice(), scanned.iter().map(|symbol| symbol.id).collect::<Vec<_>>());
+            }
         }
     }
 }

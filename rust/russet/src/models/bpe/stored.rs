@@ -10,6 +10,7 @@ use super::scored::Scored;
 use super::{is_probability, Bpe, Parts};
 use crate::compiled::{damaged, Reader, Writer};
 use crate::formats::config::ScoredMerges;
+use crate::memory::Once;
 use crate::vocab::Vocabulary;
 use crate::Result;
 
@@ -108,6 +109,7 @@ impl Bpe {
             order,
             parts,
             backtracker,
+            pairs: Once::new(),
             dropout,
             unk_token,
             continuing_subword_prefix,

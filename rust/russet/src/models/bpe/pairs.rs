@@ -1,0 +1,214 @@
+//! Pairs of symbols and what they merge to, for merging a few symbols fast.
+//!
+//! Where it is known how tokens are made ([`Merges::making`]), each token is made by one merge. So tokens get *numbers*: those that
+//! no merge makes first, then the others by the rank of their merge. The least number that a pair makes is the merge that comes
+//! next, and no rank is needed.
+//!
+//! A pair of two small numbers, as bytes and frequent characters are, has its place in a table of 256 by 256, of which a text touches
+//! a few lines. All other pairs are in buckets of four, half a cache line, each slot both numbers and what they make in eight bytes:
+//! one look tells, without a branch, in all but the few buckets that are full. O(1); made in O(merges).
+
+use super::merges::{Merges, NEVER, SINGLE};
+use crate::memory::{self, Zeroable, Zeroed};
+use crate::vocab::Vocabulary;
+use std::hash::{BuildHasher, RandomState};
+
+/// Numbers are less than this.
+const NUMBERS: usize = 1 << NUMBER_BITS;
+const NUMBER_BITS: u32 = 21;
+/// No token: it is in no pair.
+pub(super) const NO_TOKEN: u32 = NUMBERS as u32 - 1;
+/// Pairs of numbers below this have a table of their own.
+const NEAR: usize = 256;
+/// Slots in use are less: three numbers take 63 bits.
+const FREE: u64 = u64::MAX;
+/// There is a bucket for this many pairs.
+const PAIRS_IN_BUCKET: usize = 2;
+
+/// What pairs of tokens merge to, by number.
+#[derive(Debug)]
+pub(super) struct Pairs {
+    /// By id; `NO_TOKEN` for what is not made.
+    numbers: Vec<u32>,
+    /// By number.
+    ids: Vec<u32>,
+    near: Zeroed<Near>,
+    /// The buckets of each segment, one behind the other.
+    buckets: Vec<Bucket>,
+    /// By the highest bit of both numbers, where the buckets of such pairs begin, and how many they are.
+    segments: [(u32, u32); NUMBER_BITS as usize],
+    factor: u64,
+    /// A bit for each length of tokens that are not made, in bytes and in characters; the last for all that are longer.
+    never_lengths: u64,
+}
+
+/// What a pair of small numbers makes, or 0.
+#[derive(Clone, Copy, Debug)]
+struct Near(u32);
+
+// SAFETY: zero is a value of u32.
+unsafe impl Zeroable for Near {}
+
+#[derive(Clone, Copy, Debug)]
+#[repr(align(32))]
+struct Bucket([u64; 4]);
+
+impl Pairs {
+    /// The pairs of merges by which tokens are made; `None` where these are too many.
+    pub(super) fn new(merges: &Merges, ids_end: usize, vocabulary: &Vocabulary) -> Option<Self> {
+        if ids_end >= NUMBERS {
+            return None;
+        }
+        let mut made: Vec<(u32, u32)> = Vec::with_capacity(ids_end);
+        let mut is_part = vec![false; ids_end];
+        let mut singles = Vec::new();
+        for id in 0..ids_end as u32 {
+            match merges.made(id) {
+                NEVER => {}
+                SINGLE => singles.push(id),
+                token => {
+                    made.push((merges.rank(id), id));
+                    is_part[token.left as usize] = true;
+                    is_part[token.right as usize] = true;
+                }
+            }
+        }
+        made.sort_unstable();
+        // Those that merge first, so that they are near; of what no pair makes, 0 is the number.
+        singles.sort_by_key(|&id| !is_part[id as usize]);
+        let ids: Vec<u32> = singles.into_iter().chain(made.into_iter().map(|(_, id)| id)).collect();
+        let mut numbers = vec![NO_TOKEN; ids_end];
+        (0..).zip(&ids).for_each(|(number, &id)| numbers[id as usize] = number);
+        let mut pairs = Self {
+            numbers,
+            ids,
+            near: Zeroed::new(NEAR * NEAR),
+            buckets: Vec::new(),
+            segments: [(0, 1); NUMBER_BITS as usize],
+            factor: RandomState::new().hash_one(0) | 1,
+            never_lengths: 0,
+        };
+        for (token, _) in vocabulary.iter().filter(|&(_, id)| merges.made(id) == NEVER) {
+            // Of a byte-level vocabulary it is the characters that are the bytes of a piece.
+            pairs.never_lengths |= length_bit(token.len()) | length_bit(token.chars().count());
+        }
+        let mut sizes = [0; NUMBER_BITS as usize];
+        for (left, right, _) in pairs.made(merges).filter(|&(left, right, _)| !is_near(left, right)) {
+            sizes[segment(left, right)] += 1;
+        }
+        let mut begin = 0;
+        for (segment, size) in pairs.segments.iter_mut().zip(sizes) {
+            let buckets = (size / PAIRS_IN_BUCKET + 1) as u32;
+            *segment = (begin, buckets);
+            begin += buckets;
+        }
+        pairs.buckets = vec![Bucket([FREE; 4]); begin as usize];
+        pairs.fill(merges);
+        Some(pairs)
+    }
+
+    /// The merges by which tokens are made: the numbers of the parts, and of the token.
+    fn made<'m>(&'m self, merges: &'m Merges) -> impl Iterator<Item = (u32, u32, u32)> + 'm {
+        let made = (0..).zip(&self.ids).map(|(number, &id)| (number, merges.made(id))).filter(|&(_, made)| made != SINGLE);
+        made.map(|(number, made)| (self.numbers[made.left as usize], self.numbers[made.right as usize], number))
+    }
+
+    fn fill(&mut self, merges: &Merges) {
+        let made: Vec<_> = self.made(merges).collect();
+        for (left, right, number) in made {
+            if is_near(left, right) {
+                self.near.as_mut_slice()[left as usize * NEAR + right as usize] = Near(number);
+                continue;
+            }
+            let key = key(left, right);
+            let segment = self.segments[segment(left, right)];
+            let mut bucket = self.bucket(key, segment);
+            let free = loop {
+                match self.buckets[bucket].0.iter_mut().find(|slot| **slot == FREE) {
+                    Some(free) => break free,
+                    None => bucket = next(bucket, segment),
+                }
+            };
+            *free = key | u64::from(number);
+        }
+    }
+
+    #[inline(always)]
+    fn bucket(&self, key: u64, (begin, count): (u32, u32)) -> usize {
+        let fraction = key.wrapping_mul(self.factor) >> 32;
+        begin as usize + (fraction * u64::from(count) >> 32) as usize
+    }
+
+    /// Whether a piece of so many bytes may be a token that is not made.
+    pub(super) fn may_be_never(&self, bytes: usize) -> bool {
+        self.never_lengths & length_bit(bytes) != 0
+    }
+
+    /// The number of a token; `NO_TOKEN` if it is not made.
+    #[inline(always)]
+    pub(super) fn number(&self, id: u32) -> u32 {
+        self.numbers.get(id as usize).copied().unwrap_or(NO_TOKEN)
+    }
+
+    /// The id of a number.
+    #[inline(always)]
+    pub(super) fn id(&self, number: u32) -> u32 {
+        self.ids[number as usize]
+    }
+
+    /// Asks the processor to fetch what [`get`](Self::get) reads.
+    #[inline(always)]
+    pub(super) fn prefetch(&self, left: u32, right: u32) {
+        if !is_near(left, right) {
+            memory::prefetch(&self.buckets[self.bucket(key(left, right), self.segments[segment(left, right)])]);
+        }
+    }
+
+    /// The number of what two tokens merge to, or 0.
+    #[inline(always)]
+    pub(super) fn get(&self, left: u32, right: u32) -> u32 {
+        if is_near(left, right) {
+            return self.near[left as usize * NEAR + right as usize].0;
+        }
+        let key = key(left, right);
+        let segment = self.segments[segment(left, right)];
+        let mut bucket = self.bucket(key, segment);
+        loop {
+            let slots = self.buckets[bucket].0;
+            // What has this key is a number alone, and all else more.
+            let least = slots.map(|slot| slot ^ key).into_iter().fold(FREE, u64::min);
+            if slots[3] == FREE || least < NUMBERS as u64 {
+                return if least < NUMBERS as u64 { least as u32 } else { 0 };
+            }
+            bucket = next(bucket, segment);
+        }
+    }
+}
+
+fn length_bit(length: usize) -> u64 {
+    1 << length.min(63)
+}
+
+#[inline(always)]
+fn is_near(left: u32, right: u32) -> bool {
+    (left | right) < NEAR as u32
+}
+
+/// Where pairs of such numbers are: those of small numbers, which a text has most of, stand together.
+#[inline(always)]
+fn segment(left: u32, right: u32) -> usize {
+    (left | right | 1).ilog2() as usize % NUMBER_BITS as usize
+}
+
+/// The bucket behind a full one.
+fn next(bucket: usize, (begin, count): (u32, u32)) -> usize {
+    match bucket as u32 + 1 - begin == count {
+        true => begin as usize,
+        false => bucket + 1,
+    }
+}
+
+#[inline(always)]
+fn key(left: u32, right: u32) -> u64 {
+    (u64::from(left) << NUMBER_BITS | u64::from(right)) << NUMBER_BITS
+}
