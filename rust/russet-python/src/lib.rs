@@ -18,9 +18,6 @@ mod options;
 mod strings;
 mod tokenizer;
 
-#[cfg(all(feature = "abi3", feature = "full-api"))]
-compile_error!("`full-api` reads what the limited API hides: build with --no-default-features --features full-api");
-
 /// The compiled part of the package `russet`.
 #[pyo3::pymodule(gil_used = false)]
 mod _core {

@@ -1,8 +1,9 @@
 //! Texts from Python, and lists to Python.
 //!
-//! This module alone knows how a `str` is read. Through the limited API, ASCII is read in place, and other text is encoded into
-//! a `bytes` object that lives as long as the call: asking the `str` itself for UTF-8 would leave a copy in it for good. With
-//! the feature `full-api` its characters are read in place.
+//! This module alone knows how a `str` is read. ASCII, which the object says it is, is UTF-8 in place; other characters are read in
+//! place by [`russet::transcode`], those of a long text with the interpreter released. Asking the `str` itself for UTF-8 would leave
+//! a copy in it for good. The limited API (the feature `abi3`) hides the characters: there Python encodes the text into a `bytes`
+//! object that lives as long as the call, which takes several times as long.
 //!
 //! Lists of ids hand out integer objects that are made once per process (up to 2^18, in blocks on demand): making fresh ones
 //! costs several times as much.
@@ -11,7 +12,13 @@ use pyo3::exceptions::PyUnicodeEncodeError;
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList, PySlice, PyString};
+#[cfg(Py_LIMITED_API)]
+use pyo3::types::PySlice;
+#[cfg(not(Py_LIMITED_API))]
+use pyo3::types::PyStringData;
+use pyo3::types::{PyBytes, PyList, PyString};
+#[cfg(not(Py_LIMITED_API))]
+use russet::transcode::{to_utf8, NotACharacter, Unit};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
@@ -35,11 +42,7 @@ pub enum Text<'py> {
 
 impl<'py> Text<'py> {
     pub fn new(text: &Bound<'py, PyString>, surrogates: Surrogates) -> PyResult<Self> {
-        let read = match text.len()? {
-            0..=PIECE => read(text),
-            length => read_in_pieces(text, length),
-        };
-        read.or_else(|error| {
+        read(text).or_else(|error| {
             let py = text.py();
             if !error.is_instance_of::<PyUnicodeEncodeError>(py) {
                 Err(error)
@@ -56,7 +59,7 @@ impl<'py> Text<'py> {
 
     pub fn as_str(&self) -> PyResult<&str> {
         match self {
-            Self::Ascii(text) => text.to_str(),
+            Self::Ascii(text) => ascii(text),
             // SAFETY: the bytes come from Python's strict UTF-8 encoder, which refuses surrogates, and are immutable.
             Self::Bytes(bytes) => Ok(unsafe { std::str::from_utf8_unchecked(bytes.as_bytes()) }),
             Self::Owned(text) => Ok(text),
@@ -64,45 +67,80 @@ impl<'py> Text<'py> {
     }
 }
 
-/// Up to this many characters a copy costs less than to ask whether they are ASCII.
-#[cfg(not(feature = "full-api"))]
-const COPIED: usize = 512;
+/// The characters of a `str` in place.
+#[cfg(not(Py_LIMITED_API))]
+fn characters<'a>(text: &'a Bound<'_, PyString>) -> PyResult<PyStringData<'a>> {
+    // SAFETY: the object is a `str`, which is immutable, and it is held as long as its characters are borrowed.
+    unsafe { text.data() }
+}
 
-#[cfg(not(feature = "full-api"))]
+/// Whether characters of one byte are ASCII by the form of their object: those of ASCII alone follow the shorter header.
+#[cfg(not(Py_LIMITED_API))]
+fn is_compact_ascii(text: &Bound<'_, PyString>, characters: &[u8]) -> bool {
+    characters.as_ptr() == text.as_ptr().cast::<ffi::PyASCIIObject>().wrapping_add(1).cast()
+}
+
+#[cfg(not(Py_LIMITED_API))]
+fn ascii<'a>(text: &'a Bound<'_, PyString>) -> PyResult<&'a str> {
+    match characters(text)? {
+        // SAFETY: ASCII, by the test.
+        PyStringData::Ucs1(bytes) if is_compact_ascii(text, bytes) => Ok(unsafe { std::str::from_utf8_unchecked(bytes) }),
+        _ => text.to_str(),
+    }
+}
+
+#[cfg(not(Py_LIMITED_API))]
 fn read<'py>(text: &Bound<'py, PyString>) -> PyResult<Text<'py>> {
-    if text.len()? > COPIED && text.call_method0(intern!(text.py(), "isascii"))?.is_truthy()? {
+    fn owned<U: Unit + Sync>(py: Python<'_>, units: &[U]) -> PyResult<Result<String, NotACharacter>> {
+        if units.len() <= PIECE {
+            return Ok(to_utf8(units));
+        }
+        let read = py.detach(|| to_utf8(units));
+        py.check_signals()?;
+        Ok(read)
+    }
+    let read = match characters(text)? {
+        PyStringData::Ucs1(bytes) if is_compact_ascii(text, bytes) => return Ok(Text::Ascii(text.clone())),
+        PyStringData::Ucs1(units) => owned(text.py(), units)?,
+        PyStringData::Ucs2(units) => owned(text.py(), units)?,
+        PyStringData::Ucs4(units) => owned(text.py(), units)?,
+    };
+    // A surrogate: Python's own encoder says where.
+    read.map(Text::Owned).or_else(|_| Ok(Text::Bytes(text.encode_utf8()?)))
+}
+
+#[cfg(Py_LIMITED_API)]
+fn ascii<'a>(text: &'a Bound<'_, PyString>) -> PyResult<&'a str> {
+    text.to_str()
+}
+
+#[cfg(Py_LIMITED_API)]
+fn read<'py>(text: &Bound<'py, PyString>) -> PyResult<Text<'py>> {
+    /// Up to this many characters a copy costs less than to ask whether they are ASCII.
+    const COPIED: usize = 512;
+
+    let length = text.code_point_len()?;
+    if length > COPIED && text.call_method0(intern!(text.py(), "isascii"))?.is_truthy()? {
         return Ok(Text::Ascii(text.clone()));
+    }
+    if length > PIECE {
+        return read_in_pieces(text, length);
     }
     Ok(Text::Bytes(text.encode_utf8()?))
 }
 
-#[cfg(feature = "full-api")]
-fn read<'py>(text: &Bound<'py, PyString>) -> PyResult<Text<'py>> {
-    use pyo3::types::PyStringData;
-    // SAFETY: the object is a `str` in canonical form, which is immutable, and the data is read before it can be released.
-    let read = match unsafe { text.data() }? {
-        PyStringData::Ucs1(characters) if characters.is_ascii() => return Ok(Text::Ascii(text.clone())),
-        PyStringData::Ucs1(characters) => Some(characters.iter().copied().map(char::from).collect()),
-        PyStringData::Ucs2(characters) => characters.iter().map(|unit| char::from_u32((*unit).into())).collect(),
-        PyStringData::Ucs4(characters) => characters.iter().copied().map(char::from_u32).collect(),
-    };
-    // A surrogate: Python's own encoder says where.
-    read.map(Text::Owned).map_or_else(|| Ok(Text::Bytes(text.encode_utf8()?)), Ok)
-}
-
-/// A long text, a part at a time, so that other Python threads run on in between. Lone surrogates are left to [`read`].
+/// A long text, a part at a time, so that other Python threads run on in between.
+#[cfg(Py_LIMITED_API)]
 fn read_in_pieces<'py>(text: &Bound<'py, PyString>, length: usize) -> PyResult<Text<'py>> {
     let py = text.py();
-    if text.call_method0(intern!(py, "isascii"))?.is_truthy()? {
-        return Ok(Text::Ascii(text.clone()));
-    }
     let mut read = String::with_capacity(length + length / 2);
     for start in (0..length).step_by(PIECE) {
         let slice = PySlice::new(py, start as isize, length.min(start + PIECE) as isize, 1);
         let part = text.get_item(slice)?;
-        match self::read(part.cast()?) {
-            Ok(part) => read.push_str(part.as_str()?),
-            Err(_) => return self::read(text),
+        match part.cast::<PyString>()?.encode_utf8() {
+            Ok(bytes) => read.push_str(Text::Bytes(bytes).as_str()?),
+            // A surrogate: where it is in the whole text, the whole text's encoder says.
+            Err(_) => return Ok(Text::Bytes(text.encode_utf8()?)),
         }
         pause(py)?;
     }
@@ -203,6 +241,20 @@ pub fn integers(_: &Bound<'_, PyList>) -> PyResult<Option<Vec<u32>>> {
     Ok(None)
 }
 
+/// Puts a new reference into a list whose item at this index is null.
+///
+/// # Safety
+/// The list has such an index and nobody else sees it.
+unsafe fn set_item(list: *mut ffi::PyObject, index: ffi::Py_ssize_t, item: NonNull<ffi::PyObject>) {
+    // SAFETY: by this function's contract.
+    unsafe {
+        #[cfg(not(Py_LIMITED_API))]
+        ffi::PyList_SET_ITEM(list, index, item.as_ptr());
+        #[cfg(Py_LIMITED_API)]
+        ffi::PyList_SetItem(list, index, item.as_ptr());
+    }
+}
+
 /// A list of ids, or of other small numbers.
 pub fn integer_list<'py>(py: Python<'py>, values: &[u32]) -> PyResult<Bound<'py, PyList>> {
     // SAFETY: a new list, or null with an error that is set. Its items are null until they are set, so it is hidden from the garbage
@@ -218,7 +270,7 @@ pub fn integer_list<'py>(py: Python<'py>, values: &[u32]) -> PyResult<Bound<'py,
                 pause(py)?;
             }
             for &value in part {
-                ffi::PyList_SetItem(list.as_ptr(), index, integer(py, value)?.as_ptr());
+                set_item(list.as_ptr(), index, integer(py, value)?);
                 index += 1;
             }
         }

@@ -52,6 +52,7 @@ mod string_index;
 mod string_list;
 pub mod text;
 mod tokenizer;
+pub mod transcode;
 pub mod truncation;
 mod unicode;
 mod vocab;
