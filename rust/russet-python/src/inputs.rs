@@ -30,20 +30,6 @@ impl<'py> Inputs<'py> {
         Self { surrogates, is_pretokenized, texts, items }
     }
 
-    /// One text or pair.
-    pub fn single(
-        text: &Bound<'py, PyAny>,
-        pair: Option<&Bound<'py, PyAny>>,
-        is_pretokenized: bool,
-        surrogates: Surrogates,
-    ) -> PyResult<Self> {
-        let mut inputs = Self::new(is_pretokenized, surrogates, 1);
-        let first = inputs.part(text)?;
-        let second = pair.map(|pair| inputs.part(pair)).transpose()?;
-        inputs.items.push((first, second));
-        Ok(inputs)
-    }
-
     /// A batch: each item is a text, or a pair of texts as a tuple or list of two.
     pub fn batch(items: &Bound<'py, PyAny>, is_pretokenized: bool, surrogates: Surrogates) -> PyResult<Self> {
         let items: Vec<Bound<'py, PyAny>> = items.extract()?;
@@ -72,8 +58,7 @@ impl<'py> Inputs<'py> {
 
     fn part(&mut self, value: &Bound<'py, PyAny>) -> PyResult<Part> {
         if !self.is_pretokenized {
-            let text = value.cast::<PyString>().map_err(|_| PyTypeError::new_err("TextInputSequence must be str"))?;
-            self.texts.push(Text::new(text, self.surrogates)?);
+            self.texts.push(one_text(value, self.surrogates)?);
             return Ok(Part::Text(self.texts.len() - 1));
         }
         let refused = || PyTypeError::new_err("PreTokenizedInputSequence must be Union[List[str], Tuple[str]]");
@@ -97,6 +82,55 @@ impl<'py> Inputs<'py> {
         };
         self.items.iter().map(|(first, second)| (input(first), second.as_ref().map(input))).collect()
     }
+}
+
+/// One text or pair: a text alone needs no lists.
+pub enum Single<'py> {
+    Text(Text<'py>),
+    Parts(Inputs<'py>),
+}
+
+impl<'py> Single<'py> {
+    pub fn new(
+        text: &Bound<'py, PyAny>,
+        pair: Option<&Bound<'py, PyAny>>,
+        is_pretokenized: bool,
+        surrogates: Surrogates,
+    ) -> PyResult<Self> {
+        if !is_pretokenized && pair.is_none() {
+            return Ok(Self::Text(one_text(text, surrogates)?));
+        }
+        let mut inputs = Inputs::new(is_pretokenized, surrogates, 1);
+        let first = inputs.part(text)?;
+        let second = pair.map(|pair| inputs.part(pair)).transpose()?;
+        inputs.items.push((first, second));
+        Ok(Self::Parts(inputs))
+    }
+
+    /// Gives the input and its bytes to `work`.
+    pub fn read<T>(&self, work: impl FnOnce(InputPair<'_>, usize) -> PyResult<T>) -> PyResult<T> {
+        match self {
+            Self::Text(text) => {
+                let view = text.as_str()?;
+                work((Input::Text(view), None), view.len())
+            }
+            Self::Parts(inputs) => {
+                let views = inputs.views()?;
+                let pairs = inputs.pairs(&views);
+                let [pair] = pairs.as_slice() else { return Err(PyTypeError::new_err("one input is encoded at a time")) };
+                work(*pair, bytes(&views))
+            }
+        }
+    }
+}
+
+/// How many bytes texts have.
+pub fn bytes(views: &[&str]) -> usize {
+    views.iter().map(|view| view.len()).sum()
+}
+
+fn one_text<'py>(text: &Bound<'py, PyAny>, surrogates: Surrogates) -> PyResult<Text<'py>> {
+    Text::new(text.cast::<PyString>().map_err(|_| PyTypeError::new_err("TextInputSequence must be str"))?, surrogates)
 }
 
 fn is_str(value: &Bound<'_, PyAny>) -> bool {

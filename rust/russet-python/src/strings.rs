@@ -12,13 +12,15 @@ use pyo3::exceptions::PyUnicodeEncodeError;
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
+#[cfg(not(Py_LIMITED_API))]
+use pyo3::types::string::PyStringData;
 #[cfg(Py_LIMITED_API)]
 use pyo3::types::PySlice;
-#[cfg(not(Py_LIMITED_API))]
-use pyo3::types::PyStringData;
 use pyo3::types::{PyBytes, PyList, PyString};
 #[cfg(not(Py_LIMITED_API))]
-use russet::transcode::{to_utf8, NotACharacter, Unit};
+use russet::transcode::{to_utf8, to_utf8_into, NotACharacter, Unit};
+#[cfg(not(Py_LIMITED_API))]
+use std::cell::Cell;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
@@ -92,11 +94,19 @@ fn ascii<'a>(text: &'a Bound<'_, PyString>) -> PyResult<&'a str> {
 #[cfg(not(Py_LIMITED_API))]
 fn read<'py>(text: &Bound<'py, PyString>) -> PyResult<Text<'py>> {
     fn owned<U: Unit + Sync>(py: Python<'_>, units: &[U]) -> PyResult<Result<String, NotACharacter>> {
-        if units.len() <= PIECE {
-            return Ok(to_utf8(units));
+        thread_local! {
+            /// Room for a short text of any characters; the text that is kept has no more than it needs.
+            static ROOM: Cell<String> = const { Cell::new(String::new()) };
         }
-        let read = py.detach(|| to_utf8(units));
-        py.check_signals()?;
+        if units.len() > PIECE {
+            let read = py.detach(|| to_utf8(units));
+            py.check_signals()?;
+            return Ok(read);
+        }
+        let mut room = ROOM.take();
+        room.clear();
+        let read = to_utf8_into(units, &mut room).map(|()| room.as_str().to_owned());
+        ROOM.set(room);
         Ok(read)
     }
     let read = match characters(text)? {

@@ -1,12 +1,11 @@
 //! `russet.Tokenizer`. Methods that begin with an underscore serve the module `russet.tokenizers`.
 
 use numpy::PyArray1;
-use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyList, PyString};
 use russet::added_tokens::AddedToken;
 use russet::formats;
-use russet::{EncodeOptions, Error, InputPair, Keep, OnUnknown, Result, StringList, Tokenizer, Watch};
+use russet::{EncodeOptions, Error, InputPair, Keep, OnUnknown, Result, StringList, Tokenizer};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -18,7 +17,7 @@ use crate::decode_stream::PyDecodeStream;
 use crate::detach;
 use crate::encoding::{encoding_list, PyEncoding};
 use crate::error::argument;
-use crate::inputs::{self, Inputs, OutOfRange};
+use crate::inputs::{self, Inputs, OutOfRange, Single};
 use crate::options::{self, Call, PyAddedToken, PyPadding, PyTruncation};
 use crate::strings::{Surrogates, Text};
 
@@ -42,12 +41,19 @@ impl PyTokenizer {
         detach::run(py, usize::MAX, |_| load()).map(Self::from)
     }
 
-    fn encode_one(&self, py: Python<'_>, inputs: &Inputs<'_>, call: &Call<'_>) -> PyResult<PyEncoding> {
-        let views = inputs.views()?;
-        let pairs = inputs.pairs(&views);
-        let [(first, second)] = pairs.as_slice() else { return Err(PyTypeError::new_err("one input is encoded at a time")) };
-        let encode = |watch: Option<&dyn Watch>| self.core.encode(*first, *second, &call.options(watch));
-        detach::run(py, bytes(&views), encode).map(PyEncoding::from)
+    fn run_single<T: Send>(
+        &self,
+        py: Python<'_>,
+        input: &Single<'_>,
+        call: &Call<'_>,
+        work: impl FnOnce(InputPair<'_>, &EncodeOptions<'_>) -> Result<T> + Send,
+    ) -> PyResult<T> {
+        input.read(|pair, bytes| detach::run(py, bytes, |watch| work(pair, &call.options(watch))))
+    }
+
+    fn encode_one(&self, py: Python<'_>, input: &Single<'_>, call: &Call<'_>) -> PyResult<PyEncoding> {
+        let encode = |(text, pair): InputPair<'_>, options: &EncodeOptions<'_>| self.core.encode(text, pair, options);
+        self.run_single(py, input, call, encode).map(PyEncoding::from)
     }
 
     fn run_batch<T: Send>(
@@ -59,7 +65,7 @@ impl PyTokenizer {
     ) -> PyResult<T> {
         let views = inputs.views()?;
         let pairs = inputs.pairs(&views);
-        detach::run(py, bytes(&views), |watch| work(&pairs, &call.options(watch)))
+        detach::run(py, inputs::bytes(&views), |watch| work(&pairs, &call.options(watch)))
     }
 
     fn saved(&self, pretty: bool) -> String {
@@ -79,10 +85,6 @@ fn with_text<T: Send>(text: &Bound<'_, PyString>, work: impl FnOnce(&str) -> Res
     let held = Text::new(text, Surrogates::Refuse)?;
     let view = held.as_str()?;
     detach::run(text.py(), view.len(), |_| work(view))
-}
-
-fn bytes(views: &[&str]) -> usize {
-    views.iter().map(|view| view.len()).sum()
 }
 
 #[pymethods]
@@ -163,9 +165,9 @@ impl PyTokenizer {
         keep_text: bool,
         errors: &str,
     ) -> PyResult<PyEncoding> {
-        let inputs = Inputs::single(text, pair, is_pretokenized, options::surrogates(py, errors)?)?;
+        let input = Single::new(text, pair, is_pretokenized, options::surrogates(py, errors)?)?;
         let call = self.call(add_special_tokens, split_special_tokens, truncation, padding, keep_text)?;
-        self.encode_one(py, &inputs, &call)
+        self.encode_one(py, &input, &call)
     }
 
     /// Encodes many, on several threads. Each is a text, or a pair as a tuple or list of two. The rest is as in `encode`.
@@ -223,11 +225,9 @@ impl PyTokenizer {
         padding: Option<Any<'_, 'py>>,
         errors: &str,
     ) -> PyResult<usize> {
-        let inputs = Inputs::single(text, pair, is_pretokenized, options::surrogates(py, errors)?)?;
+        let input = Single::new(text, pair, is_pretokenized, options::surrogates(py, errors)?)?;
         let call = self.call(add_special_tokens, split_special_tokens, truncation, padding, false)?;
-        self.run_batch(py, &inputs, &call, |pairs, options| {
-            pairs.iter().map(|(first, second)| self.core.count(*first, *second, options)).sum()
-        })
+        self.run_single(py, &input, &call, |(text, pair), options| self.core.count(text, pair, options))
     }
 
     /// The text of ids. `on_unknown="skip"` leaves out ids that no token has; by default they are an `UnknownIdError`.
@@ -396,9 +396,9 @@ impl PyTokenizer {
         truncation: Option<&PyTruncation>,
         padding: Option<&PyPadding>,
     ) -> PyResult<PyEncoding> {
-        let inputs = Inputs::single(text, pair, is_pretokenized, Surrogates::Refuse)?;
+        let input = Single::new(text, pair, is_pretokenized, Surrogates::Refuse)?;
         let call = lenient_call(add_special_tokens, split_special_tokens, truncation, padding, false);
-        self.encode_one(py, &inputs, &call)
+        self.encode_one(py, &input, &call)
     }
 
     #[pyo3(signature = (texts, is_pretokenized, add_special_tokens, split_special_tokens, truncation, padding, blank, /))]

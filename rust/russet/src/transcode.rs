@@ -2,7 +2,7 @@
 //!
 //! [`to_utf8`] reads Latin-1 (`u8`), UCS-2 (`u16`) and UCS-4 (`u32`). With AVX2 (`simd_avx2`) 32 ASCII characters are narrowed at a
 //! time; others are spread 8 at a time, their bytes in the last places of lanes of two or four bytes, from which a shuffle out of
-//! a table closes the gaps. Elsewhere (`scalar`) runs of ASCII are narrowed 32 at a time and other characters written one by one.
+//! a table closes the gaps. Elsewhere (`scalar`) runs of ASCII are narrowed 16 at a time and other characters written one by one.
 //! The choice is that of the scanners ([`simd_level`](crate::pre_tokenizers::simd_level)).
 //!
 //! O(n). A text that is UTF-8 already, or ASCII, needs none of this: borrow it.
@@ -18,6 +18,8 @@ use std::sync::OnceLock;
 
 /// So many characters are written between two looks at the room that is left.
 const PART: usize = 4096;
+/// Each store writes 16 bytes, whatever is needed of them, and the last block is filled up with as many zeros at most.
+const SLACK: usize = 32;
 
 mod sealed {
     pub trait Sealed {}
@@ -76,11 +78,36 @@ pub struct NotACharacter {
 /// assert_eq!(to_utf8(&[0x61_u16, 0xD800]), Err(NotACharacter { index: 1 }));
 /// ```
 pub fn to_utf8<U: Unit>(units: &[U]) -> Result<String, NotACharacter> {
-    match way() {
+    let mut text = String::new();
+    to_utf8_into(units, &mut text).map(|()| text)
+}
+
+/// Appends the characters to `text` as UTF-8; where one is none, `text` stays as it is.
+///
+/// `text` gets more room than it needs, at most [`Unit::LONGEST`] bytes for each unit: keep it to be used again, or copy what is in it.
+///
+/// # Errors
+/// As [`to_utf8`].
+pub fn to_utf8_into<U: Unit>(units: &[U], text: &mut String) -> Result<(), NotACharacter> {
+    into(way(), units, text)
+}
+
+fn into<U: Unit>(way: Way, units: &[U], text: &mut String) -> Result<(), NotACharacter> {
+    // All that a short text can become; for a long one an eighth more than characters, which suffices for most.
+    text.reserve_exact(match units.len() {
+        count @ 0..=PART => count * U::LONGEST + SLACK,
+        count => count + count / 8 + PART * U::LONGEST,
+    });
+    let length = text.len();
+    let written = match way {
         #[cfg(target_arch = "x86_64")]
-        Way::Avx2(lanes) => lanes.to_utf8(units),
-        Way::Scalar => scalar::to_utf8(units),
+        Way::Avx2(lanes) => lanes.append(units, text),
+        Way::Scalar => scalar::append(units, text),
+    };
+    if written.is_err() {
+        text.truncate(length);
     }
+    written
 }
 
 /// How texts are read; a value is the proof that the processor can.
@@ -99,14 +126,6 @@ fn way() -> Way {
         Ok("avx2" | "avx512") => simd_avx2::Avx2::new().map_or(Way::Scalar, Way::Avx2),
         _ => Way::Scalar,
     })
-}
-
-/// Bytes that suffice for texts as they mostly are: all of a short text, of a long one an eighth more than characters.
-fn first_capacity<U: Unit>(count: usize) -> usize {
-    if count <= PART {
-        return count * U::LONGEST;
-    }
-    count + count / 8 + PART * U::LONGEST
 }
 
 /// Whether a character has this number.
@@ -130,10 +149,15 @@ mod tests {
 
     fn check<U: Unit>(units: &[U]) {
         let expected = naive(units);
-        assert_eq!(scalar::to_utf8(units), expected, "scalar {units:x?}");
         #[cfg(target_arch = "x86_64")]
-        if let Some(lanes) = simd_avx2::Avx2::new() {
-            assert_eq!(lanes.to_utf8(units), expected, "avx2 {units:x?}");
+        let vectors = simd_avx2::Avx2::new().map(Way::Avx2);
+        #[cfg(not(target_arch = "x86_64"))]
+        let vectors = None;
+        for way in vectors.into_iter().chain([Way::Scalar]) {
+            let mut text = "é".to_owned();
+            let written = into(way, units, &mut text);
+            assert_eq!(written.map(|()| &text["é".len()..]), expected.as_deref().map_err(|error| *error), "{way:?} {units:x?}");
+            assert!(written.is_ok() || text == "é", "{way:?} {units:x?}");
         }
         assert_eq!(to_utf8(units), expected);
     }

@@ -1,12 +1,11 @@
-//! The way without vectors, which compilers turn into some: runs of ASCII are narrowed 32 characters at a time.
+//! The way without vectors, which compilers turn into some: runs of ASCII are narrowed 16 characters at a time.
 
-use super::{first_capacity, NotACharacter, Unit};
+use super::{NotACharacter, Unit};
 
 const RUN: usize = 16;
 
-/// See [`super::to_utf8`].
-pub(super) fn to_utf8<U: Unit>(units: &[U]) -> Result<String, NotACharacter> {
-    let mut text = String::with_capacity(first_capacity::<U>(units.len()));
+/// Appends characters up to the first that is none.
+pub(super) fn append<U: Unit>(units: &[U], text: &mut String) -> Result<(), NotACharacter> {
     let mut start = 0;
     for run in units.chunks(RUN) {
         let mut bytes = [0; RUN];
@@ -19,12 +18,11 @@ pub(super) fn to_utf8<U: Unit>(units: &[U]) -> Result<String, NotACharacter> {
         if let Some(ascii) = narrowed {
             text.push_str(ascii);
         } else {
-            text.reserve(RUN * U::LONGEST);
             for (index, unit) in (start..).zip(run) {
                 text.push(char::from_u32((*unit).into()).ok_or(NotACharacter { index })?);
             }
         }
         start += RUN;
     }
-    Ok(text)
+    Ok(())
 }

@@ -1,6 +1,6 @@
 //! Texts read with AVX2: see [`super`].
 
-use super::{first_capacity, is_character, NotACharacter, Unit, PART};
+use super::{is_character, NotACharacter, Unit, PART, SLACK};
 use std::arch::x86_64::*;
 
 /// The proof that the processor has AVX2 and POPCNT.
@@ -9,8 +9,6 @@ pub(super) struct Avx2(());
 
 /// Units at a time.
 const BLOCK: usize = 16;
-/// Each store writes 16 bytes, whatever is needed of them, and the last block is filled up with as many zeros at most.
-const SLACK: usize = 32;
 
 impl Avx2 {
     /// The proof, if it is true.
@@ -18,33 +16,29 @@ impl Avx2 {
         (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("popcnt")).then_some(Self(()))
     }
 
-    /// See [`super::to_utf8`].
-    pub(super) fn to_utf8<U: Unit>(self, units: &[U]) -> Result<String, NotACharacter> {
-        let mut text = Vec::with_capacity(first_capacity::<U>(units.len()) + SLACK);
+    /// Appends characters up to some before the first that is none.
+    pub(super) fn append<U: Unit>(self, units: &[U], text: &mut String) -> Result<(), NotACharacter> {
         let mut rest = units;
         while !rest.is_empty() {
             let (part, after) = rest.split_at(rest.len().min(PART));
-            let needed = part.len() * U::LONGEST + SLACK;
-            if text.capacity() - text.len() < needed {
+            if text.capacity() - text.len() < part.len() * U::LONGEST + SLACK {
                 text.reserve_exact(rest.len() * U::LONGEST + SLACK);
             }
             // SAFETY: `self` proves that the processor has these features, and there is room for the longest form of each unit
-            // and the slack.
-            let written = unsafe { append(part, &mut text) };
+            // and the slack. Whole characters are appended.
+            let written = unsafe { append(part, text.as_mut_vec()) };
             if let Err(block) = written {
-                // The block has a unit that is no character.
                 let first = units.len() - rest.len() + block;
                 let found = units.iter().skip(first).position(|unit| !is_character((*unit).into()));
                 return Err(NotACharacter { index: first + found.unwrap_or_default() });
             }
             rest = after;
         }
-        // SAFETY: `append` writes whole characters.
-        Ok(unsafe { String::from_utf8_unchecked(text) })
+        Ok(())
     }
 }
 
-/// Appends the units as UTF-8, or gives the index of a block that has a unit which is no character.
+/// Appends the units as UTF-8, or nothing and gives the index of a block that has a unit which is no character.
 ///
 /// # Safety
 /// `text` has spare room for [`Unit::LONGEST`] bytes for each unit and [`SLACK`] more.
