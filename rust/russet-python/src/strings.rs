@@ -8,6 +8,8 @@
 //! Lists of ids hand out integer objects that are made once per process (up to 2^18, in blocks on demand): making fresh ones
 //! costs several times as much.
 
+#[cfg(not(Py_GIL_DISABLED))]
+use pyo3::exceptions::PyIndexError;
 use pyo3::exceptions::PyUnicodeEncodeError;
 use pyo3::ffi;
 use pyo3::intern;
@@ -216,15 +218,15 @@ pub fn integers(list: &Bound<'_, PyList>) -> PyResult<Option<Vec<u32>>> {
     let length = list.len();
     let mut values = Vec::with_capacity(length);
     for first in (0..length).step_by(PIECE) {
-        for index in first..length.min(first + PIECE) {
-            // SAFETY: the interpreter is held and no Python code runs between taking the item, which the list owns, and reading
-            // it; an index that is out of range, as others may have changed the list in a pause, gives a null pointer and an
-            // error that is set.
+        let end = length.min(first + PIECE);
+        if list.len() < end {
+            return Err(PyIndexError::new_err("list index out of range")); // others changed it in a pause
+        }
+        for index in first..end {
+            // SAFETY: the interpreter is held and no Python code runs between asking for the length and taking an item below it,
+            // which the list owns, nor until that is read.
             let value = unsafe {
-                let item = ffi::PyList_GetItem(list.as_ptr(), index as ffi::Py_ssize_t);
-                if item.is_null() {
-                    return Err(PyErr::fetch(list.py()));
-                }
+                let item = item(list.as_ptr(), index as ffi::Py_ssize_t);
                 if ffi::PyLong_CheckExact(item) == 0 {
                     return Ok(None);
                 }
@@ -238,11 +240,27 @@ pub fn integers(list: &Bound<'_, PyList>) -> PyResult<Option<Vec<u32>>> {
                 }
             }
         }
-        if first + PIECE < length {
+        if end < length {
             pause(list.py())?;
         }
     }
     Ok(Some(values))
+}
+
+/// The item of a list, borrowed.
+///
+/// # Safety
+/// The list has such an index.
+#[cfg(not(Py_GIL_DISABLED))]
+unsafe fn item(list: *mut ffi::PyObject, index: ffi::Py_ssize_t) -> *mut ffi::PyObject {
+    // SAFETY: by this function's contract.
+    unsafe {
+        #[cfg(not(Py_LIMITED_API))]
+        let item = ffi::PyList_GET_ITEM(list, index);
+        #[cfg(Py_LIMITED_API)]
+        let item = ffi::PyList_GetItem(list, index);
+        item
+    }
 }
 
 /// Where other threads may change the list meanwhile, its items are taken one by one.
