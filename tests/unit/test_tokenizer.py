@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +148,31 @@ def test_surrogates(tokenizer: Any) -> None:
     assert (raised.value.start, raised.value.end) == (2, 3)
     assert isinstance(raised.value, UnicodeEncodeError)
     assert tokenizer.encode("ab\ud800c", errors="replace").ids == tokenizer.encode("ab\ufffdc").ids
+
+
+@pytest.mark.parametrize("character", ["a", "é", "ж", "\u2019", "中", "😀"])
+def test_texts_are_read_whatever_their_characters(character: str) -> None:
+    class Derived(str):
+        """Python keeps the characters of such a text elsewhere than those of its own."""
+
+        def __len__(self) -> int:
+            return 1
+
+    tokenizer = russet.Tokenizer.from_file(fixtures.TOKENIZERS / "bpe-gpt2.json")
+    for length in [*range(1, 70), 4095, 4096, 4097, 2**16, 2**16 + 5]:
+        for text in (character * length, "a b" * (length // 3) + character, character + "a b" * (length // 3)):
+            size = sys.getsizeof(text)
+            encoding = tokenizer.encode(text)
+            assert tokenizer.decode(encoding.ids) == text
+            assert tokenizer.encode_arrays([text, Derived(text)])[0].tolist() == 2 * encoding.ids
+            assert sys.getsizeof(text) == size
+            with pytest.raises(russet.TextError) as raised:
+                tokenizer.encode(text + "\udcff" + text)
+            with pytest.raises(UnicodeEncodeError) as expected:
+                (text + "\udcff" + text).encode()
+            assert raised.value.args == expected.value.args
+            replaced = tokenizer.encode(text + "\udcff" + text, errors="replace")
+            assert replaced.ids == tokenizer.encode(text + "\ufffd" + text).ids
 
 
 def test_errors_say_where(tokenizer: Any) -> None:
