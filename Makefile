@@ -64,6 +64,7 @@ lint: develop ## Check formatting, lints, types, the stub and the documents
 	@rustup component list --installed 2>/dev/null | grep -q rustfmt || cargo fmt --version >/dev/null || { echo "rustfmt is missing: rustup component add rustfmt clippy" >&2; exit 1; }
 	cargo fmt --all --check
 	cargo clippy --quiet --workspace --all-targets -- -D warnings
+	cargo clippy --quiet --package russet-python --features abi3 -- -D warnings
 	cargo check --quiet --manifest-path fuzz/Cargo.toml --no-default-features
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check

@@ -1,6 +1,7 @@
 //! Each stage alone, over the text of the fixtures: `cargo bench --package russet-benches`.
 
 use criterion::{criterion_group, criterion_main, Criterion, Throughput};
+use russet::transcode::to_utf8;
 use russet::{EncodeOptions, Input, Keep, OnUnknown, Tokenizer};
 use std::path::{Path, PathBuf};
 
@@ -103,5 +104,19 @@ fn load(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, normalizers, pre_tokenizers, encode, encode_with_offsets, decode, load);
+fn transcode(criterion: &mut Criterion) {
+    let text = text();
+    let ucs4: Vec<u32> = text.chars().map(u32::from).collect();
+    let is_short = |unit: &&u32| **unit <= 0xFFFF;
+    let ucs2: Vec<u16> = ucs4.iter().filter(is_short).map(|&unit| unit as u16).collect();
+    assert_eq!(to_utf8(&ucs4).as_ref(), Ok(&text));
+    assert_eq!(to_utf8(&ucs2), Ok(text.chars().filter(|&character| character <= '\u{FFFF}').collect()));
+    let mut group = criterion.benchmark_group("transcode");
+    group.throughput(Throughput::Bytes(text.len() as u64));
+    group.bench_function("ucs4", |bencher| bencher.iter(|| to_utf8(&ucs4).unwrap()));
+    group.bench_function("ucs2", |bencher| bencher.iter(|| to_utf8(&ucs2).unwrap()));
+    group.finish();
+}
+
+criterion_group!(benches, transcode, normalizers, pre_tokenizers, encode, encode_with_offsets, decode, load);
 criterion_main!(benches);
