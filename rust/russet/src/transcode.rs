@@ -11,7 +11,6 @@ mod scalar;
 #[cfg(target_arch = "x86_64")]
 mod simd_avx2;
 
-use crate::pre_tokenizers::simd_level;
 use std::fmt::Debug;
 use std::ops::BitOr;
 use std::sync::OnceLock;
@@ -84,7 +83,7 @@ pub fn to_utf8<U: Unit>(units: &[U]) -> Result<String, NotACharacter> {
 
 /// Appends the characters to `text` as UTF-8; where one is none, `text` stays as it is.
 ///
-/// `text` gets more room than it needs, at most [`Unit::LONGEST`] bytes for each unit: keep it to be used again, or copy what is in it.
+/// `text` gets room for more than is written, up to [`Unit::LONGEST`] bytes for each unit: use it again, or copy what is in it.
 ///
 /// # Errors
 /// As [`to_utf8`].
@@ -94,7 +93,7 @@ pub fn to_utf8_into<U: Unit>(units: &[U], text: &mut String) -> Result<(), NotAC
 
 fn into<U: Unit>(way: Way, units: &[U], text: &mut String) -> Result<(), NotACharacter> {
     // All that a short text can become; for a long one an eighth more than characters, which suffices for most.
-    text.reserve_exact(match units.len() {
+    text.reserve(match units.len() {
         count @ 0..=PART => count * U::LONGEST + SLACK,
         count => count + count / 8 + PART * U::LONGEST,
     });
@@ -121,16 +120,13 @@ enum Way {
 /// The way of this process.
 fn way() -> Way {
     static WAY: OnceLock<Way> = OnceLock::new();
-    *WAY.get_or_init(|| match simd_level() {
+    *WAY.get_or_init(|| {
         #[cfg(target_arch = "x86_64")]
-        Ok("avx2" | "avx512") => simd_avx2::Avx2::new().map_or(Way::Scalar, Way::Avx2),
-        _ => Way::Scalar,
+        if let (Ok("avx2" | "avx512"), Some(lanes)) = (crate::pre_tokenizers::simd_level(), simd_avx2::Avx2::new()) {
+            return Way::Avx2(lanes);
+        }
+        Way::Scalar
     })
-}
-
-/// Whether a character has this number.
-fn is_character(number: u32) -> bool {
-    char::from_u32(number).is_some()
 }
 
 #[cfg(test)]
@@ -200,9 +196,9 @@ mod tests {
 
     #[test]
     fn every_number_is_read() {
-        let all: Vec<u32> = (0..=0x10FFFF).filter(|&number| is_character(number)).collect();
+        let all: Vec<u32> = (0..=0x10FFFF).filter(|&number| char::from_u32(number).is_some()).collect();
         check(&all);
-        check(&all.iter().map(|&number| number as u16).filter(|&unit| is_character(unit.into())).collect::<Vec<_>>());
+        check(&all.iter().map(|&number| number as u16).filter(|&unit| char::from_u32(unit.into()).is_some()).collect::<Vec<_>>());
         check(&(0..=0xFF).collect::<Vec<u8>>());
         for surrogate in 0xD7FE_u16..=0xE001 {
             check(&[0x41, surrogate]);

@@ -1,6 +1,6 @@
 //! Texts read with AVX2: see [`super`].
 
-use super::{is_character, NotACharacter, Unit, PART, SLACK};
+use super::{NotACharacter, Unit, PART, SLACK};
 use std::arch::x86_64::*;
 
 /// The proof that the processor has AVX2 and POPCNT.
@@ -29,7 +29,7 @@ impl Avx2 {
             let written = unsafe { append(part, text.as_mut_vec()) };
             if let Err(block) = written {
                 let first = units.len() - rest.len() + block;
-                let found = units.iter().skip(first).position(|unit| !is_character((*unit).into()));
+                let found = units.iter().skip(first).position(|unit| char::from_u32((*unit).into()).is_none());
                 return Err(NotACharacter { index: first + found.unwrap_or_default() });
             }
             rest = after;
