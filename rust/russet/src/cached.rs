@@ -98,9 +98,7 @@ pub(crate) struct Missed {
 pub(crate) fn each(
     mut work_out: impl FnMut(&str, &mut Vec<u32>) -> Result<()>,
 ) -> impl FnMut(&str, &[Range<usize>], &mut IdLists) -> Result<()> {
-    move |text, pieces, lists| {
-        pieces.iter().try_for_each(|piece| lists.push(|ids| work_out(&text[piece.clone()], ids)))
-    }
+    move |text, pieces, lists| pieces.iter().try_for_each(|piece| lists.push(|ids| work_out(&text[piece.clone()], ids)))
 }
 
 /// Gives the ids of one piece to `sink`; `work_out` appends them if the cache does not know it.

@@ -133,7 +133,7 @@ impl Bpe {
             None => Compiled { merges: Merges::new(&listed), never: Vec::new(), order, backtracker: None },
         };
         let scored = config.scored.map(|config| Scored::new(config, &vocabulary)).transpose()?.map(Box::new);
-        Ok(Self {
+        let model = Self {
             backtracker,
             pairs: Once::new(),
             never,
@@ -151,7 +151,9 @@ impl Bpe {
             ignore_merges: config.ignore_merges,
             unreachable,
             scored,
-        })
+        };
+        model.pairs(); // what takes longer is done already
+        Ok(model)
     }
 
     pub(super) fn to_config(&self) -> BpeConfig {
@@ -370,7 +372,15 @@ impl Bpe {
         }
         let mut cutter = cuts::Cutter::new(piece);
         let units = std::iter::from_fn(|| cutter.next(joints, |character| characters.id(character, false, false).is_some()));
-        cached::ids_of_pieces(cache, PieceKind::Piece, piece, units, missed, sink, cached::each(|unit, ids| self.ids_of_unit(unit, scratch, ids)))
+        cached::ids_of_pieces(
+            cache,
+            PieceKind::Piece,
+            piece,
+            units,
+            missed,
+            sink,
+            cached::each(|unit, ids| self.ids_of_unit(unit, scratch, ids)),
+        )
     }
 
     /// Appends the ids of a unit.

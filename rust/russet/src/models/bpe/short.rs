@@ -10,9 +10,7 @@
 use super::pairs::{Pairs, NO_TOKEN};
 
 /// The most symbols.
-pub(super) const MAX_SYMBOLS: usize = 32;
-/// The most symbols of most pieces.
-const FEW_SYMBOLS: usize = 16;
+pub(super) const MAX_SYMBOLS: usize = 16;
 
 const PLACE_BITS: u32 = MAX_SYMBOLS.trailing_zeros();
 /// A pair that does not merge has at least this, as has the lack of one.
@@ -29,7 +27,6 @@ fn packed(number: u32, place: u32) -> u32 {
 pub(super) struct Symbols {
     list: [u32; MAX_SYMBOLS],
     len: usize,
-    is_merged: bool,
 }
 
 impl Symbols {
@@ -53,20 +50,20 @@ impl Symbols {
 
 /// A piece that is being merged.
 #[derive(Clone, Copy)]
-struct Lane<const N: usize> {
+struct Lane {
     /// Which one.
     piece: usize,
     length: u32,
-    /// The numbers at each place. Places are taken modulo 64, so that the one before the first is the last of these.
+    /// The numbers at each place. Places are taken modulo 32, so that the one before the first is the last of these.
     numbers: [u32; PLACES],
     /// For each place what it merges to with the next one, by [`packed`].
-    keys: [u32; N],
+    keys: [u32; MAX_SYMBOLS],
     /// A bit for each place that is left, also for the one behind the last, where there is no token.
-    left: u64,
+    left: u32,
     step: Step,
 }
 
-const PLACES: usize = 64;
+const PLACES: usize = 2 * MAX_SYMBOLS;
 
 /// A merge that comes next: its places and what it makes.
 #[derive(Clone, Copy, Default)]
@@ -78,13 +75,13 @@ struct Step {
     number: u32,
 }
 
-impl<const N: usize> Lane<N> {
+impl Lane {
     #[inline(always)]
     fn new(piece: usize, symbols: &[u32], pairs: &Pairs) -> Self {
-        let length = symbols.len().min(N);
+        let length = symbols.len().min(MAX_SYMBOLS);
         let mut numbers = [NO_TOKEN; PLACES];
         numbers[..length].copy_from_slice(&symbols[..length]);
-        let mut keys = [NONE; N];
+        let mut keys = [NONE; MAX_SYMBOLS];
         for place in 1..length {
             keys[place - 1] = packed(pairs.get(numbers[place - 1], numbers[place]), place as u32 - 1);
         }
@@ -100,10 +97,10 @@ impl<const N: usize> Lane<N> {
         }
         let place = least % MAX_SYMBOLS as u32;
         let number = (least >> PLACE_BITS) + 1;
-        let behind = self.left & (u64::MAX - 1) << place;
+        let behind = self.left & (u32::MAX - 1) << place;
         let right = behind.trailing_zeros();
         let after = (behind & behind.wrapping_sub(1)).trailing_zeros() % PLACES as u32;
-        let before = 63_u32.wrapping_sub((self.left & ((1 << place) - 1)).leading_zeros()) % PLACES as u32;
+        let before = 31_u32.wrapping_sub((self.left & ((1 << place) - 1)).leading_zeros()) % PLACES as u32;
         self.step = Step { before, place, right, after, number };
         pairs.prefetch(self.numbers[before as usize], number);
         pairs.prefetch(number, self.numbers[after as usize]);
@@ -124,13 +121,13 @@ impl<const N: usize> Lane<N> {
         if let Some(key) = self.keys.get_mut(before as usize) {
             *key = with_before;
         }
-        self.keys[place as usize % N] = with_after;
+        self.keys[place as usize % MAX_SYMBOLS] = with_after;
     }
 
     /// The ids of what is left.
     #[inline(always)]
     fn ids(&self, pairs: &Pairs) -> Symbols {
-        let mut ids = Symbols { is_merged: true, ..Symbols::default() };
+        let mut ids = Symbols::default();
         let mut rest = self.left & ((1 << self.length) - 1);
         while rest != 0 {
             ids.push(pairs.id(self.numbers[rest.trailing_zeros() as usize % PLACES]));
@@ -145,20 +142,15 @@ const LANES: usize = 4;
 
 /// Merges the symbols of each piece, which are numbers of `pairs`, to the end, and puts their ids in place of them.
 pub(super) fn merge(pieces: &mut [Symbols], pairs: &Pairs) {
-    merge_some::<FEW_SYMBOLS>(pieces, 0, pairs);
-    merge_some::<MAX_SYMBOLS>(pieces, FEW_SYMBOLS + 1, pairs);
-}
-
-/// Merges those pieces that have from `least` to `N` symbols.
-fn merge_some<const N: usize>(pieces: &mut [Symbols], least: usize, pairs: &Pairs) {
-    let mut waiting = 0;
-    let mut next = |pieces: &[Symbols]| {
-        let found = pieces[waiting..].iter().position(|symbols| (least..=N).contains(&symbols.len) && !symbols.is_merged);
-        let piece = found.map(|ahead| waiting + ahead);
-        waiting = piece.map_or(pieces.len(), |piece| piece + 1);
-        piece.map(|piece| Lane::<N>::new(piece, pieces[piece].as_slice(), pairs))
+    let mut next = 0;
+    let mut waiting = || {
+        next += 1;
+        next - 1
     };
-    let mut lanes: [Option<Lane<N>>; LANES] = std::array::from_fn(|_| next(pieces));
+    let mut lanes: [Option<Lane>; LANES] = std::array::from_fn(|_| {
+        let piece = waiting();
+        pieces.get(piece).map(|symbols| Lane::new(piece, symbols.as_slice(), pairs))
+    });
     loop {
         let mut is_done = true;
         for slot in &mut lanes {
@@ -168,7 +160,8 @@ fn merge_some<const N: usize>(pieces: &mut [Symbols], least: usize, pairs: &Pair
                     break;
                 }
                 pieces[lane.piece] = lane.ids(pairs);
-                *slot = next(pieces);
+                let piece = waiting();
+                *slot = pieces.get(piece).map(|symbols| Lane::new(piece, symbols.as_slice(), pairs));
             }
         }
         if is_done {
