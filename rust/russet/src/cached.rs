@@ -114,7 +114,7 @@ pub(crate) fn ids_of_piece<S: IdSink>(
     let tables = cache.tables();
     let place = tables.place_of(kind, piece.as_bytes());
     let mut few = [0; SHORT_IDS + 1];
-    let count = place.few_ids(&mut few);
+    let count = place.few_ids(tables, &mut few);
     if count > 0 {
         sink.take_ids(&few[..count]);
         return Ok(());
@@ -157,10 +157,9 @@ pub(crate) fn ids_of_pieces<S: IdSink>(
         let mut len = 0;
         missed.holes.clear();
         for (piece, (place, ..)) in (0..).zip(&places[..batch]) {
-            let count = ids[len..].first_chunk_mut().map_or(0, |ids| place.few_ids(ids));
+            let count = ids[len..].first_chunk_mut().map_or(0, |ids| place.few_ids(tables, ids));
             if count == 0 {
                 missed.holes.push(Hole { ids_before: len as u16, piece, list: 0, is_new: false });
-                tables.prefetch_beside(*place);
             }
             len += count;
         }

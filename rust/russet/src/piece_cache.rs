@@ -34,7 +34,7 @@ const LONG_BYTES: usize = 8 * LONG_WORDS;
 const LONG_IDS: usize = 18;
 
 /// The sizes of the tables, as powers of two: pairs of slots for short pieces, and slots for long ones.
-const SIZES: [(u32, u32); 3] = [(11, 10), (14, 13), (17, 15)];
+const SIZES: [(u32, u32); 4] = [(11, 9), (13, 11), (15, 13), (17, 15)];
 
 /// The cache of one tokenizer.
 pub(crate) struct PieceCache {
@@ -61,7 +61,8 @@ struct ShortSlot {
     key: [AtomicU64; 2],
     /// Two ids.
     ids: AtomicU64,
-    /// The third id in the lower half, and in the upper half the number of ids (8 bits) and the version (24 bits).
+    /// The third id in the lower half, and in the upper half the number of ids (8 bits), the version (23
+    /// bits) and `HAS_MORE_BESIDE`.
     tail: AtomicU64,
 }
 
@@ -186,10 +187,13 @@ fn is_being_written(tail: u64) -> bool {
     tail >> 40 & 1 == 1
 }
 
+/// In the last word of the first of two slots: pieces for which there was no room there are in the slots beside.
+const HAS_MORE_BESIDE: u64 = 1 << 63;
+
 /// The last word of the next version of a slot.
 fn next_tail(tail: u64, low: u32, count: usize) -> u64 {
-    let version = (tail >> 40).wrapping_add(2) & 0xff_fffe;
-    u64::from(low) | (count as u64) << 32 | version << 40
+    let version = (tail >> 40).wrapping_add(2) & 0x7f_fffe;
+    u64::from(low) | (count as u64) << 32 | version << 40 | tail & HAS_MORE_BESIDE
 }
 
 /// Writes a slot by `store`, unless another thread is at it.
@@ -207,7 +211,7 @@ fn write(tail: &AtomicU64, low: u32, count: usize, store: impl FnOnce()) {
 impl PieceCache {
     /// An empty cache.
     pub(crate) fn new() -> Self {
-        Self { first: Tables::new(SIZES[0]), larger: [Once::new(), Once::new()], level: AtomicUsize::new(0) }
+        Self { first: Tables::new(SIZES[0]), larger: [const { Once::new() }; SIZES.len() - 1], level: AtomicUsize::new(0) }
     }
 
     /// The size of the cache in bytes.
@@ -268,6 +272,16 @@ impl Tables {
         [&self.short[first], &self.short[first ^ 1]].into_iter().flat_map(|pair| &pair.0)
     }
 
+    /// A free slot for a piece that is in none.
+    fn free_slot(&self, key: [u64; 2]) -> Option<&ShortSlot> {
+        let ShortPair(slots) = &self.short[self.short_pair(key)];
+        let beside = || {
+            slots[0].tail.fetch_or(HAS_MORE_BESIDE, Ordering::Relaxed);
+            self.short[self.short_pair(key) ^ 1].0.iter().find(|slot| slot.is_free())
+        };
+        slots.iter().find(|slot| slot.is_free()).or_else(beside)
+    }
+
     #[inline(always)]
     fn long_pair(&self, hash: u64) -> [&LongSlot; 2] {
         let index = hash as usize & (self.long.len() - 1);
@@ -279,8 +293,7 @@ impl Tables {
         for slot in self.short.iter().flat_map(|pair| &pair.0) {
             let key = [0, 1].map(|index| slot.key[index].load(Ordering::Relaxed));
             if let Some((bits, count)) = slot.get(key).filter(|_| key != [0; 2]) {
-                let free = other.short_slots(key).find(|slot| slot.is_free());
-                free.into_iter().for_each(|slot| slot.set(key, bits, count));
+                other.free_slot(key).into_iter().for_each(|slot| slot.set(key, bits, count));
             }
         }
         let mut ids = Vec::with_capacity(LONG_IDS);
@@ -325,12 +338,9 @@ impl Tables {
         Place::NOWHERE
     }
 
-    /// Asks the processor for the other slots in which a short piece may be.
-    #[inline(always)]
-    pub(crate) fn prefetch_beside(&self, place: Place<'_>) {
-        if let Some(pair) = self.short.get(self.short_pair(place.key) ^ 1) {
-            memory::prefetch(pair);
-        }
+    /// The other slots in which a short piece may be.
+    fn beside(&self, place: Place<'_>) -> Place<'_> {
+        Place { key: place.key, pair: &self.short[self.short_pair(place.key) ^ 1] }
     }
 
     /// Appends the ids of a piece whose place is known, and tells whether it knows them.
@@ -361,7 +371,7 @@ impl Tables {
         if is_short {
             let (bits, count) = packed.map_or((0, ELSEWHERE), |bits| (bits, ids.len()));
             let either = &place.pair.0[(short_hash(place.key) >> 63) as usize];
-            self.short_slots(place.key).find(|slot| slot.is_free()).unwrap_or(either).set(place.key, bits, count);
+            self.free_slot(place.key).unwrap_or(either).set(place.key, bits, count);
         }
         if packed.is_none() && piece.len() <= LONG_BYTES && !ids.is_empty() && ids.len() <= LONG_IDS {
             let hash = long_hash(kind, piece);
@@ -373,11 +383,7 @@ impl Tables {
 }
 
 /// Two slots that stay free.
-static FREE_PAIR: ShortPair = {
-    const FREE: AtomicU64 = AtomicU64::new(0);
-    const SLOT: ShortSlot = ShortSlot { key: [FREE; 2], ids: FREE, tail: FREE };
-    ShortPair([SLOT; 2])
-};
+static FREE_PAIR: ShortPair = ShortPair([const { ShortSlot::new() }; 2]);
 
 impl Place<'_> {
     /// Where nothing is found.
@@ -386,7 +392,20 @@ impl Place<'_> {
     /// Puts the ids of a piece at the beginning of `ids`, if there are up to `SHORT_IDS` and they are known; the number of ids, or 0.
     /// What is behind them may be overwritten.
     #[inline(always)]
-    pub(crate) fn few_ids(self, ids: &mut [u32; SHORT_IDS + 1]) -> usize {
+    pub(crate) fn few_ids(self, tables: &Tables, ids: &mut [u32; SHORT_IDS + 1]) -> usize {
+        match self.few_ids_here(ids) {
+            0 if self.has_more_beside() => tables.beside(self).few_ids_here(ids),
+            count => count,
+        }
+    }
+
+    /// Whether a piece of this place may be in the slots beside.
+    fn has_more_beside(self) -> bool {
+        self.pair.0[0].tail.load(Ordering::Relaxed) & HAS_MORE_BESIDE != 0
+    }
+
+    #[inline(always)]
+    fn few_ids_here(self, ids: &mut [u32; SHORT_IDS + 1]) -> usize {
         let Self { key, pair: ShortPair(slots) } = self;
         let is_second = slots[0].differs(key);
         let slot = &slots[usize::from(is_second)];
@@ -426,6 +445,10 @@ impl PieceKind {
 }
 
 impl ShortSlot {
+    const fn new() -> Self {
+        Self { key: [const { AtomicU64::new(0) }; 2], ids: AtomicU64::new(0), tail: AtomicU64::new(0) }
+    }
+
     fn is_free(&self) -> bool {
         count(self.tail.load(Ordering::Relaxed)) == 0
     }
@@ -516,7 +539,7 @@ mod tests {
 
     fn find_in(tables: &Tables, place: Place<'_>, kind: PieceKind, piece: &[u8], found: &mut Vec<u32>) -> bool {
         let mut few = [0; SHORT_IDS + 1];
-        match place.few_ids(&mut few) {
+        match place.few_ids(tables, &mut few) {
             0 => tables.append_known(place, kind, piece, found),
             count => {
                 found.extend(&few[..count]);
@@ -567,8 +590,8 @@ mod tests {
                 known += 1;
             }
         }
-        assert!(known > (2 << SIZES[2].0) * 9 / 10, "{known} pieces are known");
-        assert_eq!(cache.level.load(Ordering::Relaxed), 2);
+        assert!(known > (2 << SIZES[3].0) * 9 / 10, "{known} pieces are known");
+        assert_eq!(cache.level.load(Ordering::Relaxed), SIZES.len() - 1);
     }
 
     #[test]

@@ -136,7 +136,7 @@ impl Pairs {
     #[inline(always)]
     fn bucket(&self, key: u64, (begin, count): (u32, u32)) -> usize {
         let fraction = key.wrapping_mul(self.factor) >> 32;
-        begin as usize + (fraction * u64::from(count) >> 32) as usize
+        begin as usize + ((fraction * u64::from(count)) >> 32) as usize
     }
 
     /// Whether a piece of so many bytes may be a token that is not made.
