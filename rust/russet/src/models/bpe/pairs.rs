@@ -53,10 +53,17 @@ unsafe impl Zeroable for Near {}
 #[repr(align(32))]
 struct Bucket([u64; 4]);
 
+/// Where a pair is.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Place {
+    key: u64,
+    bucket: usize,
+}
+
 impl Pairs {
     /// The pairs of merges by which tokens are made; `None` where these are too many.
     pub(super) fn new(merges: &Merges, ids_end: usize, vocabulary: &Vocabulary) -> Option<Self> {
-        if ids_end >= NUMBERS {
+        if ids_end + NEAR >= NUMBERS {
             return None;
         }
         let mut made: Vec<(u32, u32)> = Vec::with_capacity(ids_end);
@@ -74,11 +81,13 @@ impl Pairs {
             }
         }
         made.sort_unstable();
-        // Those that merge first, so that they are near; of what no pair makes, 0 is the number.
+        // Those that merge first, so that they are near. What is made has no small number.
         singles.sort_by_key(|&id| !is_part[id as usize]);
-        let ids: Vec<u32> = singles.into_iter().chain(made.into_iter().map(|(_, id)| id)).collect();
+        let gap = NEAR.saturating_sub(singles.len());
+        let made = made.into_iter().map(|(_, id)| id);
+        let ids: Vec<u32> = singles.into_iter().chain(std::iter::repeat_n(NO_TOKEN, gap)).chain(made).collect();
         let mut numbers = vec![NO_TOKEN; ids_end];
-        (0..).zip(&ids).for_each(|(number, &id)| numbers[id as usize] = number);
+        (0..).zip(&ids).filter(|&(_, &id)| id != NO_TOKEN).for_each(|(number, &id)| numbers[id as usize] = number);
         let mut pairs = Self {
             numbers,
             ids,
@@ -109,7 +118,8 @@ impl Pairs {
 
     /// The merges by which tokens are made: the numbers of the parts, and of the token.
     fn made<'m>(&'m self, merges: &'m Merges) -> impl Iterator<Item = (u32, u32, u32)> + 'm {
-        let made = (0..).zip(&self.ids).map(|(number, &id)| (number, merges.made(id))).filter(|&(_, made)| made != SINGLE);
+        let made = (0..).zip(&self.ids).map(|(number, &id)| (number, merges.made(id)));
+        let made = made.filter(|&(_, made)| ![SINGLE, NEVER].contains(&made));
         made.map(|(number, made)| (self.numbers[made.left as usize], self.numbers[made.right as usize], number))
     }
 
@@ -156,31 +166,48 @@ impl Pairs {
         self.ids[number as usize]
     }
 
-    /// Asks the processor to fetch what [`get`](Self::get) reads.
-    #[inline(always)]
-    pub(super) fn prefetch(&self, left: u32, right: u32) {
-        if !is_near(left, right) {
-            memory::prefetch(&self.buckets[self.bucket(key(left, right), self.segments[segment(left, right)])]);
-        }
-    }
-
     /// The number of what two tokens merge to, or 0.
     #[inline(always)]
     pub(super) fn get(&self, left: u32, right: u32) -> u32 {
-        if is_near(left, right) {
-            return self.near[left as usize * NEAR + right as usize].0;
+        match is_near(left, right) {
+            true => self.near[left as usize * NEAR + right as usize].0,
+            false => self.look(self.place(left, right)),
         }
+    }
+
+    /// Where a pair is of which one number at least is not small; asks the processor to fetch it.
+    #[inline(always)]
+    pub(super) fn place(&self, left: u32, right: u32) -> Place {
         let key = key(left, right);
-        let segment = self.segments[segment(left, right)];
-        let mut bucket = self.bucket(key, segment);
+        let bucket = self.bucket(key, self.segments[segment(left, right)]);
+        memory::prefetch(&self.buckets[bucket]);
+        Place { key, bucket }
+    }
+
+    /// The number of what the pair at a place merges to, or 0.
+    #[inline(always)]
+    pub(super) fn look(&self, Place { key, bucket }: Place) -> u32 {
+        let slots = self.buckets[bucket].0;
+        // What has this key is a number alone, and all else more.
+        let least = slots.map(|slot| slot ^ key).into_iter().fold(FREE, u64::min);
+        if slots[3] == FREE || least < NUMBERS as u64 {
+            return if least < NUMBERS as u64 { least as u32 } else { 0 };
+        }
+        self.look_behind(key, bucket)
+    }
+
+    #[cold]
+    fn look_behind(&self, key: u64, mut bucket: usize) -> u32 {
+        let segment = self.segments[segment((key >> (2 * NUMBER_BITS)) as u32, (key >> NUMBER_BITS) as u32 % NUMBERS as u32)];
         loop {
-            let slots = self.buckets[bucket].0;
-            // What has this key is a number alone, and all else more.
-            let least = slots.map(|slot| slot ^ key).into_iter().fold(FREE, u64::min);
-            if slots[3] == FREE || least < NUMBERS as u64 {
-                return if least < NUMBERS as u64 { least as u32 } else { 0 };
-            }
             bucket = next(bucket, segment);
+            let slots = self.buckets[bucket].0;
+            if let Some(slot) = slots.into_iter().find(|slot| slot ^ key < NUMBERS as u64) {
+                return (slot ^ key) as u32;
+            }
+            if slots[3] == FREE {
+                return 0;
+            }
         }
     }
 }

@@ -7,7 +7,7 @@
 //!
 //! Nearly all of its time is waiting for memory: so several pieces are merged in turns.
 
-use super::pairs::{Pairs, NO_TOKEN};
+use super::pairs::{Pairs, Place, NO_TOKEN};
 
 /// The most symbols.
 pub(super) const MAX_SYMBOLS: usize = 16;
@@ -71,8 +71,9 @@ struct Step {
     before: u32,
     place: u32,
     right: u32,
-    after: u32,
     number: u32,
+    with_before: Place,
+    with_after: Place,
 }
 
 impl Lane {
@@ -101,18 +102,18 @@ impl Lane {
         let right = behind.trailing_zeros();
         let after = (behind & behind.wrapping_sub(1)).trailing_zeros() % PLACES as u32;
         let before = 31_u32.wrapping_sub((self.left & ((1 << place) - 1)).leading_zeros()) % PLACES as u32;
-        self.step = Step { before, place, right, after, number };
-        pairs.prefetch(self.numbers[before as usize], number);
-        pairs.prefetch(number, self.numbers[after as usize]);
+        let with_before = pairs.place(self.numbers[before as usize], number);
+        let with_after = pairs.place(number, self.numbers[after as usize]);
+        self.step = Step { before, place, right, number, with_before, with_after };
         true
     }
 
     /// Does the merge.
     #[inline(always)]
     fn end_step(&mut self, pairs: &Pairs) {
-        let Step { before, place, right, after, number } = self.step;
-        let with_before = packed(pairs.get(self.numbers[before as usize], number), before);
-        let with_after = packed(pairs.get(number, self.numbers[after as usize]), place);
+        let Step { before, place, right, number, with_before, with_after } = self.step;
+        let with_before = packed(pairs.look(with_before), before);
+        let with_after = packed(pairs.look(with_after), place);
         self.numbers[place as usize] = number;
         self.left &= !(1 << right);
         if let Some(key) = self.keys.get_mut(right as usize) {
