@@ -100,6 +100,8 @@ pub(crate) enum PieceKind {
     FirstWord = 3,
     /// A word at the beginning of the input.
     FirstOfInput = 4,
+    /// A part of a piece, where a whole piece can have other ids.
+    Unit = 5,
 }
 
 impl std::fmt::Debug for PieceCache {
@@ -108,12 +110,15 @@ impl std::fmt::Debug for PieceCache {
     }
 }
 
+/// One more than the highest number of a kind.
+const KINDS: usize = PieceKind::Unit as usize + 1;
+
 /// For a piece of each kind and length, the bits of the two words of a short key that belong to it, and what the second is joined
 /// with: the kind and the length in the last byte, and below them bits that are as good as random, for the hash.
-static KEY_MASKS: [[[u64; 3]; SHORT_BYTES + 1]; 5] = {
-    let mut masks = [[[0; 3]; SHORT_BYTES + 1]; 5];
+static KEY_MASKS: [[[u64; 3]; SHORT_BYTES + 1]; KINDS] = {
+    let mut masks = [[[0; 3]; SHORT_BYTES + 1]; KINDS];
     let mut kind = 0;
-    while kind < 5 {
+    while kind < KINDS {
         let mut length = 1;
         while length <= SHORT_BYTES {
             let name = (length as u64) << 56 | (kind as u64) << 60;
@@ -440,7 +445,7 @@ fn unpack(bits: u128, count: usize, ids: &mut Vec<u32>) -> bool {
 
 impl PieceKind {
     fn of(number: u32) -> Option<Self> {
-        [Self::Piece, Self::Word, Self::FirstWord, Self::FirstOfInput].into_iter().find(|&kind| kind as u32 == number)
+        [Self::Piece, Self::Word, Self::FirstWord, Self::FirstOfInput, Self::Unit].into_iter().find(|&kind| kind as u32 == number)
     }
 }
 

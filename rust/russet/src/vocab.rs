@@ -159,6 +159,12 @@ impl Vocabulary {
         }
     }
 
+    /// The place of `id` among the tokens.
+    #[inline(always)]
+    pub(crate) fn index(&self, id: u32) -> Option<u32> {
+        self.ids.index(id, self.tokens.len())
+    }
+
     /// The text of `id`.
     #[inline]
     pub(crate) fn token(&self, id: u32) -> Option<&str> {

@@ -95,10 +95,10 @@ impl Kind {
         }
     }
 
-    /// Appends the ids of a piece, of a model whose tokens are not drawn.
-    fn ids(&self, piece: &str, scratch: &mut KindScratch, ids: &mut Vec<u32>) -> Result<()> {
+    /// Appends the ids of a piece that `cache` does not know, of a model whose tokens are not drawn.
+    fn ids(&self, piece: &str, cache: &PieceCache, scratch: &mut KindScratch, ids: &mut Vec<u32>) -> Result<()> {
         match self {
-            Kind::Bpe(model) => model.ids(piece, &mut scratch.bpe, ids),
+            Kind::Bpe(model) => model.ids_by_units(cache, piece, &mut scratch.bpe, ids),
             _ => self.tokenize(piece, 0, scratch, ids),
         }
     }
@@ -214,7 +214,9 @@ impl Model {
             // A walk or two down the trie, or a look-up, cost less than the way to what was met once and is no longer near.
             Kind::WordPiece(model) => model.tokenize(piece, &mut kinds.wordpiece, &mut Ids(sink)),
             Kind::WordLevel(model) => model.tokenize(piece, &mut Ids(sink)),
-            kind => cached::ids_of_piece(cache, PieceKind::Piece, piece, missed, sink, |piece, ids| kind.ids(piece, kinds, ids)),
+            kind => {
+                cached::ids_of_piece(cache, PieceKind::Piece, piece, missed, sink, |piece, ids| kind.ids(piece, cache, kinds, ids))
+            }
         }
     }
 
@@ -249,8 +251,8 @@ impl Model {
             kind => {
                 let ModelScratch { kinds, missed } = scratch;
                 let work_out = |text: &str, pieces: &[Range<usize>], lists: &mut IdLists| match kind {
-                    Kind::Bpe(model) => model.ids_of_few(text, pieces, &mut kinds.bpe, lists),
-                    _ => pieces.iter().try_for_each(|piece| lists.push(|ids| kind.ids(&text[piece.clone()], kinds, ids))),
+                    Kind::Bpe(model) => model.ids_of_few(text, pieces, cache, &mut kinds.bpe, lists),
+                    _ => pieces.iter().try_for_each(|piece| lists.push(|ids| kind.ids(&text[piece.clone()], cache, kinds, ids))),
                 };
                 cached::ids_of_pieces(cache, PieceKind::Piece, text, pieces, missed, sink, work_out)
             }

@@ -123,6 +123,11 @@ impl Backtracker {
         Ok(Self { raw, pairs: Zeroed::new(PAIRS) })
     }
 
+    /// The raw bytes of the tokens, where the vocabulary is written in byte-level characters.
+    pub(super) fn raw_texts(&self) -> Option<&ByteList> {
+        self.raw.as_ref().map(|(texts, _)| texts)
+    }
+
     /// The token that is the whole piece, whether merges make it or not. Not for byte-level vocabularies alone.
     #[inline]
     pub(super) fn whole(&self, piece: &[u8], vocabulary: &Vocabulary) -> Option<u32> {

@@ -20,12 +20,13 @@ mod queue;
 mod scored;
 mod short;
 mod stored;
+mod units;
 
 use super::{Alphabet, TokenSink};
-use crate::cached::{self, IdLists, IdSink, Missed};
+use crate::cached::{IdLists, Missed};
 use crate::formats::config::BpeConfig;
 use crate::memory::Once;
-use crate::piece_cache::{PieceCache, PieceKind};
+use crate::piece_cache::PieceCache;
 use crate::vocab::Vocabulary;
 use crate::{Error, Result, StringList};
 use alphabet::{byte_level_char, ByteIds, Characters};
@@ -39,6 +40,7 @@ use queue::QueueScratch;
 use scored::{Scored, ScoredScratch};
 use short::Symbols;
 use std::ops::Range;
+use units::RawUnits;
 
 /// The longest piece: positions are 32-bit, and a merge's bytes are summed in 32 bits.
 const MAX_PIECE_BYTES: usize = 1 << 30;
@@ -61,6 +63,8 @@ pub(super) struct Bpe {
     backtracker: Option<Backtracker>,
     /// Made when first needed, where there is a backtracker and tokens are not too many.
     pairs: Once<Option<Pairs>>,
+    /// Where pieces of raw bytes can be cut into units.
+    raw_units: Option<RawUnits>,
     unk_id: Option<u32>,
     dropout: Option<f32>,
     unk_token: Option<String>,
@@ -90,6 +94,8 @@ pub(super) struct Scratch {
     backtrack: backtrack::Scratch,
     scored: ScoredScratch,
     short: Vec<Symbols>,
+    /// For units.
+    missed: Missed,
 }
 
 impl Bpe {
@@ -132,10 +138,13 @@ impl Bpe {
             Some(ids) => Compiled::new(listed, ids, &vocabulary, &parts, &unreachable)?,
             None => Compiled { merges: Merges::new(&listed), never: Vec::new(), order, backtracker: None },
         };
+        let texts = backtracker.as_ref().and_then(Backtracker::raw_texts);
+        let raw_units = texts.map(|texts| RawUnits::new(&vocabulary, texts, &merges));
         let scored = config.scored.map(|config| Scored::new(config, &vocabulary)).transpose()?.map(Box::new);
         let model = Self {
             backtracker,
             pairs: Once::new(),
+            raw_units,
             never,
             unk_id,
             vocabulary,
@@ -252,13 +261,21 @@ impl Bpe {
         }
     }
 
-    /// Appends the ids of pieces of `text`, each as [`ids`](Self::ids).
-    pub(super) fn ids_of_few(&self, text: &str, pieces: &[Range<usize>], scratch: &mut Scratch, lists: &mut IdLists) -> Result<()> {
+    /// Appends the ids of pieces of `text` that `cache` does not know, each as [`ids`](Self::ids).
+    pub(super) fn ids_of_few(
+        &self,
+        text: &str,
+        pieces: &[Range<usize>],
+        cache: &PieceCache,
+        scratch: &mut Scratch,
+        lists: &mut IdLists,
+    ) -> Result<()> {
         let mut short = std::mem::take(&mut scratch.short);
         short.clear();
         if let Some(pairs) = self.pairs() {
             // With none for a piece that takes another way.
-            let is_merged = |piece: &str| !self.ignore_merges || !pairs.may_be_never(piece.len());
+            let is_merged =
+                |piece: &str| self.units_for(piece).is_none() && (!self.ignore_merges || !pairs.may_be_never(piece.len()));
             let symbols = |piece: &str| self.few_symbols(piece, pairs).filter(|_| is_merged(piece)).unwrap_or_default();
             short.extend(pieces.iter().map(|piece| symbols(&text[piece.clone()])));
             short::merge(&mut short, pairs);
@@ -266,7 +283,7 @@ impl Bpe {
         for (index, piece) in pieces.iter().enumerate() {
             let merged = short.get(index).map_or(&[][..], Symbols::as_slice);
             lists.push(|ids| match merged {
-                [] => self.ids(&text[piece.clone()], scratch, ids),
+                [] => self.ids_by_units(cache, &text[piece.clone()], scratch, ids),
                 merged => {
                     ids.extend_from_slice(merged);
                     Ok(())
@@ -341,54 +358,6 @@ impl Bpe {
         let text = |id: u32| self.vocabulary.token(id).unwrap_or_default();
         let joins = |left: u32, right: u32| text(right).starts_with(symbol) && !text(left).ends_with(symbol);
         !self.merges.iter().any(|(left, right, _)| may_begin(right) && joins(left, right))
-    }
-
-    /// Whether pieces may be cut into units that are merged apart, each worth a place in the cache: where texts are written in
-    /// characters, a piece can be a whole text.
-    pub(super) fn has_units(&self) -> bool {
-        matches!(&self.parts, Parts::Characters { joints: Some(_), .. })
-    }
-
-    /// Gives the ids of a piece to `sink`, unit by unit through the cache.
-    pub(super) fn ids_of_units<S: IdSink>(
-        &self,
-        cache: &PieceCache,
-        piece: &str,
-        missed: &mut Missed,
-        scratch: &mut Scratch,
-        sink: &mut S,
-    ) -> Result<()> {
-        let Parts::Characters { characters, joints: Some(joints) } = &self.parts else {
-            return Err(Error::Internal("units of a model without joints".into()));
-        };
-        if piece.len() > MAX_PIECE_BYTES {
-            return Err(too_long(piece));
-        }
-        if self.ignore_merges {
-            if let Some(id) = self.whole(piece, scratch) {
-                sink.take_ids(&[id]);
-                return Ok(());
-            }
-        }
-        let mut cutter = cuts::Cutter::new(piece);
-        let units = std::iter::from_fn(|| cutter.next(joints, |character| characters.id(character, false, false).is_some()));
-        cached::ids_of_pieces(
-            cache,
-            PieceKind::Piece,
-            piece,
-            units,
-            missed,
-            sink,
-            cached::each(|unit, ids| self.ids_of_unit(unit, scratch, ids)),
-        )
-    }
-
-    /// Appends the ids of a unit.
-    fn ids_of_unit(&self, unit: &str, scratch: &mut Scratch, ids: &mut Vec<u32>) -> Result<()> {
-        match self.backtracker.as_ref().is_some_and(|backtracker| self.ids_by_text(backtracker, unit, scratch, ids)) {
-            true => Ok(()),
-            false => self.tokenize_parts(unit, 0, scratch, ids),
-        }
     }
 
     /// Emits a run of unknown characters where merges are scored: as bytes if there is byte fallback, or as one unknown token.

@@ -7,6 +7,7 @@ use super::cuts::{ByteJoints, CharJoints};
 use super::merge::Order;
 use super::merges::Merges;
 use super::scored::Scored;
+use super::units::RawUnits;
 use super::{is_probability, Bpe, Parts};
 use crate::compiled::{damaged, Reader, Writer};
 use crate::formats::config::ScoredMerges;
@@ -58,6 +59,7 @@ impl Bpe {
             }
         }
         to.option(self.backtracker.as_ref(), |to, backtracker| backtracker.write(to));
+        to.option(self.raw_units.as_ref(), |to, units| units.write(to));
     }
 
     pub(in crate::models) fn read(from: &mut Reader<'_>) -> Result<Self> {
@@ -101,6 +103,10 @@ impl Bpe {
             Some(ids) => Backtracker::read(from, &vocabulary, ids),
             None => Err(damaged("merges that are only listed cannot be undone")),
         })?;
+        let raw_units = from.option(RawUnits::read)?;
+        if raw_units.is_some() != backtracker.as_ref().is_some_and(|backtracker| backtracker.raw_texts().is_some()) {
+            return Err(damaged("pieces of raw bytes can be cut where bytes have tokens, and only there"));
+        }
         Ok(Self {
             unk_id: unk_token.as_deref().and_then(|token| vocabulary.id(token)),
             vocabulary,
@@ -110,6 +116,7 @@ impl Bpe {
             parts,
             backtracker,
             pairs: Once::new(),
+            raw_units,
             dropout,
             unk_token,
             continuing_subword_prefix,
