@@ -2,9 +2,9 @@
 //!
 //! A piece in a language without spaces is as long as a clause and is hardly ever met again; its units are a character or two, most
 //! of which were. So what is not known as a whole is put together from units, and only those that are not known either are worked
-//! out. Where a model reads raw bytes, that is done for pieces that seem to fall apart into short units, and those of one or two characters have
-//! tables of their own: most Chinese and Japanese text is that (`encode_arrays` of fresh CJK text with GPT-2, Llama 3 and o200k: 1.4 to
-//! 1.8 times as fast, and of what was met before 1.4 to 1.6 times). O(n) for a piece of n bytes.
+//! out. Where a model reads raw bytes, that is done for pieces that seem to fall apart into short units, and those of one or two
+//! characters have tables of their own: most Chinese and Japanese text is that (`encode_arrays` of fresh CJK text with GPT-2, Llama 3
+//! and o200k: 1.4 to 1.8 times as fast, and of what was met before 1.4 to 1.6 times). O(n) for a piece of n bytes.
 //!
 //! A unit is merged, also if it is a token that no merge makes. So where a whole piece may be such a token, units are cached apart.
 
