@@ -5,7 +5,7 @@
 //! works out the pieces of all holes together, and they are remembered. Ids of a batch are collected on the stack and handed on from
 //! hole to hole.
 
-use crate::piece_cache::{PieceCache, PieceKind, Place, Tables, SHORT_IDS};
+use crate::piece_cache::{PieceCache, PieceKind, Place, Tables, LONG_IDS};
 use crate::Result;
 use std::ops::Range;
 
@@ -40,8 +40,8 @@ impl IdSink for usize {
     }
 }
 
-/// The ids of a batch, and room for those of one piece more.
-type Batch = [u32; SHORT_IDS * BATCH + SHORT_IDS + 1];
+/// The ids of a batch, but for those of the last pieces of one that has more.
+type Batch = [u32; 4 * BATCH + LONG_IDS];
 
 /// The ids of some pieces, one list for each.
 #[derive(Debug, Default)]
@@ -113,17 +113,15 @@ pub(crate) fn ids_of_piece<S: IdSink>(
 ) -> Result<()> {
     let tables = cache.tables();
     let place = tables.place_of(kind, piece.as_bytes());
-    let mut few = [0; SHORT_IDS + 1];
-    let count = place.few_ids(tables, &mut few);
+    let mut known = [0; LONG_IDS];
+    let count = tables.ids(place, kind, piece.as_bytes(), &mut known);
     if count > 0 {
-        sink.take_ids(&few[..count]);
+        sink.take_ids(&known[..count]);
         return Ok(());
     }
     let ids = missed.list();
-    if !tables.append_known(place, kind, piece.as_bytes(), ids) {
-        work_out(piece, ids)?;
-        cache.insert(tables, place, kind, piece.as_bytes(), ids);
-    }
+    work_out(piece, ids)?;
+    cache.insert(tables, place, kind, piece.as_bytes(), ids);
     sink.take_ids(ids);
     Ok(())
 }
@@ -140,7 +138,7 @@ pub(crate) fn ids_of_pieces<S: IdSink>(
     sink: &mut S,
     mut work_out: impl FnMut(&str, &[Range<usize>], &mut IdLists) -> Result<()>,
 ) -> Result<()> {
-    let mut ids: Batch = [0; SHORT_IDS * BATCH + SHORT_IDS + 1];
+    let mut ids: Batch = [0; 4 * BATCH + LONG_IDS];
     let mut places = [(Place::NOWHERE, 0_u32, 0_u32); BATCH];
     loop {
         let tables = cache.tables();
@@ -156,10 +154,17 @@ pub(crate) fn ids_of_pieces<S: IdSink>(
         }
         let mut len = 0;
         missed.holes.clear();
-        for (piece, (place, ..)) in (0..).zip(&places[..batch]) {
-            let count = ids[len..].first_chunk_mut().map_or(0, |ids| place.few_ids(tables, ids));
-            if count == 0 {
+        for (piece, &(place, start, end)) in (0..).zip(&places[..batch]) {
+            let Some(room) = ids[len..].first_chunk_mut::<LONG_IDS>() else {
                 missed.holes.push(Hole { ids_before: len as u16, piece, list: 0, is_new: false });
+                continue;
+            };
+            let mut count = place.few_ids(tables, room);
+            if count == 0 {
+                count = tables.more_ids(place, kind, &text.as_bytes()[start as usize..end as usize], room);
+                if count == 0 {
+                    missed.holes.push(Hole { ids_before: len as u16, piece, list: 0, is_new: true });
+                }
             }
             len += count;
         }
@@ -204,14 +209,20 @@ impl Missed {
         for hole in &mut *holes {
             let (place, start, end) = places[usize::from(hole.piece)];
             let piece = start as usize..end as usize;
-            hole.is_new = !tables.append_known(place, kind, &text.as_bytes()[piece.clone()], &mut known.ids);
-            if hole.is_new {
-                hole.list = pieces.len() as u16;
-                pieces.push(piece);
-            } else {
-                hole.list = known.ends.len() as u16;
-                known.ends.push(known.ids.len());
+            if !hole.is_new {
+                let mut ids = [0; LONG_IDS];
+                let bytes = &text.as_bytes()[piece.clone()];
+                let count = tables.ids(place, kind, bytes, &mut ids);
+                hole.is_new = count == 0;
+                if count > 0 {
+                    hole.list = known.ends.len() as u16;
+                    known.ids.extend_from_slice(&ids[..count]);
+                    known.ends.push(known.ids.len());
+                    continue;
+                }
             }
+            hole.list = pieces.len() as u16;
+            pieces.push(piece);
         }
         if pieces.is_empty() {
             return Ok(());

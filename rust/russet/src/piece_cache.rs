@@ -21,9 +21,9 @@ use crate::memory::{self, Once, Zeroable, Zeroed};
 /// The longest piece that a short slot holds: one byte of its 16 is the length.
 const SHORT_BYTES: usize = 15;
 /// The most ids that a short slot holds as they are.
-pub(crate) const SHORT_IDS: usize = 3;
+const SHORT_IDS: usize = 3;
 /// The most ids that it holds, and their bits if there are more than `SHORT_IDS`.
-pub(crate) const PACKED_IDS: usize = 6;
+const PACKED_IDS: usize = 6;
 const PACKED_BITS: [u32; PACKED_IDS + 1] = [32, 32, 32, 32, 24, 19, 16];
 /// In place of a count: the ids are in a slot for longer pieces.
 const ELSEWHERE: usize = 0xff;
@@ -31,7 +31,7 @@ const ELSEWHERE: usize = 0xff;
 const LONG_WORDS: usize = 6;
 const LONG_BYTES: usize = 8 * LONG_WORDS;
 /// The most ids that are cached for a piece, two to a word.
-const LONG_IDS: usize = 18;
+pub(crate) const LONG_IDS: usize = 18;
 
 /// The sizes of the tables, as powers of two: pairs of slots for short pieces, and slots for long ones.
 const SIZES: [(u32, u32); 4] = [(11, 9), (13, 11), (15, 13), (17, 15)];
@@ -271,12 +271,6 @@ impl Tables {
         short_hash(key) as usize & (self.short.len() - 1)
     }
 
-    /// The slots in which a short piece may be.
-    fn short_slots(&self, key: [u64; 2]) -> impl Iterator<Item = &ShortSlot> {
-        let first = self.short_pair(key);
-        [&self.short[first], &self.short[first ^ 1]].into_iter().flat_map(|pair| &pair.0)
-    }
-
     /// A free slot for a piece that is in none.
     fn free_slot(&self, key: [u64; 2]) -> Option<&ShortSlot> {
         let ShortPair(slots) = &self.short[self.short_pair(key)];
@@ -301,15 +295,15 @@ impl Tables {
                 other.free_slot(key).into_iter().for_each(|slot| slot.set(key, bits, count));
             }
         }
-        let mut ids = Vec::with_capacity(LONG_IDS);
+        let mut ids = [0; LONG_IDS];
         for slot in self.long.iter().filter(|slot| !slot.is_free()) {
             let name = slot.tail.load(Ordering::Acquire) as u32;
             let bytes: Vec<u8> = slot.key.iter().flat_map(|word| word.load(Ordering::Relaxed).to_le_bytes()).collect();
             let (Some(piece), Some(kind)) = (bytes.get(..(name & 0xff) as usize), PieceKind::of(name >> 8 & 0xf)) else { continue };
-            ids.clear();
-            if slot.get(name, piece, &mut ids) {
+            let count = slot.get(name, piece, &mut ids);
+            if count > 0 {
                 let free = other.long_pair(long_hash(kind, piece)).into_iter().find(|slot| slot.is_free());
-                free.into_iter().for_each(|slot| slot.set(name, piece, &ids));
+                free.into_iter().for_each(|slot| slot.set(name, piece, &ids[..count]));
             }
         }
     }
@@ -348,25 +342,39 @@ impl Tables {
         Place { key: place.key, pair: &self.short[self.short_pair(place.key) ^ 1] }
     }
 
-    /// Appends the ids of a piece whose place is known, and tells whether it knows them.
-    pub(crate) fn append_known(&self, place: Place<'_>, kind: PieceKind, piece: &[u8], ids: &mut Vec<u32>) -> bool {
-        if place.key[1] == 0 {
-            return self.long_ids(kind, piece, ids);
-        }
-        match self.short_slots(place.key).find_map(|slot| slot.get(place.key)) {
-            Some((bits, count)) => unpack(bits, count, ids) || self.long_ids(kind, piece, ids),
-            None => false,
+    /// Puts the ids of a piece at the beginning of `ids`, if they are known; the number of ids, or 0.
+    #[inline(always)]
+    pub(crate) fn ids(&self, place: Place<'_>, kind: PieceKind, piece: &[u8], ids: &mut [u32; LONG_IDS]) -> usize {
+        match place.few_ids(self, ids) {
+            0 => self.more_ids(place, kind, piece, ids),
+            count => count,
         }
     }
 
-    /// Appends the ids of a piece that has no short slot, and tells whether they are known.
-    fn long_ids(&self, kind: PieceKind, piece: &[u8], ids: &mut Vec<u32>) -> bool {
+    /// The same as [`Place::few_ids`] for a piece of which that knows nothing: its ids are more, or it is longer.
+    #[inline(never)]
+    pub(crate) fn more_ids(&self, place: Place<'_>, kind: PieceKind, piece: &[u8], ids: &mut [u32; LONG_IDS]) -> usize {
+        if place.key[1] == 0 {
+            return self.long_ids(kind, piece, ids);
+        }
+        let known = match place.get() {
+            None if place.has_more_beside() => self.beside(place).get(),
+            known => known,
+        };
+        match known {
+            Some((bits, count)) => unpack(bits, count, ids).unwrap_or_else(|| self.long_ids(kind, piece, ids)),
+            None => 0,
+        }
+    }
+
+    /// The same of a piece that has no short slot.
+    fn long_ids(&self, kind: PieceKind, piece: &[u8], ids: &mut [u32; LONG_IDS]) -> usize {
         if piece.len() > LONG_BYTES {
-            return false;
+            return 0;
         }
         let hash = long_hash(kind, piece);
         let name = long_name(kind, piece, hash);
-        self.long_pair(hash).into_iter().any(|slot| slot.get(name, piece, ids))
+        self.long_pair(hash).into_iter().map(|slot| slot.get(name, piece, ids)).find(|&count| count > 0).unwrap_or(0)
     }
 
     /// Remembers the ids of a piece, if there is room for their number and its length.
@@ -397,11 +405,16 @@ impl Place<'_> {
     /// Puts the ids of a piece at the beginning of `ids`, if there are up to `SHORT_IDS` and they are known; the number of ids, or 0.
     /// What is behind them may be overwritten.
     #[inline(always)]
-    pub(crate) fn few_ids(self, tables: &Tables, ids: &mut [u32; SHORT_IDS + 1]) -> usize {
+    pub(crate) fn few_ids(self, tables: &Tables, ids: &mut [u32; LONG_IDS]) -> usize {
         match self.few_ids_here(ids) {
             0 if self.has_more_beside() => tables.beside(self).few_ids_here(ids),
             count => count,
         }
+    }
+
+    /// What the slots here have of the piece, if they are not being written to: ids as they are packed, and their number.
+    fn get(self) -> Option<(u128, usize)> {
+        self.pair.0.iter().find_map(|slot| slot.get(self.key))
     }
 
     /// Whether a piece of this place may be in the slots beside.
@@ -410,7 +423,7 @@ impl Place<'_> {
     }
 
     #[inline(always)]
-    fn few_ids_here(self, ids: &mut [u32; SHORT_IDS + 1]) -> usize {
+    fn few_ids_here(self, ids: &mut [u32; LONG_IDS]) -> usize {
         let Self { key, pair: ShortPair(slots) } = self;
         let is_second = slots[0].differs(key);
         let slot = &slots[usize::from(is_second)];
@@ -419,7 +432,7 @@ impl Place<'_> {
         let is_other = slot.differs(key);
         fence(Ordering::Acquire);
         let is_torn = slot.tail.load(Ordering::Relaxed) != tail;
-        *ids = [first as u32, (first >> 32) as u32, tail as u32, (tail >> 32) as u32];
+        ids[..4].copy_from_slice(&[first as u32, (first >> 32) as u32, tail as u32, (tail >> 32) as u32]);
         // A slot that is being written to has no ids.
         let count = count(tail);
         if is_other | is_torn | (count > SHORT_IDS) {
@@ -436,11 +449,15 @@ fn pack(ids: &[u32]) -> Option<u128> {
     ids.iter().all(|&id| fits(id)).then(|| ids.iter().rev().fold(0, |packed, &id| packed << bits | u128::from(id)))
 }
 
-/// Appends the ids that a short slot has, and tells whether it has them.
-fn unpack(bits: u128, count: usize, ids: &mut Vec<u32>) -> bool {
-    let Some(&width) = PACKED_BITS.get(count) else { return false };
-    ids.extend((0..count as u32).map(|index| (bits >> (index * width)) as u32 & (u32::MAX >> (32 - width))));
-    true
+/// Puts the ids that a short slot has at the beginning of `ids`; their number, if it has them.
+fn unpack(bits: u128, count: usize, ids: &mut [u32; LONG_IDS]) -> Option<usize> {
+    let &width = PACKED_BITS.get(count)?;
+    let mask = u32::MAX >> (32 - width);
+    // For 6 of 16 bits up to 3 of 32, so no shift is too far.
+    for (index, id) in (0..PACKED_IDS as u32).zip(ids) {
+        *id = bits.checked_shr(index * width).unwrap_or(0) as u32 & mask;
+    }
+    Some(count)
 }
 
 impl PieceKind {
@@ -488,23 +505,24 @@ impl LongSlot {
         count(self.tail.load(Ordering::Relaxed)) == 0
     }
 
-    fn get(&self, name: u32, piece: &[u8], ids: &mut Vec<u32>) -> bool {
+    /// The number of ids of a piece, which are put at the beginning of `ids`, or 0.
+    fn get(&self, name: u32, piece: &[u8], ids: &mut [u32; LONG_IDS]) -> usize {
         let tail = self.tail.load(Ordering::Acquire);
         if tail as u32 != name || is_being_written(tail) {
-            return false;
+            return 0;
         }
         if (0..piece.len().div_ceil(8)).any(|index| self.key[index].load(Ordering::Relaxed) != word(piece, index)) {
-            return false;
+            return 0;
         }
-        let start = ids.len();
-        for pair in &self.ids[..count(tail).div_ceil(2)] {
+        for (pair, ids) in self.ids[..count(tail).div_ceil(2)].iter().zip(ids.chunks_exact_mut(2)) {
             let pair = pair.load(Ordering::Relaxed);
-            ids.extend([pair as u32, (pair >> 32) as u32]);
+            ids.copy_from_slice(&[pair as u32, (pair >> 32) as u32]);
         }
         fence(Ordering::Acquire);
-        let is_whole = self.tail.load(Ordering::Relaxed) == tail;
-        ids.truncate(start + if is_whole { count(tail) } else { 0 });
-        is_whole
+        match self.tail.load(Ordering::Relaxed) == tail {
+            true => count(tail),
+            false => 0,
+        }
     }
 
     fn set(&self, name: u32, piece: &[u8], ids: &[u32]) {
@@ -543,14 +561,10 @@ mod tests {
     }
 
     fn find_in(tables: &Tables, place: Place<'_>, kind: PieceKind, piece: &[u8], found: &mut Vec<u32>) -> bool {
-        let mut few = [0; SHORT_IDS + 1];
-        match place.few_ids(tables, &mut few) {
-            0 => tables.append_known(place, kind, piece, found),
-            count => {
-                found.extend(&few[..count]);
-                true
-            }
-        }
+        let mut ids = [0; LONG_IDS];
+        let count = tables.ids(place, kind, piece, &mut ids);
+        found.extend(&ids[..count]);
+        count > 0
     }
 
     proptest! {
