@@ -2,11 +2,10 @@
 //!
 //! Pieces come in batches. For each batch the places in the cache are worked out first and fetched from memory all at once, then
 //! the ids are read, so that the time to reach memory is paid once a batch. What the cache does not know leaves a hole; the model
-//! works out the pieces of all holes together, and they are remembered. Ids of a batch are collected on the stack and handed on from
-//! hole to hole.
+//! works out the pieces of all holes together, and they are remembered. Ids of a batch are collected and handed on from hole to hole.
 
-use crate::piece_cache::{PieceCache, PieceKind, Place, Tables, LONG_IDS};
-use crate::Result;
+use crate::piece_cache::{PieceCache, PieceKind, Place, LONG_IDS};
+use crate::{Error, Result};
 use std::ops::Range;
 
 /// How many pieces are looked up together.
@@ -14,6 +13,9 @@ const BATCH: usize = 128;
 
 /// Takes ids.
 pub(crate) trait IdSink {
+    /// A sink for the ids of so many bytes of text.
+    fn for_bytes(bytes: usize) -> Self;
+
     /// Takes the next ids.
     fn take_ids(&mut self, ids: &[u32]);
 
@@ -22,6 +24,11 @@ pub(crate) trait IdSink {
 }
 
 impl IdSink for Vec<u32> {
+    /// With room for an id for each 4 bytes, which suffices for most: to grow copies what is there.
+    fn for_bytes(bytes: usize) -> Self {
+        Self::with_capacity(bytes / 4 + 8)
+    }
+
     #[inline(always)]
     fn take_ids(&mut self, ids: &[u32]) {
         self.extend_from_slice(ids);
@@ -34,14 +41,15 @@ impl IdSink for Vec<u32> {
 
 /// A sink that counts.
 impl IdSink for usize {
+    fn for_bytes(_: usize) -> Self {
+        0
+    }
+
     #[inline(always)]
     fn take_ids(&mut self, ids: &[u32]) {
         *self += ids.len();
     }
 }
-
-/// The ids of a batch, but for those of the last pieces of one that has more.
-type Batch = [u32; 4 * BATCH + LONG_IDS];
 
 /// The ids of some pieces, one list for each.
 #[derive(Debug, Default)]
@@ -71,27 +79,40 @@ impl IdLists {
     }
 }
 
-/// Where the ids of a piece are to be put in.
-#[derive(Clone, Copy, Debug)]
-struct Hole {
-    /// How many ids of the batch are before it.
-    ids_before: u16,
-    /// Which piece of the batch it is.
-    piece: u16,
-    /// Which list of ids it has, and whether that is worked out.
-    list: u16,
-    is_new: bool,
+/// A piece of a batch and where it is looked for.
+#[derive(Clone, Copy, Debug, Default)]
+struct Wanted {
+    place: Place,
+    start: u32,
+    end: u32,
 }
 
-/// What a batch leaves to do; reused from batch to batch.
+impl Wanted {
+    #[inline(always)]
+    fn piece<'t>(&self, text: &'t [u8]) -> &'t [u8] {
+        &text[self.start as usize..self.end as usize]
+    }
+}
+
+/// Buffers, reused from batch to batch.
 #[derive(Debug, Default)]
-pub(crate) struct Missed {
-    holes: Vec<Hole>,
-    /// Lists from elsewhere in the cache.
-    known: IdLists,
-    /// The pieces that are worked out, and their lists.
+pub(crate) struct BatchScratch {
+    wanted: Vec<Wanted>,
+    /// The ids that the cache knows.
+    known: Vec<u32>,
+    /// The pieces that it does not know: how many ids are before each, and which pieces of the batch they are.
+    holes: Vec<(u32, u32)>,
+    /// The same pieces as ranges, and their ids.
     pieces: Vec<Range<usize>>,
     new: IdLists,
+}
+
+impl BatchScratch {
+    /// An empty list of ids.
+    pub(crate) fn list(&mut self) -> &mut Vec<u32> {
+        self.new.clear();
+        &mut self.new.ids
+    }
 }
 
 /// What works out pieces together, of what works out one.
@@ -107,7 +128,7 @@ pub(crate) fn ids_of_piece<S: IdSink>(
     cache: &PieceCache,
     kind: PieceKind,
     piece: &str,
-    missed: &mut Missed,
+    scratch: &mut BatchScratch,
     sink: &mut S,
     work_out: impl FnOnce(&str, &mut Vec<u32>) -> Result<()>,
 ) -> Result<()> {
@@ -119,7 +140,7 @@ pub(crate) fn ids_of_piece<S: IdSink>(
         sink.take_ids(&known[..count]);
         return Ok(());
     }
-    let ids = missed.list();
+    let ids = scratch.list();
     work_out(piece, ids)?;
     cache.insert(tables, place, kind, piece.as_bytes(), ids);
     sink.take_ids(ids);
@@ -134,104 +155,56 @@ pub(crate) fn ids_of_pieces<S: IdSink>(
     kind: PieceKind,
     text: &str,
     mut pieces: impl Iterator<Item = Range<usize>>,
-    missed: &mut Missed,
+    scratch: &mut BatchScratch,
     sink: &mut S,
     mut work_out: impl FnMut(&str, &[Range<usize>], &mut IdLists) -> Result<()>,
 ) -> Result<()> {
-    let mut ids: Batch = [0; 4 * BATCH + LONG_IDS];
-    let mut places = [(Place::NOWHERE, 0_u32, 0_u32); BATCH];
+    let BatchScratch { wanted, known, holes, pieces: unknown, new } = scratch;
+    wanted.resize(BATCH, Wanted::default());
+    known.resize(LONG_IDS * BATCH, 0);
+    let bytes = text.as_bytes();
     loop {
         let tables = cache.tables();
         let mut batch = 0;
-        for (slot, piece) in places.iter_mut().zip(&mut pieces) {
-            let (start, end) = (piece.start as u32, piece.end as u32);
-            (slot.1, slot.2) = (start, end);
-            tables.find(kind, text.as_bytes(), start, end, &mut slot.0);
+        for (wanted, piece) in wanted.iter_mut().zip(&mut pieces) {
+            (wanted.start, wanted.end) = (piece.start as u32, piece.end as u32);
+            tables.find(kind, bytes, wanted.start, wanted.end, &mut wanted.place);
             batch += 1;
         }
         if batch == 0 {
             return Ok(());
         }
         let mut len = 0;
-        missed.holes.clear();
-        for (piece, &(place, start, end)) in (0..).zip(&places[..batch]) {
-            let Some(room) = ids[len..].first_chunk_mut::<LONG_IDS>() else {
-                missed.holes.push(Hole { ids_before: len as u16, piece, list: 0, is_new: false });
-                continue;
-            };
-            let mut count = place.few_ids(tables, room);
+        holes.clear();
+        for (index, wanted) in (0..).zip(&wanted[..batch]) {
+            // There is room for so many ids of each piece.
+            let room = known[len..].first_chunk_mut();
+            let room = room.ok_or_else(|| Error::Internal("a batch has more ids than its pieces can have".into()))?;
+            let mut count = tables.few_ids(wanted.place, room);
             if count == 0 {
-                count = tables.more_ids(place, kind, &text.as_bytes()[start as usize..end as usize], room);
+                count = tables.more_ids(wanted.place, kind, wanted.piece(bytes), room);
                 if count == 0 {
-                    missed.holes.push(Hole { ids_before: len as u16, piece, list: 0, is_new: true });
+                    holes.push((len as u32, index));
                 }
             }
             len += count;
         }
-        if missed.holes.is_empty() {
-            sink.take_ids(&ids[..len]);
-            continue;
-        }
-        missed.fill(cache, tables, kind, text, &places, &mut work_out)?;
         let mut start = 0;
-        for hole in &missed.holes {
-            let end = usize::from(hole.ids_before);
-            sink.take_ids(&ids[start..end]);
-            sink.take_ids(if hole.is_new { &missed.new } else { &missed.known }.get(hole.list.into()));
-            start = end;
-        }
-        sink.take_ids(&ids[start..len]);
-    }
-}
-
-impl Missed {
-    /// An empty list.
-    pub(crate) fn list(&mut self) -> &mut Vec<u32> {
-        self.known.clear();
-        &mut self.known.ids
-    }
-
-    /// Finds the ids for each hole, and remembers those that are new.
-    #[inline(never)]
-    fn fill(
-        &mut self,
-        cache: &PieceCache,
-        tables: &Tables,
-        kind: PieceKind,
-        text: &str,
-        places: &[(Place<'_>, u32, u32)],
-        work_out: &mut impl FnMut(&str, &[Range<usize>], &mut IdLists) -> Result<()>,
-    ) -> Result<()> {
-        let Self { holes, known, pieces, new } = self;
-        known.clear();
-        pieces.clear();
-        new.clear();
-        for hole in &mut *holes {
-            let (place, start, end) = places[usize::from(hole.piece)];
-            let piece = start as usize..end as usize;
-            if !hole.is_new {
-                let mut ids = [0; LONG_IDS];
-                let bytes = &text.as_bytes()[piece.clone()];
-                let count = tables.ids(place, kind, bytes, &mut ids);
-                hole.is_new = count == 0;
-                if count > 0 {
-                    hole.list = known.ends.len() as u16;
-                    known.ids.extend_from_slice(&ids[..count]);
-                    known.ends.push(known.ids.len());
-                    continue;
-                }
+        if !holes.is_empty() {
+            let of_hole = |&(_, index): &(u32, u32)| &wanted[index as usize];
+            unknown.clear();
+            unknown.extend(holes.iter().map(of_hole).map(|wanted| wanted.start as usize..wanted.end as usize));
+            new.clear();
+            work_out(text, unknown, new)?;
+            for (list, hole) in holes.iter().enumerate() {
+                let (ids, wanted) = (new.get(list), of_hole(hole));
+                cache.insert(tables, wanted.place, kind, wanted.piece(bytes), ids);
+                let end = hole.0 as usize;
+                sink.take_ids(&known[start..end]);
+                sink.take_ids(ids);
+                start = end;
             }
-            hole.list = pieces.len() as u16;
-            pieces.push(piece);
         }
-        if pieces.is_empty() {
-            return Ok(());
-        }
-        work_out(text, pieces, new)?;
-        for hole in holes.iter().filter(|hole| hole.is_new) {
-            let (place, start, end) = places[usize::from(hole.piece)];
-            cache.insert(tables, place, kind, &text.as_bytes()[start as usize..end as usize], new.get(hole.list.into()));
-        }
-        Ok(())
+        sink.take_ids(&known[start..len]);
     }
 }

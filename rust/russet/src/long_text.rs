@@ -68,7 +68,7 @@ fn divide<'t>(places: Places<'_>, text: &'t str, begin: Begin, part_bytes: usize
 }
 
 /// The ids of each of the texts, or their number, without special tokens: a list of those of its parts.
-pub(crate) fn ids<S: IdSink + Default + Send>(
+pub(crate) fn ids<S: IdSink + Send>(
     core: &Core,
     texts: &[&str],
     begin: Begin,
@@ -81,7 +81,7 @@ pub(crate) fn ids<S: IdSink + Default + Send>(
     ids_of_parts(core, texts, begin, split_special_tokens, threads, part_bytes, watch)
 }
 
-fn ids_of_parts<S: IdSink + Default + Send>(
+fn ids_of_parts<S: IdSink + Send>(
     core: &Core,
     texts: &[&str],
     begin: Begin,

@@ -82,11 +82,12 @@ unsafe impl Zeroable for ShortPair {}
 unsafe impl Zeroable for LongSlot {}
 
 /// Where a piece is to be looked for.
-#[derive(Clone, Copy)]
-pub(crate) struct Place<'t> {
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Place {
     /// What [`short_key`] says of a short piece; 0 for a longer one.
     key: [u64; 2],
-    pair: &'t ShortPair,
+    /// Which two slots.
+    pair: u32,
 }
 
 /// What the ids of a piece depend on besides its bytes.
@@ -234,7 +235,7 @@ impl PieceCache {
     }
 
     /// Remembers the ids of a piece whose place in `tables` is known; makes room where that runs out.
-    pub(crate) fn insert(&self, tables: &Tables, place: Place<'_>, kind: PieceKind, piece: &[u8], ids: &[u32]) {
+    pub(crate) fn insert(&self, tables: &Tables, place: Place, kind: PieceKind, piece: &[u8], ids: &[u32]) {
         tables.insert(place, kind, piece, ids);
         // A counter that several threads read and write without care may miss some.
         let inserted = tables.inserted.load(Ordering::Relaxed) + 1;
@@ -271,12 +272,12 @@ impl Tables {
         short_hash(key) as usize & (self.short.len() - 1)
     }
 
-    /// A free slot for a piece that is in none.
-    fn free_slot(&self, key: [u64; 2]) -> Option<&ShortSlot> {
-        let ShortPair(slots) = &self.short[self.short_pair(key)];
+    /// A free slot for a piece whose two slots are `pair`, and which is in none.
+    fn free_slot(&self, pair: usize) -> Option<&ShortSlot> {
+        let ShortPair(slots) = &self.short[pair];
         let beside = || {
             slots[0].tail.fetch_or(HAS_MORE_BESIDE, Ordering::Relaxed);
-            self.short[self.short_pair(key) ^ 1].0.iter().find(|slot| slot.is_free())
+            self.short[pair ^ 1].0.iter().find(|slot| slot.is_free())
         };
         slots.iter().find(|slot| slot.is_free()).or_else(beside)
     }
@@ -292,7 +293,7 @@ impl Tables {
         for slot in self.short.iter().flat_map(|pair| &pair.0) {
             let key = [0, 1].map(|index| slot.key[index].load(Ordering::Relaxed));
             if let Some((bits, count)) = slot.get(key).filter(|_| key != [0; 2]) {
-                other.free_slot(key).into_iter().for_each(|slot| slot.set(key, bits, count));
+                other.free_slot(other.short_pair(key)).into_iter().for_each(|slot| slot.set(key, bits, count));
             }
         }
         let mut ids = [0; LONG_IDS];
@@ -310,15 +311,15 @@ impl Tables {
 
     /// Finds the place of the piece `start..end` of `text`, of kind `kind`; asks the processor to fetch it.
     #[inline(always)]
-    pub(crate) fn find<'t>(&'t self, kind: PieceKind, text: &[u8], start: u32, end: u32, place: &mut Place<'t>) {
+    pub(crate) fn find(&self, kind: PieceKind, text: &[u8], start: u32, end: u32, place: &mut Place) {
         let length = (end as usize).wrapping_sub(start as usize);
         match text.get(start as usize..start as usize + 16) {
             Some(&[a, b, c, d, e, f, g, h, ref rest @ ..]) if length <= SHORT_BYTES => {
                 let words = [[a, b, c, d, e, f, g, h], *rest.first_chunk().unwrap_or(&[0; 8])].map(u64::from_le_bytes);
                 let key = short_key(kind, words, length);
-                let pair = &self.short[self.short_pair(key)];
-                memory::prefetch(pair);
-                *place = Place { key, pair };
+                let pair = self.short_pair(key);
+                memory::prefetch(&self.short[pair]);
+                *place = Place { key, pair: pair as u32 };
             }
             _ => *place = self.place_of(kind, &text[start as usize..end as usize]),
         }
@@ -326,41 +327,47 @@ impl Tables {
 
     /// The place of a piece.
     #[inline(never)]
-    pub(crate) fn place_of(&self, kind: PieceKind, piece: &[u8]) -> Place<'_> {
+    pub(crate) fn place_of(&self, kind: PieceKind, piece: &[u8]) -> Place {
         if piece.len() <= SHORT_BYTES {
             let key = short_key(kind, [word(piece, 0), word(piece, 1)], piece.len());
-            return Place { key, pair: &self.short[self.short_pair(key)] };
+            return Place { key, pair: self.short_pair(key) as u32 };
         }
         let slots = self.long_pair(long_hash(kind, piece));
         slots.into_iter().for_each(memory::prefetch);
         memory::prefetch(&slots[0].ids);
-        Place::NOWHERE
-    }
-
-    /// The other slots in which a short piece may be.
-    fn beside(&self, place: Place<'_>) -> Place<'_> {
-        Place { key: place.key, pair: &self.short[self.short_pair(place.key) ^ 1] }
+        Place::default()
     }
 
     /// Puts the ids of a piece at the beginning of `ids`, if they are known; the number of ids, or 0.
     #[inline(always)]
-    pub(crate) fn ids(&self, place: Place<'_>, kind: PieceKind, piece: &[u8], ids: &mut [u32; LONG_IDS]) -> usize {
-        match place.few_ids(self, ids) {
+    pub(crate) fn ids(&self, place: Place, kind: PieceKind, piece: &[u8], ids: &mut [u32; LONG_IDS]) -> usize {
+        match self.few_ids(place, ids) {
             0 => self.more_ids(place, kind, piece, ids),
             count => count,
         }
     }
 
-    /// The same as [`Place::few_ids`] for a piece of which that knows nothing: its ids are more, or it is longer.
+    /// The same, if there are up to `SHORT_IDS` and they are in a short slot.
+    #[inline(always)]
+    pub(crate) fn few_ids(&self, place: Place, ids: &mut [u32; LONG_IDS]) -> usize {
+        let ShortPair(slots) = &self.short[place.pair as usize];
+        match few_ids(slots, place.key, ids) {
+            0 if slots[0].has_more_beside() => few_ids(&self.short[place.pair as usize ^ 1].0, place.key, ids),
+            count => count,
+        }
+    }
+
+    /// The same for a piece of which [`few_ids`](Self::few_ids) knows nothing: its ids are more, or it is longer.
     #[inline(never)]
-    pub(crate) fn more_ids(&self, place: Place<'_>, kind: PieceKind, piece: &[u8], ids: &mut [u32; LONG_IDS]) -> usize {
+    pub(crate) fn more_ids(&self, place: Place, kind: PieceKind, piece: &[u8], ids: &mut [u32; LONG_IDS]) -> usize {
         if place.key[1] == 0 {
             return self.long_ids(kind, piece, ids);
         }
-        let known = match place.get() {
-            None if place.has_more_beside() => self.beside(place).get(),
-            known => known,
-        };
+        let slots = &self.short[place.pair as usize].0;
+        let mut known = slots.iter().find_map(|slot| slot.get(place.key));
+        if known.is_none() && slots[0].has_more_beside() {
+            known = self.short[place.pair as usize ^ 1].0.iter().find_map(|slot| slot.get(place.key));
+        }
         match known {
             Some((bits, count)) => unpack(bits, count, ids).unwrap_or_else(|| self.long_ids(kind, piece, ids)),
             None => 0,
@@ -378,13 +385,13 @@ impl Tables {
     }
 
     /// Remembers the ids of a piece, if there is room for their number and its length.
-    fn insert(&self, place: Place<'_>, kind: PieceKind, piece: &[u8], ids: &[u32]) {
+    fn insert(&self, place: Place, kind: PieceKind, piece: &[u8], ids: &[u32]) {
         let is_short = place.key[1] != 0;
         let packed = pack(ids).filter(|_| is_short);
         if is_short {
             let (bits, count) = packed.map_or((0, ELSEWHERE), |bits| (bits, ids.len()));
-            let either = &place.pair.0[(short_hash(place.key) >> 63) as usize];
-            self.free_slot(place.key).unwrap_or(either).set(place.key, bits, count);
+            let either = &self.short[place.pair as usize].0[(short_hash(place.key) >> 63) as usize];
+            self.free_slot(place.pair as usize).unwrap_or(either).set(place.key, bits, count);
         }
         if packed.is_none() && piece.len() <= LONG_BYTES && !ids.is_empty() && ids.len() <= LONG_IDS {
             let hash = long_hash(kind, piece);
@@ -395,51 +402,24 @@ impl Tables {
     }
 }
 
-/// Two slots that stay free.
-static FREE_PAIR: ShortPair = ShortPair([const { ShortSlot::new() }; 2]);
-
-impl Place<'_> {
-    /// Where nothing is found.
-    pub(crate) const NOWHERE: Self = Place { key: [0; 2], pair: &FREE_PAIR };
-
-    /// Puts the ids of a piece at the beginning of `ids`, if there are up to `SHORT_IDS` and they are known; the number of ids, or 0.
-    /// What is behind them may be overwritten.
-    #[inline(always)]
-    pub(crate) fn few_ids(self, tables: &Tables, ids: &mut [u32; LONG_IDS]) -> usize {
-        match self.few_ids_here(ids) {
-            0 if self.has_more_beside() => tables.beside(self).few_ids_here(ids),
-            count => count,
-        }
+/// Puts the ids of a short piece at the beginning of `ids`, if two slots have up to `SHORT_IDS`; the number of ids, or 0. What is
+/// behind them may be overwritten.
+#[inline(always)]
+fn few_ids(slots: &[ShortSlot; 2], key: [u64; 2], ids: &mut [u32; LONG_IDS]) -> usize {
+    let is_second = slots[0].differs(key);
+    let slot = &slots[usize::from(is_second)];
+    let tail = slot.tail.load(Ordering::Acquire);
+    let first = slot.ids.load(Ordering::Relaxed);
+    let is_other = slot.differs(key);
+    fence(Ordering::Acquire);
+    let is_torn = slot.tail.load(Ordering::Relaxed) != tail;
+    ids[..4].copy_from_slice(&[first as u32, (first >> 32) as u32, tail as u32, (tail >> 32) as u32]);
+    // A slot that is being written to has no ids.
+    let count = count(tail);
+    if is_other | is_torn | (count > SHORT_IDS) {
+        return 0;
     }
-
-    /// What the slots here have of the piece, if they are not being written to: ids as they are packed, and their number.
-    fn get(self) -> Option<(u128, usize)> {
-        self.pair.0.iter().find_map(|slot| slot.get(self.key))
-    }
-
-    /// Whether a piece of this place may be in the slots beside.
-    fn has_more_beside(self) -> bool {
-        self.pair.0[0].tail.load(Ordering::Relaxed) & HAS_MORE_BESIDE != 0
-    }
-
-    #[inline(always)]
-    fn few_ids_here(self, ids: &mut [u32; LONG_IDS]) -> usize {
-        let Self { key, pair: ShortPair(slots) } = self;
-        let is_second = slots[0].differs(key);
-        let slot = &slots[usize::from(is_second)];
-        let tail = slot.tail.load(Ordering::Acquire);
-        let first = slot.ids.load(Ordering::Relaxed);
-        let is_other = slot.differs(key);
-        fence(Ordering::Acquire);
-        let is_torn = slot.tail.load(Ordering::Relaxed) != tail;
-        ids[..4].copy_from_slice(&[first as u32, (first >> 32) as u32, tail as u32, (tail >> 32) as u32]);
-        // A slot that is being written to has no ids.
-        let count = count(tail);
-        if is_other | is_torn | (count > SHORT_IDS) {
-            return 0;
-        }
-        count
-    }
+    count
 }
 
 /// The ids as a short slot has them, if they fit.
@@ -467,8 +447,10 @@ impl PieceKind {
 }
 
 impl ShortSlot {
-    const fn new() -> Self {
-        Self { key: [const { AtomicU64::new(0) }; 2], ids: AtomicU64::new(0), tail: AtomicU64::new(0) }
+    /// Whether pieces for which there was no room here are in the slots beside; asked of the first of two.
+    #[inline(always)]
+    fn has_more_beside(&self) -> bool {
+        self.tail.load(Ordering::Relaxed) & HAS_MORE_BESIDE != 0
     }
 
     fn is_free(&self) -> bool {
@@ -544,11 +526,11 @@ mod tests {
     use std::collections::HashMap;
 
     impl Tables {
-        fn found(&self, kind: PieceKind, text: &[u8], start: usize, end: usize) -> Place<'_> {
-            let mut place = Place::NOWHERE;
+        fn found(&self, kind: PieceKind, text: &[u8], start: usize, end: usize) -> Place {
+            let mut place = Place::default();
             self.find(kind, text, start as u32, end as u32, &mut place);
             let alone = self.place_of(kind, &text[start..end]);
-            assert_eq!((place.key, std::ptr::from_ref(place.pair)), (alone.key, std::ptr::from_ref(alone.pair)));
+            assert_eq!((place.key, place.pair), (alone.key, alone.pair));
             place
         }
     }
@@ -560,7 +542,7 @@ mod tests {
             .then(|| ids.split_off(1))
     }
 
-    fn find_in(tables: &Tables, place: Place<'_>, kind: PieceKind, piece: &[u8], found: &mut Vec<u32>) -> bool {
+    fn find_in(tables: &Tables, place: Place, kind: PieceKind, piece: &[u8], found: &mut Vec<u32>) -> bool {
         let mut ids = [0; LONG_IDS];
         let count = tables.ids(place, kind, piece, &mut ids);
         found.extend(&ids[..count]);

@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
-use crate::cached::{self, IdSink, Missed};
+use crate::cached::{self, BatchScratch, IdSink};
 use crate::cuts::Begin;
 use crate::encoding::{Details, Recipe, Rows};
 use crate::models::{Model, ModelScratch, TokenSink};
@@ -146,7 +146,7 @@ struct StageScratch<A: Align> {
     /// Where pieces or words end.
     ends: Vec<u32>,
     /// What is to be done about words that are not known.
-    missed: Missed,
+    batch: BatchScratch,
 }
 
 /// The buffers of a thread.
@@ -269,7 +269,7 @@ impl Run<'_> {
         ids: &mut S,
     ) -> Result<()> {
         let Core { normalizer, pre_tokenizer, model, cache, .. } = self.core;
-        let StageScratch { text: normalized, pre_tokenizer: pre_tokenizer_scratch, ends, missed, .. } = stages;
+        let StageScratch { text: normalized, pre_tokenizer: pre_tokenizer_scratch, ends, batch, .. } = stages;
         let mut work_out = |normalizer: &Option<Arc<Normalizer>>, word: &str, offset: usize, ids: &mut Vec<u32>| {
             normalized.reset(word, offset);
             if let Some(normalizer) = normalizer {
@@ -296,7 +296,7 @@ impl Run<'_> {
                 _ => (normalizer, 1),
             };
             let word = &text[first..end as usize];
-            cached::ids_of_piece(cache, kind, word, missed, ids, |word, ids| work_out(normalizer, word, offset, ids))?;
+            cached::ids_of_piece(cache, kind, word, batch, ids, |word, ids| work_out(normalizer, word, offset, ids))?;
             first = end as usize;
         }
         while start < text.len() {
@@ -304,7 +304,7 @@ impl Run<'_> {
             let end = Words::scan(text, start, SCANNED_PIECES, ends);
             let pieces = ranges(start, ends);
             let other = cached::each(|word, ids| work_out(&words.normalizer, word, 1, ids));
-            cached::ids_of_pieces(cache, PieceKind::Word, text, pieces, missed, ids, other)?;
+            cached::ids_of_pieces(cache, PieceKind::Word, text, pieces, batch, ids, other)?;
             start = end;
         }
         Ok(())
@@ -350,7 +350,7 @@ fn for_each_text(input: Input<'_>, mut each: impl FnMut(Option<u32>, &str) -> Re
 }
 
 /// The ids of a text, or their number, without special tokens. Not for models whose tokens are drawn.
-pub(crate) fn ids_of_text<S: IdSink + Default>(
+pub(crate) fn ids_of_text<S: IdSink>(
     core: &Core,
     text: &str,
     begin: Begin,
@@ -359,17 +359,17 @@ pub(crate) fn ids_of_text<S: IdSink + Default>(
 ) -> Result<S> {
     let run = Run { core, begin, split_special_tokens, seed: 0, watch };
     with_scratch(text.len(), |scratch| {
-        let mut collector = IdCollector(S::default());
+        let mut collector = IdCollector(S::for_bytes(text.len()));
         run.collect(text, &mut scratch.plain, &mut scratch.normalizer, &mut scratch.model, &mut collector)?;
         Ok(collector.0)
     })
 }
 
 /// The ids of a sequence, or their number, without special tokens.
-fn ids<S: IdSink + Default>(core: &Core, input: Input<'_>, seed: u64, options: &EncodeOptions<'_>) -> Result<S> {
+fn ids<S: IdSink>(core: &Core, input: Input<'_>, seed: u64, options: &EncodeOptions<'_>) -> Result<S> {
     let run = Run { core, begin: Begin::Input, split_special_tokens: options.split_special_tokens, seed, watch: options.watch };
     with_scratch(input.len(), |scratch| {
-        let mut collector = IdCollector(S::default());
+        let mut collector = IdCollector(S::for_bytes(input.len()));
         for_each_text(input, |_, text| {
             run.collect(text, &mut scratch.plain, &mut scratch.normalizer, &mut scratch.model, &mut collector)
         })?;

@@ -14,7 +14,7 @@ mod wordpiece;
 
 pub(crate) use double_array::Trie;
 
-use crate::cached::{self, IdLists, IdSink, Missed};
+use crate::cached::{self, BatchScratch, IdLists, IdSink};
 use crate::compiled::{damaged, Reader, Writer};
 use crate::formats::config::ModelConfig;
 use crate::piece_cache::{PieceCache, PieceKind};
@@ -74,7 +74,7 @@ enum Kind {
 #[derive(Debug, Default)]
 pub struct ModelScratch {
     kinds: KindScratch,
-    missed: Missed,
+    batch: BatchScratch,
 }
 
 #[derive(Debug, Default)]
@@ -202,20 +202,20 @@ impl Model {
         scratch: &mut ModelScratch,
         sink: &mut S,
     ) -> Result<()> {
-        let ModelScratch { kinds, missed } = scratch;
+        let ModelScratch { kinds, batch } = scratch;
         match &self.0 {
             kind @ Kind::Bpe(model) if model.is_random() => {
-                let ids = missed.list();
+                let ids = batch.list();
                 kind.tokenize(piece, seed, kinds, ids)?;
                 sink.take_ids(ids);
                 Ok(())
             }
-            Kind::Bpe(model) if model.has_units() => model.ids_of_units(cache, piece, missed, &mut kinds.bpe, sink),
+            Kind::Bpe(model) if model.has_units() => model.ids_of_units(cache, piece, batch, &mut kinds.bpe, sink),
             // A walk or two down the trie, or a look-up, cost less than the way to what was met once and is no longer near.
             Kind::WordPiece(model) => model.tokenize(piece, &mut kinds.wordpiece, &mut Ids(sink)),
             Kind::WordLevel(model) => model.tokenize(piece, &mut Ids(sink)),
             kind => {
-                cached::ids_of_piece(cache, PieceKind::Piece, piece, missed, sink, |piece, ids| kind.ids(piece, cache, kinds, ids))
+                cached::ids_of_piece(cache, PieceKind::Piece, piece, batch, sink, |piece, ids| kind.ids(piece, cache, kinds, ids))
             }
         }
     }
@@ -249,12 +249,12 @@ impl Model {
             Kind::Bpe(model) if model.has_units() => pieces.try_for_each(|piece| self.ids(&text[piece], 0, cache, scratch, sink)),
             Kind::WordPiece(_) | Kind::WordLevel(_) => pieces.try_for_each(|piece| self.ids(&text[piece], 0, cache, scratch, sink)),
             kind => {
-                let ModelScratch { kinds, missed } = scratch;
+                let ModelScratch { kinds, batch } = scratch;
                 let work_out = |text: &str, pieces: &[Range<usize>], lists: &mut IdLists| match kind {
                     Kind::Bpe(model) => model.ids_of_few(text, pieces, cache, &mut kinds.bpe, lists),
                     _ => pieces.iter().try_for_each(|piece| lists.push(|ids| kind.ids(&text[piece.clone()], cache, kinds, ids))),
                 };
-                cached::ids_of_pieces(cache, PieceKind::Piece, text, pieces, missed, sink, work_out)
+                cached::ids_of_pieces(cache, PieceKind::Piece, text, pieces, batch, sink, work_out)
             }
         }
     }

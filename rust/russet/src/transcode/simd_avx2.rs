@@ -19,10 +19,16 @@ impl Avx2 {
     /// Appends characters up to some before the first that is none.
     pub(super) fn append<U: Unit>(self, units: &[U], text: &mut String) -> Result<(), NotACharacter> {
         let mut rest = units;
+        let begin = text.len();
         while !rest.is_empty() {
             let (part, after) = rest.split_at(rest.len().min(PART));
             if text.capacity() - text.len() < part.len() * U::LONGEST + SLACK {
-                text.reserve_exact(rest.len() * U::LONGEST + SLACK);
+                // As many bytes for each unit as so far, and some more; never so few that this happens often.
+                let (written, read) = (text.len() - begin, units.len() - rest.len());
+                let estimate = (rest.len() as u128 * written as u128 / read.max(1) as u128) as usize;
+                text.reserve_exact(
+                    (estimate + estimate / 16).max(written / 8).min(rest.len() * U::LONGEST) + PART * U::LONGEST + SLACK,
+                );
             }
             // SAFETY: `self` proves that the processor has these features, and there is room for the longest form of each unit
             // and the slack. Whole characters are appended.

@@ -23,7 +23,7 @@ mod stored;
 mod units;
 
 use super::{Alphabet, TokenSink};
-use crate::cached::{IdLists, Missed};
+use crate::cached::{BatchScratch, IdLists};
 use crate::formats::config::BpeConfig;
 use crate::memory::Once;
 use crate::piece_cache::PieceCache;
@@ -40,12 +40,16 @@ use queue::QueueScratch;
 use scored::{Scored, ScoredScratch};
 use short::Symbols;
 use std::ops::Range;
+use std::sync::atomic::{AtomicU32, Ordering};
 use units::RawUnits;
 
 /// The longest piece: positions are 32-bit, and a merge's bytes are summed in 32 bits.
 const MAX_PIECE_BYTES: usize = 1 << 30;
 /// How many symbols a piece may become: byte fallback writes out the prefix of every character.
 const MAX_SYMBOLS_PER_BYTE: usize = 64;
+
+/// The table of pairs is made after so many looks for it: until then it costs less to do without.
+const PAIRS_WORTH: u32 = if cfg!(test) { 1 } else { 64 };
 
 /// The symbols that the buffers keep room for from piece to piece: beyond, their memory is given back.
 const KEPT_SYMBOLS: usize = 1 << 18;
@@ -61,8 +65,9 @@ pub(super) struct Bpe {
     parts: Parts,
     /// Where the rule allows it.
     backtracker: Option<Backtracker>,
-    /// Made when first needed, where there is a backtracker and tokens are not too many.
+    /// Made when they are worth it, where there is a backtracker and tokens are not too many.
     pairs: Once<Option<Pairs>>,
+    asked_for_pairs: AtomicU32,
     /// Where pieces of raw bytes can be cut into units.
     raw_units: Option<RawUnits>,
     unk_id: Option<u32>,
@@ -95,7 +100,7 @@ pub(super) struct Scratch {
     scored: ScoredScratch,
     short: Vec<Symbols>,
     /// For units.
-    missed: Missed,
+    batch: BatchScratch,
 }
 
 impl Bpe {
@@ -141,9 +146,10 @@ impl Bpe {
         let texts = backtracker.as_ref().and_then(Backtracker::raw_texts);
         let raw_units = texts.map(|texts| RawUnits::new(&vocabulary, texts, &merges));
         let scored = config.scored.map(|config| Scored::new(config, &vocabulary)).transpose()?.map(Box::new);
-        let model = Self {
+        Ok(Self {
             backtracker,
             pairs: Once::new(),
+            asked_for_pairs: AtomicU32::new(0),
             raw_units,
             never,
             unk_id,
@@ -160,9 +166,7 @@ impl Bpe {
             ignore_merges: config.ignore_merges,
             unreachable,
             scored,
-        };
-        model.pairs(); // what takes longer is done already
-        Ok(model)
+        })
     }
 
     pub(super) fn to_config(&self) -> BpeConfig {
@@ -300,17 +304,23 @@ impl Bpe {
             || backtracker.tokenize(text.as_bytes(), &self.vocabulary, &self.merges, &mut scratch.backtrack, ids)
     }
 
-    /// The pairs of tokens that merge, where the rule allows it.
+    /// The pairs of tokens that merge, where the rule allows it and so many pieces were asked for that they are worth being made.
     #[inline]
     fn pairs(&self) -> Option<&Pairs> {
-        self.pairs.get().unwrap_or_else(|| self.make_pairs()).as_ref()
+        match self.pairs.get() {
+            Some(pairs) => pairs.as_ref(),
+            None => self.make_pairs(),
+        }
     }
 
     #[cold]
-    fn make_pairs(&self) -> &Option<Pairs> {
+    fn make_pairs(&self) -> Option<&Pairs> {
+        if self.asked_for_pairs.fetch_add(1, Ordering::Relaxed) + 1 < PAIRS_WORTH {
+            return None;
+        }
         let ids = self.vocabulary.ids_end().filter(|_| self.backtracker.is_some());
         self.pairs.set(Box::new(ids.and_then(|ids| Pairs::new(&self.merges, ids, &self.vocabulary))));
-        self.pairs.get().unwrap_or(&None)
+        self.pairs.get()?.as_ref()
     }
 
     /// The symbols of a piece, if they are few and each is a token.

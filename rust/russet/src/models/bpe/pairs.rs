@@ -88,65 +88,46 @@ impl Pairs {
         let ids: Vec<u32> = singles.into_iter().chain(std::iter::repeat_n(NO_TOKEN, gap)).chain(made).collect();
         let mut numbers = vec![NO_TOKEN; ids_end];
         (0..).zip(&ids).filter(|&(_, &id)| id != NO_TOKEN).for_each(|(number, &id)| numbers[id as usize] = number);
-        let mut pairs = Self {
-            numbers,
-            ids,
-            near: Zeroed::new(NEAR * NEAR),
-            buckets: Vec::new(),
-            segments: [(0, 1); NUMBER_BITS as usize],
-            factor: RandomState::new().hash_one(0) | 1,
-            never_lengths: 0,
+        // The numbers of the parts, and of what they make.
+        let made = || {
+            (0..).zip(&ids).filter_map(|(number, &id)| match merges.made(id) {
+                SINGLE | NEVER => None,
+                token => Some((numbers[token.left as usize], numbers[token.right as usize], number)),
+            })
         };
-        for (token, _) in vocabulary.iter().filter(|&(_, id)| merges.made(id) == NEVER) {
-            // Of a byte-level vocabulary it is the characters that are the bytes of a piece.
-            pairs.never_lengths |= length_bit(token.len()) | length_bit(token.chars().count());
-        }
         let mut sizes = [0; NUMBER_BITS as usize];
-        for (left, right, _) in pairs.made(merges).filter(|&(left, right, _)| !is_near(left, right)) {
-            sizes[segment(left, right)] += 1;
-        }
+        made().filter(|&(left, right, _)| !is_near(left, right)).for_each(|(left, right, _)| sizes[segment(left, right)] += 1);
+        let mut segments = [(0, 1); NUMBER_BITS as usize];
         let mut begin = 0;
-        for (segment, size) in pairs.segments.iter_mut().zip(sizes) {
-            let buckets = (size / PAIRS_IN_BUCKET + 1) as u32;
-            *segment = (begin, buckets);
-            begin += buckets;
+        for (segment, size) in segments.iter_mut().zip(sizes) {
+            let count = (size / PAIRS_IN_BUCKET + 1) as u32;
+            *segment = (begin, count);
+            begin += count;
         }
-        pairs.buckets = vec![Bucket([FREE; 4]); begin as usize];
-        pairs.fill(merges);
-        Some(pairs)
-    }
-
-    /// The merges by which tokens are made: the numbers of the parts, and of the token.
-    fn made<'m>(&'m self, merges: &'m Merges) -> impl Iterator<Item = (u32, u32, u32)> + 'm {
-        let made = (0..).zip(&self.ids).map(|(number, &id)| (number, merges.made(id)));
-        let made = made.filter(|&(_, made)| ![SINGLE, NEVER].contains(&made));
-        made.map(|(number, made)| (self.numbers[made.left as usize], self.numbers[made.right as usize], number))
-    }
-
-    fn fill(&mut self, merges: &Merges) {
-        let made: Vec<_> = self.made(merges).collect();
-        for (left, right, number) in made {
+        let factor = RandomState::new().hash_one(0) | 1;
+        let mut near = Zeroed::new(NEAR * NEAR);
+        let mut buckets = vec![Bucket([FREE; 4]); begin as usize];
+        for (left, right, number) in made() {
             if is_near(left, right) {
-                self.near.as_mut_slice()[left as usize * NEAR + right as usize] = Near(number);
+                near.as_mut_slice()[left as usize * NEAR + right as usize] = Near(number);
                 continue;
             }
-            let key = key(left, right);
-            let segment = self.segments[segment(left, right)];
-            let mut bucket = self.bucket(key, segment);
+            let (key, segment) = (key(left, right), segments[segment(left, right)]);
+            let mut place = bucket(key, factor, segment);
             let free = loop {
-                match self.buckets[bucket].0.iter_mut().find(|slot| **slot == FREE) {
+                match buckets[place].0.iter_mut().find(|slot| **slot == FREE) {
                     Some(free) => break free,
-                    None => bucket = next(bucket, segment),
+                    None => place = next(place, segment),
                 }
             };
             *free = key | u64::from(number);
         }
-    }
-
-    #[inline(always)]
-    fn bucket(&self, key: u64, (begin, count): (u32, u32)) -> usize {
-        let fraction = key.wrapping_mul(self.factor) >> 32;
-        begin as usize + ((fraction * u64::from(count)) >> 32) as usize
+        let mut never_lengths = 0;
+        for (token, _) in vocabulary.iter().filter(|&(_, id)| merges.made(id) == NEVER) {
+            // Of a byte-level vocabulary it is the characters that are the bytes of a piece.
+            never_lengths |= length_bit(token.len()) | length_bit(token.chars().count());
+        }
+        Some(Self { numbers, ids, near, buckets, segments, factor, never_lengths })
     }
 
     /// Whether a piece of so many bytes may be a token that is not made.
@@ -179,7 +160,7 @@ impl Pairs {
     #[inline(always)]
     pub(super) fn place(&self, left: u32, right: u32) -> Place {
         let key = key(left, right);
-        let bucket = self.bucket(key, self.segments[segment(left, right)]);
+        let bucket = bucket(key, self.factor, self.segments[segment(left, right)]);
         memory::prefetch(&self.buckets[bucket]);
         Place { key, bucket }
     }
@@ -225,6 +206,13 @@ fn is_near(left: u32, right: u32) -> bool {
 #[inline(always)]
 fn segment(left: u32, right: u32) -> usize {
     (left | right | 1).ilog2() as usize % NUMBER_BITS as usize
+}
+
+/// The bucket of a key in its segment.
+#[inline(always)]
+fn bucket(key: u64, factor: u64, (begin, count): (u32, u32)) -> usize {
+    let fraction = key.wrapping_mul(factor) >> 32;
+    begin as usize + ((fraction * u64::from(count)) >> 32) as usize
 }
 
 /// The bucket behind a full one.

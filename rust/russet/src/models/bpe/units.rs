@@ -11,7 +11,7 @@
 use super::cuts::{Cutter, RawCutter, RawJoints, RawUnit};
 use super::merges::{Merges, NEVER, SINGLE};
 use super::{too_long, Bpe, Parts, Scratch, MAX_PIECE_BYTES};
-use crate::cached::{self, IdSink, Missed};
+use crate::cached::{self, BatchScratch, IdSink};
 use crate::compiled::{Reader, Writer};
 use crate::memory::{Zeroable, Zeroed};
 use crate::piece_cache::{PieceCache, PieceKind};
@@ -133,7 +133,7 @@ impl Bpe {
         &self,
         cache: &PieceCache,
         piece: &str,
-        missed: &mut Missed,
+        batch: &mut BatchScratch,
         scratch: &mut Scratch,
         sink: &mut S,
     ) -> Result<()> {
@@ -158,7 +158,7 @@ impl Bpe {
             PieceKind::Piece,
             piece,
             units,
-            missed,
+            batch,
             sink,
             cached::each(|unit, ids| self.ids_of_unit(unit, scratch, ids)),
         )
@@ -214,9 +214,9 @@ impl Bpe {
                 return Ok(());
             }
         }
-        let mut missed = std::mem::take(&mut scratch.missed);
-        let done = self.ids_of_raw_units(units, cache, piece, &mut missed, scratch, ids);
-        scratch.missed = missed;
+        let mut batch = std::mem::take(&mut scratch.batch);
+        let done = self.ids_of_raw_units(units, cache, piece, &mut batch, scratch, ids);
+        scratch.batch = batch;
         done
     }
 
@@ -226,7 +226,7 @@ impl Bpe {
         units: &RawUnits,
         cache: &PieceCache,
         piece: &str,
-        missed: &mut Missed,
+        batch: &mut BatchScratch,
         scratch: &mut Scratch,
         ids: &mut Vec<u32>,
     ) -> Result<()> {
@@ -254,7 +254,7 @@ impl Bpe {
                     return self.ids_of_raw_unit(unit, scratch, ids);
                 }
                 let length = ids.len();
-                cached::ids_of_piece(cache, kind, unit, missed, ids, |unit, ids| self.ids_of_raw_unit(unit, scratch, ids))?;
+                cached::ids_of_piece(cache, kind, unit, batch, ids, |unit, ids| self.ids_of_raw_unit(unit, scratch, ids))?;
                 units.remember(code, &ids[length..]);
             }
         }
