@@ -16,6 +16,7 @@
 
 use crate::compiled::{damaged, Reader, Writer};
 use crate::hashing::fold;
+use crate::memory::Once;
 use crate::Result;
 use hashbrown::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -61,6 +62,8 @@ pub(super) struct Merges {
     /// By pair, the id of the token that is made or else the place in the list, and above that a part of the pair's hash, so that
     /// mostly only the right one is looked at. `FREE` is no such number.
     slots: Vec<u32>,
+    /// The same of merges that were read, made when first needed.
+    later_slots: Once<Vec<u32>>,
     index_bits: u32,
     keys: [u64; 2],
     ranks: usize,
@@ -124,7 +127,8 @@ impl Merges {
         // No id and no place has all bits set.
         let index_bits = usize::BITS - made.len().max(len).leading_zeros();
         Self {
-            slots: vec![FREE; len * 8 / 5 + 2],
+            slots: Self::free_slots(len),
+            later_slots: Once::new(),
             index_bits,
             keys: [random.hash_one(0), random.hash_one(1) | 1],
             ranks: 0,
@@ -134,8 +138,40 @@ impl Merges {
         }
     }
 
+    /// Room for `len` merges.
+    fn free_slots(len: usize) -> Vec<u32> {
+        vec![FREE; len * 8 / 5 + 2]
+    }
+
+    /// The slots, made now if they are not there.
+    #[inline(always)]
+    fn slots(&self) -> &[u32] {
+        match self.slots.as_slice() {
+            [] => self.later_slots.get().map_or_else(|| self.make_slots(), Vec::as_slice),
+            slots => slots,
+        }
+    }
+
+    #[cold]
+    fn make_slots(&self) -> &[u32] {
+        let is_merged = |made: &Made| ![SINGLE, NEVER].contains(made);
+        let mut slots = Self::free_slots(self.made.iter().filter(|made| is_merged(made)).count());
+        for (id, &made) in (0..).zip(&self.made).filter(|(_, made)| is_merged(made)) {
+            if let Err(slot) = self.find_in(&slots, made.left, made.right) {
+                slots[slot] = self.tagged(made.left, made.right, id);
+            }
+        }
+        self.later_slots.set(Box::new(slots));
+        self.later_slots.get().map_or(&[FREE; 2], Vec::as_slice)
+    }
+
     fn fill(&mut self, slot: usize, left: u32, right: u32, index: u32) {
-        self.slots[slot] = (self.hash(left, right) as u32) << self.index_bits | index;
+        self.slots[slot] = self.tagged(left, right, index);
+    }
+
+    /// What the slot of a pair holds.
+    fn tagged(&self, left: u32, right: u32, index: u32) -> u32 {
+        (self.hash(left, right) as u32) << self.index_bits | index
     }
 
     /// Notes how a token is made, which was not known.
@@ -244,7 +280,7 @@ impl Merges {
         made.chain(self.listed.iter().copied())
     }
 
-    /// Writes the merges to a compiled file. The table is made again: that takes no longer than to read it.
+    /// Writes the merges to a compiled file. The table is made again when it is needed.
     pub(super) fn write(&self, to: &mut Writer) {
         to.rows(self.made.iter().map(|made| [made.left, made.right, made.rank]));
         to.rows(self.late.iter().map(|(&id, &time)| [id, time]));
@@ -266,11 +302,9 @@ impl Merges {
         if lengths.is_none_or(|lengths| are_made(&made, &late, lengths).is_none()) {
             return Err(damaged("tokens are made of what they are not made of"));
         }
-        let is_merged = |made: &Made| ![SINGLE, NEVER].contains(made);
-        let ids: Vec<u32> = (0..).zip(&made).filter(|(_, made)| is_merged(made)).map(|(id, _)| id).collect();
-        let mut merges = Self { late, ..Self::with_room(ids.len(), made) };
-        ids.into_iter().for_each(|id| merges.add(id));
-        Ok(merges)
+        let merged = || made.iter().filter(|made| ![SINGLE, NEVER].contains(made));
+        let ranks = merged().map(|made| (made.rank & !LATE) as usize + 1).max().unwrap_or(0);
+        Ok(Self { late, ranks, slots: Vec::new(), ..Self::with_room(0, made) })
     }
 
     #[inline(always)]
@@ -282,12 +316,17 @@ impl Merges {
     /// The id or place of a pair, and its merge; or the empty slot where it would go.
     #[inline(always)]
     fn find(&self, left: u32, right: u32) -> std::result::Result<(u32, Merge), usize> {
+        self.find_in(self.slots(), left, right)
+    }
+
+    #[inline(always)]
+    fn find_in(&self, slots: &[u32], left: u32, right: u32) -> std::result::Result<(u32, Merge), usize> {
         let hash = self.hash(left, right);
         let tag = (hash as u32) << self.index_bits;
         // The hash as a fraction of the number of slots.
-        let mut slot = ((u128::from(hash) * self.slots.len() as u128) >> 64) as usize;
+        let mut slot = ((u128::from(hash) * slots.len() as u128) >> 64) as usize;
         loop {
-            let found = self.slots[slot];
+            let found = slots[slot];
             if found == FREE {
                 return Err(slot);
             }
@@ -307,7 +346,7 @@ impl Merges {
                     _ => {}
                 }
             }
-            slot = if slot + 1 == self.slots.len() { 0 } else { slot + 1 };
+            slot = if slot + 1 == slots.len() { 0 } else { slot + 1 };
         }
     }
 }

@@ -11,6 +11,7 @@ mod alphabet;
 mod backtrack;
 mod compile;
 mod cuts;
+mod ids;
 mod merge;
 mod merges;
 #[cfg(test)]
@@ -23,10 +24,9 @@ mod stored;
 mod units;
 
 use super::{Alphabet, TokenSink};
-use crate::cached::{BatchScratch, IdLists};
+use crate::cached::BatchScratch;
 use crate::formats::config::BpeConfig;
 use crate::memory::Once;
-use crate::piece_cache::PieceCache;
 use crate::vocab::Vocabulary;
 use crate::{Error, Result, StringList};
 use alphabet::{byte_level_char, ByteIds, Characters};
@@ -34,22 +34,19 @@ use backtrack::Backtracker;
 use compile::{all_lengthen, byte_joints, char_joints, has_repeated_pair, makes_from_texts, new_ids, read_merges, Compiled};
 use cuts::{ByteJoints, CharJoints};
 use merge::{Dropout, Order, Symbol};
-use merges::{Listed, Merge, Merges, NEVER};
-use pairs::{Pairs, NO_TOKEN};
+use merges::{Listed, Merge, Merges};
+use pairs::Pairs;
 use queue::QueueScratch;
 use scored::{Scored, ScoredScratch};
 use short::Symbols;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::AtomicU32;
 use units::RawUnits;
 
 /// The longest piece: positions are 32-bit, and a merge's bytes are summed in 32 bits.
 const MAX_PIECE_BYTES: usize = 1 << 30;
 /// How many symbols a piece may become: byte fallback writes out the prefix of every character.
 const MAX_SYMBOLS_PER_BYTE: usize = 64;
-
-/// The table of pairs is made after so many looks for it: until then it costs less to do without.
-const PAIRS_WORTH: u32 = if cfg!(test) { 1 } else { 64 };
 
 /// The symbols that the buffers keep room for from piece to piece: beyond, their memory is given back.
 const KEPT_SYMBOLS: usize = 1 << 18;
@@ -243,111 +240,6 @@ impl Bpe {
             *scratch = Scratch::default();
         }
         Ok(())
-    }
-
-    /// Appends the ids of a piece, without their places: what [`tokenize`](Self::tokenize) gives, by the faster way where there
-    /// is one.
-    pub(super) fn ids(&self, piece: &str, scratch: &mut Scratch, ids: &mut Vec<u32>) -> Result<()> {
-        let Some(backtracker) = self.backtracker.as_ref().filter(|_| piece.len() <= MAX_PIECE_BYTES) else {
-            return self.tokenize(piece, 0, scratch, ids);
-        };
-        // Short pieces are often tokens; of longer ones it costs more to look than to merge, and backtracking looks itself.
-        if self.ignore_merges || piece.len() < 7 {
-            let whole = backtracker.whole(piece.as_bytes(), &self.vocabulary);
-            if let Some(id) = whole.filter(|&id| self.ignore_merges || self.merges.made(id) != NEVER) {
-                ids.push(id);
-                return Ok(());
-            }
-        }
-        match self.ids_by_text(backtracker, piece, scratch, ids) {
-            true => Ok(()),
-            false => self.tokenize(piece, 0, scratch, ids),
-        }
-    }
-
-    /// Appends the ids of pieces of `text` that `cache` does not know, each as [`ids`](Self::ids).
-    pub(super) fn ids_of_few(
-        &self,
-        text: &str,
-        pieces: &[Range<usize>],
-        cache: &PieceCache,
-        scratch: &mut Scratch,
-        lists: &mut IdLists,
-    ) -> Result<()> {
-        let mut short = std::mem::take(&mut scratch.short);
-        short.clear();
-        if let Some(pairs) = self.pairs() {
-            // With none for a piece that takes another way.
-            let is_merged =
-                |piece: &str| self.units_for(piece).is_none() && (!self.ignore_merges || !pairs.may_be_never(piece.len()));
-            let symbols = |piece: &str| self.few_symbols(piece, pairs).filter(|_| is_merged(piece)).unwrap_or_default();
-            short.extend(pieces.iter().map(|piece| symbols(&text[piece.clone()])));
-            short::merge(&mut short, pairs);
-        }
-        for (index, piece) in pieces.iter().enumerate() {
-            let merged = short.get(index).map_or(&[][..], Symbols::as_slice);
-            lists.push(|ids| match merged {
-                [] => self.ids_by_units(cache, &text[piece.clone()], scratch, ids),
-                merged => {
-                    ids.extend_from_slice(merged);
-                    Ok(())
-                }
-            })?;
-        }
-        scratch.short = short;
-        Ok(())
-    }
-
-    /// Appends the ids of a piece or unit by the way for its length and returns true, or false if one of its symbols is no token.
-    fn ids_by_text(&self, backtracker: &Backtracker, text: &str, scratch: &mut Scratch, ids: &mut Vec<u32>) -> bool {
-        self.merge_few(text, ids)
-            || backtracker.tokenize(text.as_bytes(), &self.vocabulary, &self.merges, &mut scratch.backtrack, ids)
-    }
-
-    /// The pairs of tokens that merge, where the rule allows it and so many pieces were asked for that they are worth being made.
-    #[inline]
-    fn pairs(&self) -> Option<&Pairs> {
-        match self.pairs.get() {
-            Some(pairs) => pairs.as_ref(),
-            None => self.make_pairs(),
-        }
-    }
-
-    #[cold]
-    fn make_pairs(&self) -> Option<&Pairs> {
-        if self.asked_for_pairs.fetch_add(1, Ordering::Relaxed) + 1 < PAIRS_WORTH {
-            return None;
-        }
-        let ids = self.vocabulary.ids_end().filter(|_| self.backtracker.is_some());
-        self.pairs.set(Box::new(ids.and_then(|ids| Pairs::new(&self.merges, ids, &self.vocabulary))));
-        self.pairs.get()?.as_ref()
-    }
-
-    /// The symbols of a piece, if they are few and each is a token.
-    #[inline]
-    fn few_symbols(&self, piece: &str, pairs: &Pairs) -> Option<Symbols> {
-        let mut symbols = Symbols::default();
-        let mut push = |id: u32| {
-            let number = pairs.number(id);
-            number != NO_TOKEN && symbols.push(number)
-        };
-        let is_short = match &self.parts {
-            Parts::Bytes { .. } if piece.len() > short::MAX_SYMBOLS => false,
-            Parts::Bytes { ids, .. } => piece.bytes().all(|byte| push(ids.inner[usize::from(byte)])),
-            Parts::Characters { characters, .. } => {
-                piece.chars().all(|character| characters.id(character, false, false).is_some_and(&mut push))
-            }
-        };
-        is_short.then_some(symbols)
-    }
-
-    /// Appends the ids of a piece of few symbols and returns true, or false if there are more, or one is no token.
-    fn merge_few(&self, piece: &str, ids: &mut Vec<u32>) -> bool {
-        let Some(pairs) = self.pairs() else { return false };
-        let Some(mut symbols) = self.few_symbols(piece, pairs) else { return false };
-        short::merge(std::slice::from_mut(&mut symbols), pairs);
-        ids.extend_from_slice(symbols.as_slice());
-        true
     }
 
     /// Whether a piece can be cut before each run of `symbol` without changing its tokens: `symbol` is a token, so that no unknown

@@ -1,0 +1,126 @@
+//! The ids of pieces, without their places: by the fastest way for each.
+//!
+//! Up to sixteen symbols are merged as they are (`short`), several pieces in turns; text that falls apart between characters is put
+//! together from units (`units`); the rest is found by backtracking (`backtrack`). Where the rule does not allow that, or a symbol is
+//! no token, the symbols are merged by the rule itself. O(n) for a piece of n bytes, but for that.
+
+use super::backtrack::Backtracker;
+use super::merges::NEVER;
+use super::pairs::{Pairs, NO_TOKEN};
+use super::short::{self, Symbols};
+use super::{Bpe, Parts, Scratch, MAX_PIECE_BYTES};
+use crate::cached::IdLists;
+use crate::piece_cache::PieceCache;
+use crate::Result;
+use std::ops::Range;
+use std::sync::atomic::Ordering;
+
+/// The table of pairs is made after so many looks for it: until then it costs less to do without.
+const PAIRS_WORTH: u32 = if cfg!(test) { 1 } else { 64 };
+
+impl Bpe {
+    /// Appends the ids of a piece, without their places: what [`tokenize`](Self::tokenize) gives, by the faster way where there
+    /// is one.
+    pub(in crate::models) fn ids(&self, piece: &str, scratch: &mut Scratch, ids: &mut Vec<u32>) -> Result<()> {
+        let Some(backtracker) = self.backtracker.as_ref().filter(|_| piece.len() <= MAX_PIECE_BYTES) else {
+            return self.tokenize(piece, 0, scratch, ids);
+        };
+        // Short pieces are often tokens; of longer ones it costs more to look than to merge, and backtracking looks itself.
+        if self.ignore_merges || piece.len() < 7 {
+            let whole = backtracker.whole(piece.as_bytes(), &self.vocabulary);
+            if let Some(id) = whole.filter(|&id| self.ignore_merges || self.merges.made(id) != NEVER) {
+                ids.push(id);
+                return Ok(());
+            }
+        }
+        match self.ids_by_text(backtracker, piece, scratch, ids) {
+            true => Ok(()),
+            false => self.tokenize(piece, 0, scratch, ids),
+        }
+    }
+
+    /// Appends the ids of pieces of `text` that `cache` does not know, each as [`ids`](Self::ids).
+    pub(in crate::models) fn ids_of_few(
+        &self,
+        text: &str,
+        pieces: &[Range<usize>],
+        cache: &PieceCache,
+        scratch: &mut Scratch,
+        lists: &mut IdLists,
+    ) -> Result<()> {
+        let mut short = std::mem::take(&mut scratch.short);
+        short.clear();
+        if let Some(pairs) = self.pairs() {
+            // With none for a piece that takes another way.
+            let is_merged =
+                |piece: &str| self.units_for(piece).is_none() && (!self.ignore_merges || !pairs.may_be_never(piece.len()));
+            let symbols = |piece: &str| self.few_symbols(piece, pairs).filter(|_| is_merged(piece)).unwrap_or_default();
+            short.extend(pieces.iter().map(|piece| symbols(&text[piece.clone()])));
+            short::merge(&mut short, pairs);
+        }
+        for (index, piece) in pieces.iter().enumerate() {
+            let merged = short.get(index).map_or(&[][..], Symbols::as_slice);
+            lists.push(|ids| match merged {
+                [] => self.ids_by_units(cache, &text[piece.clone()], scratch, ids),
+                merged => {
+                    ids.extend_from_slice(merged);
+                    Ok(())
+                }
+            })?;
+        }
+        scratch.short = short;
+        Ok(())
+    }
+
+    /// Appends the ids of a piece or unit by the way for its length and returns true, or false if one of its symbols is no token.
+    pub(super) fn ids_by_text(&self, backtracker: &Backtracker, text: &str, scratch: &mut Scratch, ids: &mut Vec<u32>) -> bool {
+        self.merge_few(text, ids)
+            || backtracker.tokenize(text.as_bytes(), &self.vocabulary, &self.merges, &mut scratch.backtrack, ids)
+    }
+
+    /// The pairs of tokens that merge, where the rule allows it and so many pieces were asked for that they are worth being made.
+    #[inline]
+    fn pairs(&self) -> Option<&Pairs> {
+        match self.pairs.get() {
+            Some(pairs) => pairs.as_ref(),
+            None => self.make_pairs(),
+        }
+    }
+
+    #[cold]
+    fn make_pairs(&self) -> Option<&Pairs> {
+        if self.asked_for_pairs.fetch_add(1, Ordering::Relaxed) + 1 < PAIRS_WORTH {
+            return None;
+        }
+        let ids = self.vocabulary.ids_end().filter(|_| self.backtracker.is_some());
+        self.pairs.set(Box::new(ids.and_then(|ids| Pairs::new(&self.merges, ids, &self.vocabulary))));
+        self.pairs.get()?.as_ref()
+    }
+
+    /// The symbols of a piece, if they are few and each is a token.
+    #[inline]
+    fn few_symbols(&self, piece: &str, pairs: &Pairs) -> Option<Symbols> {
+        let mut symbols = Symbols::default();
+        let mut push = |id: u32| {
+            let number = pairs.number(id);
+            number != NO_TOKEN && symbols.push(number)
+        };
+        let is_short = match &self.parts {
+            Parts::Bytes { .. } if piece.len() > short::MAX_SYMBOLS => false,
+            Parts::Bytes { ids, .. } => piece.bytes().all(|byte| push(ids.inner[usize::from(byte)])),
+            Parts::Characters { characters, .. } => {
+                piece.chars().all(|character| characters.id(character, false, false).is_some_and(&mut push))
+            }
+        };
+        is_short.then_some(symbols)
+    }
+
+    /// Appends the ids of a piece of few symbols and returns true, or false if there are more, or one is no token.
+    fn merge_few(&self, piece: &str, ids: &mut Vec<u32>) -> bool {
+        let Some(pairs) = self.pairs() else { return false };
+        let Some(mut symbols) = self.few_symbols(piece, pairs) else { return false };
+        short::merge(std::slice::from_mut(&mut symbols), pairs);
+        ids.extend_from_slice(symbols.as_slice());
+        true
+    }
+}
