@@ -135,14 +135,14 @@ pub(crate) fn ids_of_piece<S: IdSink>(
     let tables = cache.tables();
     let place = tables.place_of(kind, piece.as_bytes());
     let mut known = [0; LONG_IDS];
-    let count = tables.ids(place, kind, piece.as_bytes(), &mut known);
+    let count = tables.ids(&place, kind, piece.as_bytes(), &mut known);
     if count > 0 {
         sink.take_ids(&known[..count]);
         return Ok(());
     }
     let ids = scratch.list();
     work_out(piece, ids)?;
-    cache.insert(tables, place, kind, piece.as_bytes(), ids);
+    cache.insert(tables, &place, kind, piece.as_bytes(), ids);
     sink.take_ids(ids);
     Ok(())
 }
@@ -163,6 +163,7 @@ pub(crate) fn ids_of_pieces<S: IdSink>(
     wanted.resize(BATCH, Wanted::default());
     known.resize(LONG_IDS * BATCH, 0);
     let bytes = text.as_bytes();
+    let (wanted, known) = (wanted.as_mut_slice(), known.as_mut_slice());
     loop {
         let tables = cache.tables();
         let mut batch = 0;
@@ -180,9 +181,9 @@ pub(crate) fn ids_of_pieces<S: IdSink>(
             // There is room for so many ids of each piece.
             let room = known[len..].first_chunk_mut();
             let room = room.ok_or_else(|| Error::Internal("a batch has more ids than its pieces can have".into()))?;
-            let mut count = tables.few_ids(wanted.place, room);
+            let mut count = tables.few_ids(&wanted.place, room);
             if count == 0 {
-                count = tables.more_ids(wanted.place, kind, wanted.piece(bytes), room);
+                count = tables.more_ids(&wanted.place, kind, wanted.piece(bytes), room);
                 if count == 0 {
                     holes.push((len as u32, index));
                 }
@@ -198,7 +199,7 @@ pub(crate) fn ids_of_pieces<S: IdSink>(
             work_out(text, unknown, new)?;
             for (list, hole) in holes.iter().enumerate() {
                 let (ids, wanted) = (new.get(list), of_hole(hole));
-                cache.insert(tables, wanted.place, kind, wanted.piece(bytes), ids);
+                cache.insert(tables, &wanted.place, kind, wanted.piece(bytes), ids);
                 let end = hole.0 as usize;
                 sink.take_ids(&known[start..end]);
                 sink.take_ids(ids);

@@ -145,7 +145,7 @@ impl PieceCache {
     }
 
     /// Remembers the ids of a piece whose place in `tables` is known; makes room where that runs out.
-    pub(crate) fn insert(&self, tables: &Tables, place: Place, kind: PieceKind, piece: &[u8], ids: &[u32]) {
+    pub(crate) fn insert(&self, tables: &Tables, place: &Place, kind: PieceKind, piece: &[u8], ids: &[u32]) {
         tables.insert(place, kind, piece, ids);
         // A counter that several threads read and write without care may miss some.
         let inserted = tables.inserted.load(Ordering::Relaxed) + 1;
@@ -250,7 +250,7 @@ impl Tables {
 
     /// Puts the ids of a piece at the beginning of `ids`, if they are known; the number of ids, or 0.
     #[inline(always)]
-    pub(crate) fn ids(&self, place: Place, kind: PieceKind, piece: &[u8], ids: &mut [u32; LONG_IDS]) -> usize {
+    pub(crate) fn ids(&self, place: &Place, kind: PieceKind, piece: &[u8], ids: &mut [u32; LONG_IDS]) -> usize {
         match self.few_ids(place, ids) {
             0 => self.more_ids(place, kind, piece, ids),
             count => count,
@@ -259,7 +259,7 @@ impl Tables {
 
     /// The same, if there are up to `SHORT_IDS` and they are in a short slot.
     #[inline(always)]
-    pub(crate) fn few_ids(&self, place: Place, ids: &mut [u32; LONG_IDS]) -> usize {
+    pub(crate) fn few_ids(&self, place: &Place, ids: &mut [u32; LONG_IDS]) -> usize {
         let ShortPair(slots) = &self.short[place.pair as usize];
         match few_ids(slots, place.key, ids) {
             0 if slots[0].has_more_beside() => few_ids(&self.short[place.pair as usize ^ 1].0, place.key, ids),
@@ -269,7 +269,7 @@ impl Tables {
 
     /// The same for a piece of which [`few_ids`](Self::few_ids) knows nothing: its ids are more, or it is longer.
     #[inline(never)]
-    pub(crate) fn more_ids(&self, place: Place, kind: PieceKind, piece: &[u8], ids: &mut [u32; LONG_IDS]) -> usize {
+    pub(crate) fn more_ids(&self, place: &Place, kind: PieceKind, piece: &[u8], ids: &mut [u32; LONG_IDS]) -> usize {
         if place.key[1] == 0 {
             return self.long_ids(kind, piece, ids);
         }
@@ -295,7 +295,7 @@ impl Tables {
     }
 
     /// Remembers the ids of a piece, if there is room for their number and its length.
-    fn insert(&self, place: Place, kind: PieceKind, piece: &[u8], ids: &[u32]) {
+    fn insert(&self, place: &Place, kind: PieceKind, piece: &[u8], ids: &[u32]) {
         let is_short = place.key[1] != 0;
         let packed = pack(ids).filter(|_| is_short);
         if is_short {
@@ -337,11 +337,11 @@ mod tests {
     fn find(cache: &PieceCache, kind: PieceKind, text: &[u8], start: usize, length: usize) -> Option<Vec<u32>> {
         let tables = cache.tables();
         let mut ids = vec![7];
-        find_in(tables, tables.found(kind, text, start, start + length), kind, &text[start..start + length], &mut ids)
+        find_in(tables, &tables.found(kind, text, start, start + length), kind, &text[start..start + length], &mut ids)
             .then(|| ids.split_off(1))
     }
 
-    fn find_in(tables: &Tables, place: Place, kind: PieceKind, piece: &[u8], found: &mut Vec<u32>) -> bool {
+    fn find_in(tables: &Tables, place: &Place, kind: PieceKind, piece: &[u8], found: &mut Vec<u32>) -> bool {
         let mut ids = [0; LONG_IDS];
         let count = tables.ids(place, kind, piece, &mut ids);
         found.extend(&ids[..count]);
@@ -362,7 +362,7 @@ mod tests {
                 prop_assert!(find(&cache, PieceKind::Word, &text, start, piece.len()).is_none_or(|found| Some(&found) == known.get(piece)));
                 if !known.contains_key(piece) {
                     let tables = cache.tables();
-                    cache.insert(tables, tables.found(PieceKind::Word, &text, start, text.len()), PieceKind::Word, piece, ids);
+                    cache.insert(tables, &tables.found(PieceKind::Word, &text, start, text.len()), PieceKind::Word, piece, ids);
                     known.insert(piece.clone(), ids.clone());
                 }
                 let found = find(&cache, PieceKind::Word, &text, start, piece.len());
@@ -380,7 +380,7 @@ mod tests {
         for n in 0..2_000_000 {
             let piece = key(n);
             let tables = cache.tables();
-            cache.insert(tables, tables.found(PieceKind::Piece, &piece, 0, piece.len()), PieceKind::Piece, &piece, &[n]);
+            cache.insert(tables, &tables.found(PieceKind::Piece, &piece, 0, piece.len()), PieceKind::Piece, &piece, &[n]);
         }
         let mut known = 0;
         for n in 0..2_000_000 {
@@ -406,9 +406,9 @@ mod tests {
                 let piece = vec![b'a' + n as u8; if state >> 20 & 1 == 1 { 9 } else { 40 }];
                 let place = tables.found(PieceKind::Piece, &piece, 0, piece.len());
                 let mut found = Vec::new();
-                find_in(&tables, place, PieceKind::Piece, &piece, &mut found);
+                find_in(&tables, &place, PieceKind::Piece, &piece, &mut found);
                 assert!(found.iter().all(|&id| id == n), "{found:?} for {n}");
-                tables.insert(place, PieceKind::Piece, &piece, &vec![n; if state >> 21 & 1 == 1 { 3 } else { 5 }]);
+                tables.insert(&place, PieceKind::Piece, &piece, &vec![n; if state >> 21 & 1 == 1 { 3 } else { 5 }]);
             }
         };
         std::thread::scope(|scope| {

@@ -15,8 +15,9 @@ use crate::Result;
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 
-/// The table of pairs is made after so many looks for it: until then it costs less to do without.
-const PAIRS_WORTH: u32 = if cfg!(test) { 1 } else { 64 };
+/// The table of pairs is made when a piece was worked out without it for each so many tokens: to make it costs about what three times
+/// as many pieces gain by it.
+const TOKENS_FOR_A_PIECE: usize = if cfg!(test) { usize::MAX } else { 16 };
 
 impl Bpe {
     /// Appends the ids of a piece, without their places: what [`tokenize`](Self::tokenize) gives, by the faster way where there
@@ -50,7 +51,7 @@ impl Bpe {
     ) -> Result<()> {
         let mut short = std::mem::take(&mut scratch.short);
         short.clear();
-        if let Some(pairs) = self.pairs() {
+        if let Some(pairs) = self.pairs(pieces.len()) {
             // With none for a piece that takes another way.
             let is_merged =
                 |piece: &str| self.units_for(piece).is_none() && (!self.ignore_merges || !pairs.may_be_never(piece.len()));
@@ -78,18 +79,20 @@ impl Bpe {
             || backtracker.tokenize(text.as_bytes(), &self.vocabulary, &self.merges, &mut scratch.backtrack, ids)
     }
 
-    /// The pairs of tokens that merge, where the rule allows it and so many pieces were asked for that they are worth being made.
+    /// The pairs of tokens that merge, where the rule allows it and so many pieces were worked out that they are worth being made.
+    /// `pieces` is how many are to be worked out now.
     #[inline]
-    fn pairs(&self) -> Option<&Pairs> {
+    fn pairs(&self, pieces: usize) -> Option<&Pairs> {
         match self.pairs.get() {
             Some(pairs) => pairs.as_ref(),
-            None => self.make_pairs(),
+            None => self.make_pairs(pieces),
         }
     }
 
     #[cold]
-    fn make_pairs(&self) -> Option<&Pairs> {
-        if self.asked_for_pairs.fetch_add(1, Ordering::Relaxed) + 1 < PAIRS_WORTH {
+    fn make_pairs(&self, pieces: usize) -> Option<&Pairs> {
+        let before = self.worked_out.fetch_add(pieces, Ordering::Relaxed);
+        if before < self.vocabulary.len() / TOKENS_FOR_A_PIECE {
             return None;
         }
         let ids = self.vocabulary.ids_end().filter(|_| self.backtracker.is_some());
@@ -117,7 +120,7 @@ impl Bpe {
 
     /// Appends the ids of a piece of few symbols and returns true, or false if there are more, or one is no token.
     fn merge_few(&self, piece: &str, ids: &mut Vec<u32>) -> bool {
-        let Some(pairs) = self.pairs() else { return false };
+        let Some(pairs) = self.pairs(0) else { return false };
         let Some(mut symbols) = self.few_symbols(piece, pairs) else { return false };
         short::merge(std::slice::from_mut(&mut symbols), pairs);
         ids.extend_from_slice(symbols.as_slice());

@@ -40,7 +40,7 @@ use queue::QueueScratch;
 use scored::{Scored, ScoredScratch};
 use short::Symbols;
 use std::ops::Range;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::AtomicUsize;
 use units::RawUnits;
 
 /// The longest piece: positions are 32-bit, and a merge's bytes are summed in 32 bits.
@@ -64,7 +64,8 @@ pub(super) struct Bpe {
     backtracker: Option<Backtracker>,
     /// Made when they are worth it, where there is a backtracker and tokens are not too many.
     pairs: Once<Option<Pairs>>,
-    asked_for_pairs: AtomicU32,
+    /// How many pieces were worked out before they were made.
+    worked_out: AtomicUsize,
     /// Where pieces of raw bytes can be cut into units.
     raw_units: Option<RawUnits>,
     unk_id: Option<u32>,
@@ -146,7 +147,7 @@ impl Bpe {
         Ok(Self {
             backtracker,
             pairs: Once::new(),
-            asked_for_pairs: AtomicU32::new(0),
+            worked_out: AtomicUsize::new(0),
             raw_units,
             never,
             unk_id,

@@ -22,6 +22,8 @@ pub(super) const NO_TOKEN: u32 = NUMBERS as u32 - 1;
 const NEAR: usize = 256;
 /// Slots in use are less: three numbers take 63 bits.
 const FREE: u64 = u64::MAX;
+/// So many pairs ahead memory is asked for.
+const AHEAD: usize = 12;
 /// There is a bucket for this many pairs.
 const PAIRS_IN_BUCKET: usize = 2;
 
@@ -67,36 +69,41 @@ impl Pairs {
             return None;
         }
         let mut made: Vec<(u32, u32)> = Vec::with_capacity(ids_end);
-        let mut is_part = vec![false; ids_end];
         let mut singles = Vec::new();
         for id in 0..ids_end as u32 {
             match merges.made(id) {
                 NEVER => {}
                 SINGLE => singles.push(id),
-                token => {
-                    made.push((merges.rank(id), id));
-                    is_part[token.left as usize] = true;
-                    is_part[token.right as usize] = true;
-                }
+                _ => made.push((merges.rank(id), id)),
             }
         }
         made.sort_unstable();
-        // Those that merge first, so that they are near. What is made has no small number.
-        singles.sort_by_key(|&id| !is_part[id as usize]);
+        if singles.len() > NEAR {
+            // Those that merge first, so that they are near.
+            let mut is_part = vec![false; ids_end];
+            for token in made.iter().map(|&(_, id)| merges.made(id)) {
+                is_part[token.left as usize] = true;
+                is_part[token.right as usize] = true;
+            }
+            singles.sort_by_key(|&id| !is_part[id as usize]);
+        }
+        // What is made has no small number.
         let gap = NEAR.saturating_sub(singles.len());
         let made = made.into_iter().map(|(_, id)| id);
         let ids: Vec<u32> = singles.into_iter().chain(std::iter::repeat_n(NO_TOKEN, gap)).chain(made).collect();
         let mut numbers = vec![NO_TOKEN; ids_end];
         (0..).zip(&ids).filter(|&(_, &id)| id != NO_TOKEN).for_each(|(number, &id)| numbers[id as usize] = number);
         // The numbers of the parts, and of what they make.
-        let made = || {
-            (0..).zip(&ids).filter_map(|(number, &id)| match merges.made(id) {
+        let made: Vec<(u32, u32, u32)> = (0..)
+            .zip(&ids)
+            .filter_map(|(number, &id)| match merges.made(id) {
                 SINGLE | NEVER => None,
                 token => Some((numbers[token.left as usize], numbers[token.right as usize], number)),
             })
-        };
+            .collect();
         let mut sizes = [0; NUMBER_BITS as usize];
-        made().filter(|&(left, right, _)| !is_near(left, right)).for_each(|(left, right, _)| sizes[segment(left, right)] += 1);
+        let far = made.iter().filter(|&&(left, right, _)| !is_near(left, right));
+        far.for_each(|&(left, right, _)| sizes[segment(left, right)] += 1);
         let mut segments = [(0, 1); NUMBER_BITS as usize];
         let mut begin = 0;
         for (segment, size) in segments.iter_mut().zip(sizes) {
@@ -107,7 +114,11 @@ impl Pairs {
         let factor = RandomState::new().hash_one(0) | 1;
         let mut near = Zeroed::new(NEAR * NEAR);
         let mut buckets = vec![Bucket([FREE; 4]); begin as usize];
-        for (left, right, number) in made() {
+        for (index, &(left, right, number)) in made.iter().enumerate() {
+            // Pairs lie all over: each is fetched a while before it is written.
+            if let Some(&(left, right, _)) = made.get(index + AHEAD) {
+                memory::prefetch(&buckets[bucket(key(left, right), factor, segments[segment(left, right)])]);
+            }
             if is_near(left, right) {
                 near.as_mut_slice()[left as usize * NEAR + right as usize] = Near(number);
                 continue;

@@ -14,7 +14,7 @@ use crate::formats::config::ScoredMerges;
 use crate::memory::Once;
 use crate::vocab::Vocabulary;
 use crate::Result;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::AtomicUsize;
 
 /// The length of the token of each id, 0 for none; nothing where ids are sparse. No token is longer than 65,536 bytes.
 fn lengths(vocabulary: &Vocabulary) -> Option<Vec<u32>> {
@@ -117,7 +117,7 @@ impl Bpe {
             parts,
             backtracker,
             pairs: Once::new(),
-            asked_for_pairs: AtomicU32::new(0),
+            worked_out: AtomicUsize::new(0),
             raw_units,
             dropout,
             unk_token,
