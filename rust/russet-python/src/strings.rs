@@ -186,20 +186,6 @@ const INTEGERS: usize = 1 << 18;
 #[cfg(not(Py_GIL_DISABLED))]
 const AHEAD: usize = 16;
 
-/// Asks the processor to bring an object near.
-#[cfg(not(Py_GIL_DISABLED))]
-#[inline(always)]
-fn prefetch(object: *const ffi::PyObject) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: the instruction reads nothing that the program can see and accepts any address.
-    unsafe {
-        use std::arch::x86_64::{_mm_prefetch, _MM_HINT_T0};
-        _mm_prefetch::<_MM_HINT_T0>(object.cast());
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = object;
-}
-
 /// A new reference to an integer object.
 #[inline(always)]
 fn integer(py: Python<'_>, value: u32) -> PyResult<NonNull<ffi::PyObject>> {
@@ -245,7 +231,7 @@ pub fn integers(list: &Bound<'_, PyList>) -> PyResult<Option<Vec<u32>>> {
             // which the list owns, nor until that is read.
             let value = unsafe {
                 if index + AHEAD < end {
-                    prefetch(item(list.as_ptr(), (index + AHEAD) as ffi::Py_ssize_t));
+                    russet::prefetch(item(list.as_ptr(), (index + AHEAD) as ffi::Py_ssize_t));
                 }
                 let item = item(list.as_ptr(), index as ffi::Py_ssize_t);
                 if ffi::PyLong_CheckExact(item) == 0 {

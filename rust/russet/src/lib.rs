@@ -66,5 +66,7 @@ pub use conversation::Conversation;
 pub use decoding::Tokens;
 pub use encoding::{Encoding, Fields, Offsets};
 pub use error::{Error, Result};
+#[doc(hidden)] // for the binding
+pub use memory::prefetch;
 pub use string_list::StringList;
 pub use tokenizer::{EncodeOptions, Input, InputPair, Keep, OnUnknown, PieceToken, Tokenizer, Watch};

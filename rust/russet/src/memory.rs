@@ -112,9 +112,7 @@ impl<T> Zeroed<T> {
         let bytes = length.checked_mul(size_of::<T>()).and_then(|bytes| bytes.checked_add(align_of::<T>()));
         bytes.and_then(|bytes| Layout::from_size_align(bytes, 1).ok()).expect("a table of a size that is a constant")
     }
-}
 
-impl<T> Zeroed<T> {
     /// The values.
     pub(crate) fn as_mut_slice(&mut self) -> &mut [T] {
         // SAFETY: as for `deref`, and `self` is borrowed for writing.
@@ -146,14 +144,14 @@ impl<T> std::fmt::Debug for Zeroed<T> {
     }
 }
 
-/// Asks the processor to bring the cache line of `value` near.
+/// Asks the processor to bring the cache line of `value` near. It need not point to anything.
 #[inline(always)]
-pub(crate) fn prefetch<T>(value: &T) {
+pub fn prefetch<T>(value: *const T) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: the instruction reads nothing that the program can see and accepts any address.
     unsafe {
         use std::arch::x86_64::{_mm_prefetch, _MM_HINT_T0};
-        _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(value).cast());
+        _mm_prefetch::<_MM_HINT_T0>(value.cast());
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = value;

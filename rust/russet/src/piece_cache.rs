@@ -40,10 +40,24 @@ pub(crate) struct Tables {
 /// Where a piece is to be looked for.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Place {
-    /// What [`short_key`] says of a short piece; 0 for a longer one.
+    /// What [`short_key`] says of a short piece; the hash of a longer one, and 0.
     key: [u64; 2],
     /// Which two slots.
     pair: u32,
+}
+
+impl Place {
+    fn is_short(&self) -> bool {
+        self.key[1] != 0
+    }
+
+    /// The hash of the piece among longer ones.
+    fn long_hash(&self, kind: PieceKind, piece: &[u8]) -> u64 {
+        match self.is_short() {
+            true => long_hash(kind, piece),
+            false => self.key[0],
+        }
+    }
 }
 
 /// What the ids of a piece depend on besides its bytes.
@@ -242,10 +256,11 @@ impl Tables {
             let key = short_key(kind, [word(piece, 0), word(piece, 1)], piece.len());
             return Place { key, pair: self.short_pair(key) as u32 };
         }
-        let slots = self.long_pair(long_hash(kind, piece));
-        slots.into_iter().for_each(memory::prefetch);
+        let hash = long_hash(kind, piece);
+        let slots = self.long_pair(hash);
+        slots.into_iter().for_each(|slot| memory::prefetch(slot));
         memory::prefetch(&slots[0].ids);
-        Place::default()
+        Place { key: [hash, 0], pair: 0 }
     }
 
     /// Puts the ids of a piece at the beginning of `ids`, if they are known; the number of ids, or 0.
@@ -270,8 +285,8 @@ impl Tables {
     /// The same for a piece of which [`few_ids`](Self::few_ids) knows nothing: its ids are more, or it is longer.
     #[inline(never)]
     pub(crate) fn more_ids(&self, place: &Place, kind: PieceKind, piece: &[u8], ids: &mut [u32; LONG_IDS]) -> usize {
-        if place.key[1] == 0 {
-            return self.long_ids(kind, piece, ids);
+        if !place.is_short() {
+            return self.long_ids(place, kind, piece, ids);
         }
         let slots = &self.short[place.pair as usize].0;
         let mut known = slots.iter().find_map(|slot| slot.get(place.key));
@@ -279,24 +294,24 @@ impl Tables {
             known = self.short[place.pair as usize ^ 1].0.iter().find_map(|slot| slot.get(place.key));
         }
         match known {
-            Some((bits, count)) => unpack(bits, count, ids).unwrap_or_else(|| self.long_ids(kind, piece, ids)),
+            Some((bits, count)) => unpack(bits, count, ids).unwrap_or_else(|| self.long_ids(place, kind, piece, ids)),
             None => 0,
         }
     }
 
     /// The same of a piece that has no short slot.
-    fn long_ids(&self, kind: PieceKind, piece: &[u8], ids: &mut [u32; LONG_IDS]) -> usize {
+    fn long_ids(&self, place: &Place, kind: PieceKind, piece: &[u8], ids: &mut [u32; LONG_IDS]) -> usize {
         if piece.len() > LONG_BYTES {
             return 0;
         }
-        let hash = long_hash(kind, piece);
+        let hash = place.long_hash(kind, piece);
         let name = long_name(kind, piece, hash);
         self.long_pair(hash).into_iter().map(|slot| slot.get(name, piece, ids)).find(|&count| count > 0).unwrap_or(0)
     }
 
     /// Remembers the ids of a piece, if there is room for their number and its length.
     fn insert(&self, place: &Place, kind: PieceKind, piece: &[u8], ids: &[u32]) {
-        let is_short = place.key[1] != 0;
+        let is_short = place.is_short();
         let packed = pack(ids).filter(|_| is_short);
         if is_short {
             let (bits, count) = packed.map_or((0, ELSEWHERE), |bits| (bits, ids.len()));
@@ -304,7 +319,7 @@ impl Tables {
             self.free_slot(place.pair as usize).unwrap_or(either).set(place.key, bits, count);
         }
         if packed.is_none() && piece.len() <= LONG_BYTES && !ids.is_empty() && ids.len() <= LONG_IDS {
-            let hash = long_hash(kind, piece);
+            let hash = place.long_hash(kind, piece);
             let slots = self.long_pair(hash);
             let slot = slots.into_iter().find(|slot| slot.is_free()).unwrap_or(slots[(hash >> 63) as usize]);
             slot.set(long_name(kind, piece, hash), piece, ids);

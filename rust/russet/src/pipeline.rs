@@ -145,7 +145,7 @@ struct StageScratch<A: Align> {
     blank: Vec<A>,
     /// Where pieces or words end.
     ends: Vec<u32>,
-    /// What is to be done about words that are not known.
+    /// The buffers for looking words up.
     batch: BatchScratch,
 }
 

@@ -135,7 +135,7 @@ pub(crate) struct Core {
 }
 
 /// What was compiled, as the file says it, but for the model: that knows its own.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Parts {
     normalizer: Option<NormalizerConfig>,
     pre_tokenizer: Option<PreTokenizerConfig>,
@@ -147,20 +147,6 @@ struct Parts {
     text_model: OnceLock<Model>,
     /// The pre-tokenizer that makes them, likewise.
     text_pre_tokenizer: OnceLock<Option<Arc<PreTokenizer>>>,
-}
-
-impl Parts {
-    fn new(
-        normalizer: Option<NormalizerConfig>,
-        pre_tokenizer: Option<PreTokenizerConfig>,
-        post_processor: Option<PostProcessorConfig>,
-        decoder: Option<DecoderConfig>,
-        truncation: Option<Truncation>,
-        padding: Option<Padding>,
-    ) -> Self {
-        let (text_model, text_pre_tokenizer) = (OnceLock::new(), OnceLock::new());
-        Self { normalizer, pre_tokenizer, post_processor, decoder, truncation, padding, text_model, text_pre_tokenizer }
-    }
 }
 
 /// A tokenizer: immutable, cheap to clone, shared by any number of threads.
@@ -191,7 +177,7 @@ impl Tokenizer {
         let (compiled_pre_tokenizer, model) = compile_pieces(normalizer.as_ref(), pre_tokenizer.as_ref(), model)?;
         let tokens: Vec<AddedToken> = added_tokens.into_iter().map(|added| added.token).collect();
         let (added_tokens, _) = AddedTokens::default().with(&tokens, &model, compiled_normalizer.as_deref())?;
-        let parts = Parts::new(normalizer, pre_tokenizer, post_processor, decoder, truncation, padding);
+        let parts = Parts { normalizer, pre_tokenizer, post_processor, decoder, truncation, padding, ..Parts::default() };
         Self::from_parts(parts, compiled_normalizer, compiled_pre_tokenizer, model, added_tokens)
     }
 
@@ -577,14 +563,15 @@ impl Tokenizer {
 
     fn with_parts(mut self, change: impl FnOnce(&mut Parts)) -> Self {
         let parts = &self.parts;
-        let mut changed = Parts::new(
-            parts.normalizer.clone(),
-            parts.pre_tokenizer.clone(),
-            parts.post_processor.clone(),
-            parts.decoder.clone(),
-            parts.truncation.clone(),
-            parts.padding.clone(),
-        );
+        let mut changed = Parts {
+            normalizer: parts.normalizer.clone(),
+            pre_tokenizer: parts.pre_tokenizer.clone(),
+            post_processor: parts.post_processor.clone(),
+            decoder: parts.decoder.clone(),
+            truncation: parts.truncation.clone(),
+            padding: parts.padding.clone(),
+            ..Parts::default()
+        };
         change(&mut changed);
         self.parts = Arc::new(changed);
         self.decode_tables = Arc::new(DecodeTables::new());

@@ -168,7 +168,7 @@ impl Vocabulary {
     /// The text of `id`.
     #[inline]
     pub(crate) fn token(&self, id: u32) -> Option<&str> {
-        self.tokens.get(self.ids.index(id, self.tokens.len())? as usize)
+        self.tokens.get(self.index(id)? as usize)
     }
 
     /// All tokens and their ids, in the file's order.

@@ -252,7 +252,7 @@ impl Model {
                 let ModelScratch { kinds, batch } = scratch;
                 let work_out = |text: &str, pieces: &[Range<usize>], lists: &mut IdLists| match kind {
                     Kind::Bpe(model) => model.ids_of_few(text, pieces, cache, &mut kinds.bpe, lists),
-                    _ => pieces.iter().try_for_each(|piece| lists.push(|ids| kind.ids(&text[piece.clone()], cache, kinds, ids))),
+                    _ => cached::each(|piece, ids| kind.ids(piece, cache, kinds, ids))(text, pieces, lists),
                 };
                 cached::ids_of_pieces(cache, PieceKind::Piece, text, pieces, batch, sink, work_out)
             }

@@ -84,7 +84,7 @@ impl Tokenizer {
             let lowered = lowered.ok_or_else(|| damaged("the model takes bytes and the pre-tokenizer gives characters"))?;
             compiled_pre_tokenizer = Some(Arc::new(lowered));
         }
-        let parts = Parts::new(normalizer, pre_tokenizer, post_processor, decoder, truncation, padding);
+        let parts = Parts { normalizer, pre_tokenizer, post_processor, decoder, truncation, padding, ..Parts::default() };
         Self::from_parts(parts, compiled_normalizer, compiled_pre_tokenizer, model, added_tokens)
     }
 }

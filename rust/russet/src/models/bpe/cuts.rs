@@ -22,12 +22,12 @@ use std::ops::Range;
 
 /// A set of pairs of numbers: a blocked Bloom filter, which may also have others. One read.
 #[derive(Debug)]
-struct Pairs {
+struct PairFilter {
     words: Vec<u64>,
     shift: u32,
 }
 
-impl Pairs {
+impl PairFilter {
     /// An empty set with about 16 bits for each of `pairs`; 256 KiB at most.
     fn with_capacity(pairs: usize) -> Self {
         let words = (pairs / 4).clamp(16, 1 << 15).next_power_of_two();
@@ -81,7 +81,7 @@ impl Pairs {
 #[derive(Debug)]
 pub(super) struct CharJoints {
     near: Box<[u64]>,
-    far: Pairs,
+    far: PairFilter,
 }
 
 /// ASCII and U+2581.
@@ -98,7 +98,7 @@ fn near(character: char) -> usize {
 impl CharJoints {
     /// No pair is joined yet; `merges` are to come.
     pub(super) fn with_capacity(merges: usize) -> Self {
-        Self { near: vec![0; (NEAR * NEAR).div_ceil(64)].into(), far: Pairs::with_capacity(merges) }
+        Self { near: vec![0; (NEAR * NEAR).div_ceil(64)].into(), far: PairFilter::with_capacity(merges) }
     }
 
     /// Writes the pairs to a compiled file.
@@ -109,7 +109,7 @@ impl CharJoints {
 
     /// Reads what [`write`](Self::write) wrote.
     pub(super) fn read(from: &mut Reader<'_>) -> Result<Self> {
-        let (near, far) = (from.u64s(|word| word)?.into_boxed_slice(), Pairs::read(from)?);
+        let (near, far) = (from.u64s(|word| word)?.into_boxed_slice(), PairFilter::read(from)?);
         match near.len() == (NEAR * NEAR).div_ceil(64) {
             true => Ok(Self { near, far }),
             false => Err(damaged("the table of joined characters has another size")),
@@ -285,7 +285,7 @@ impl ByteJoints {
 pub(super) struct RawJoints {
     /// The bytes before and after the places of merges of which one part is not a whole character.
     edges: ByteJoints,
-    pairs: Pairs,
+    pairs: PairFilter,
 }
 
 /// Added to the byte at the edge of a part that is no whole character: no character has such a number.
@@ -325,7 +325,7 @@ fn is_inner(byte: u8) -> bool {
 impl RawJoints {
     /// No pair is joined yet.
     pub(super) fn new() -> Self {
-        Self { edges: ByteJoints::new(), pairs: Pairs::with_capacity(usize::MAX / 8) }
+        Self { edges: ByteJoints::new(), pairs: PairFilter::with_capacity(usize::MAX / 8) }
     }
 
     /// Writes the pairs to a compiled file.
@@ -336,7 +336,7 @@ impl RawJoints {
 
     /// Reads what [`write`](Self::write) wrote.
     pub(super) fn read(from: &mut Reader<'_>) -> Result<Self> {
-        Ok(Self { edges: ByteJoints::read(from)?, pairs: Pairs::read(from)? })
+        Ok(Self { edges: ByteJoints::read(from)?, pairs: PairFilter::read(from)? })
     }
 
     /// Makes the table as small as the number of pairs allows.
@@ -512,7 +512,7 @@ mod tests {
 
     #[test]
     fn a_table_of_few_pairs_is_small() {
-        let mut pairs = Pairs::with_capacity(usize::MAX);
+        let mut pairs = PairFilter::with_capacity(usize::MAX);
         let numbers = |n: u32| (n * 7, n * n);
         (0..1000).map(numbers).for_each(|(left, right)| pairs.insert(left, right));
         pairs.shrink();

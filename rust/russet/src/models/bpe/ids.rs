@@ -15,7 +15,7 @@ use crate::Result;
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 
-/// The table of pairs is made when a piece was worked out without it for each so many tokens: to make it costs about what three times
+/// The table of pairs is made when a piece was worked out without it for each so many tokens: to make it costs about what five times
 /// as many pieces gain by it.
 const TOKENS_FOR_A_PIECE: usize = if cfg!(test) { usize::MAX } else { 16 };
 

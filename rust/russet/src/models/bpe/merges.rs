@@ -46,6 +46,13 @@ pub(super) struct Made {
     pub(super) rank: u32,
 }
 
+impl Made {
+    /// Whether a merge makes it.
+    pub(super) fn is_merged(&self) -> bool {
+        ![SINGLE, NEVER].contains(self)
+    }
+}
+
 /// By no merge: a single byte or character.
 pub(super) const SINGLE: Made = Made { left: 0, right: 0, rank: NO_RANK - 1 };
 /// In [`Made::rank`]: some other of the token's merges has a higher rank. Ranks have no such bit.
@@ -106,7 +113,7 @@ impl Merges {
         let mut others = list;
         others.retain(|&(left, right, merge)| {
             let made = merges.made(merge.new_id);
-            [SINGLE, NEVER].contains(&made) || (made.left, made.right) != (left, right)
+            !made.is_merged() || (made.left, made.right) != (left, right)
         });
         (merges, others)
     }
@@ -154,9 +161,8 @@ impl Merges {
 
     #[cold]
     fn make_slots(&self) -> &[u32] {
-        let is_merged = |made: &Made| ![SINGLE, NEVER].contains(made);
-        let mut slots = Self::free_slots(self.made.iter().filter(|made| is_merged(made)).count());
-        for (id, &made) in (0..).zip(&self.made).filter(|(_, made)| is_merged(made)) {
+        let mut slots = Self::free_slots(self.made.iter().filter(|made| made.is_merged()).count());
+        for (id, made) in (0..).zip(&self.made).filter(|(_, made)| made.is_merged()) {
             if let Err(slot) = self.find_in(&slots, made.left, made.right) {
                 slots[slot] = self.tagged(made.left, made.right, id);
             }
@@ -181,15 +187,9 @@ impl Merges {
         if is_late {
             self.late.insert(merge.new_id, time);
         }
-        self.add(merge.new_id);
-    }
-
-    /// Adds a token that is made to the table.
-    fn add(&mut self, new_id: u32) {
-        let Made { left, right, rank } = self.made[new_id as usize];
-        self.ranks = self.ranks.max((rank & !LATE) as usize + 1);
+        self.ranks = self.ranks.max(merge.rank as usize + 1);
         if let Err(slot) = self.find(left, right) {
-            self.fill(slot, left, right, new_id);
+            self.fill(slot, left, right, merge.new_id);
         }
     }
 
@@ -275,7 +275,7 @@ impl Merges {
 
     /// All merges as left id, right id and merge, in no order.
     pub(super) fn iter(&self) -> impl Iterator<Item = Listed> + '_ {
-        let merged = (0..).zip(&self.made).filter(|(_, made)| ![SINGLE, NEVER].contains(made));
+        let merged = (0..).zip(&self.made).filter(|(_, made)| made.is_merged());
         let made = merged.map(|(new_id, made)| (made.left, made.right, Merge { rank: made.rank & !LATE, new_id }));
         made.chain(self.listed.iter().copied())
     }
@@ -302,8 +302,8 @@ impl Merges {
         if lengths.is_none_or(|lengths| are_made(&made, &late, lengths).is_none()) {
             return Err(damaged("tokens are made of what they are not made of"));
         }
-        let merged = || made.iter().filter(|made| ![SINGLE, NEVER].contains(made));
-        let ranks = merged().map(|made| (made.rank & !LATE) as usize + 1).max().unwrap_or(0);
+        let merged = made.iter().filter(|made| made.is_merged());
+        let ranks = merged.map(|made| (made.rank & !LATE) as usize + 1).max().unwrap_or(0);
         Ok(Self { late, ranks, slots: Vec::new(), ..Self::with_room(0, made) })
     }
 
@@ -364,7 +364,7 @@ fn are_made(made: &[Made], late: &HashMap<u32, u32>, lengths: &[u32]) -> Option<
     let parts = (0..).zip(made).zip(lengths).map(|((id, &made), &length)| time(id, made).map_or([0, 0], |time| [time, length]));
     let parts: Vec<[u32; 2]> = parts.collect();
     let part = |id: u32| parts.get(id as usize).copied().filter(|&[_, length]| length > 0);
-    for ((id, &made), &length) in (0..).zip(made).zip(lengths).filter(|((_, made), _)| ![SINGLE, NEVER].contains(made)) {
+    for ((id, &made), &length) in (0..).zip(made).zip(lengths).filter(|((_, made), _)| made.is_merged()) {
         let ([left_time, left], [right_time, right]) = (part(made.left)?, part(made.right)?);
         if length != left + right || time(id, made)? != (made.rank & !LATE).max(left_time).max(right_time) {
             return None;

@@ -49,7 +49,6 @@ impl Symbols {
 }
 
 /// A piece that is being merged.
-#[derive(Clone, Copy)]
 struct Lane {
     /// Which one.
     piece: usize,
@@ -143,15 +142,9 @@ const LANES: usize = 4;
 
 /// Merges the symbols of each piece, which are numbers of `pairs`, to the end, and puts their ids in place of them.
 pub(super) fn merge(pieces: &mut [Symbols], pairs: &Pairs) {
-    let mut next = 0;
-    let mut waiting = || {
-        next += 1;
-        next - 1
-    };
-    let mut lanes: [Option<Lane>; LANES] = std::array::from_fn(|_| {
-        let piece = waiting();
-        pieces.get(piece).map(|symbols| Lane::new(piece, symbols.as_slice(), pairs))
-    });
+    let mut waiting = 0..pieces.len();
+    let mut next = |pieces: &[Symbols]| waiting.next().map(|piece| Lane::new(piece, pieces[piece].as_slice(), pairs));
+    let mut lanes: [Option<Lane>; LANES] = std::array::from_fn(|_| next(pieces));
     loop {
         let mut is_done = true;
         for slot in &mut lanes {
@@ -161,8 +154,7 @@ pub(super) fn merge(pieces: &mut [Symbols], pairs: &Pairs) {
                     break;
                 }
                 pieces[lane.piece] = lane.ids(pairs);
-                let piece = waiting();
-                *slot = pieces.get(piece).map(|symbols| Lane::new(piece, symbols.as_slice(), pairs));
+                *slot = next(pieces);
             }
         }
         if is_done {

@@ -9,7 +9,7 @@
 //! A unit is merged, also if it is a token that no merge makes. So where a whole piece may be such a token, units are cached apart.
 
 use super::cuts::{Cutter, RawCutter, RawJoints, RawUnit};
-use super::merges::{Merges, NEVER, SINGLE};
+use super::merges::{Merges, NEVER};
 use super::{too_long, Bpe, Parts, Scratch, MAX_PIECE_BYTES};
 use crate::cached::{self, BatchScratch, IdSink};
 use crate::compiled::{Reader, Writer};
@@ -62,7 +62,7 @@ impl RawUnits {
         for index in 0..vocabulary.len() as u32 {
             let text = texts.bytes(index as usize);
             let made = merges.made(vocabulary.id_at(index));
-            if text.is_ascii() || [SINGLE, NEVER].contains(&made) {
+            if text.is_ascii() || !made.is_merged() {
                 continue;
             }
             // A token's text is that of its parts, end to end.
