@@ -3,6 +3,9 @@
 //! A table of zeros costs nothing until its pages are written to. [`Once`] is what `OnceLock` would be if nobody ever had to wait:
 //! two threads may make the value, and one of them throws its own away. So a fork at any moment leaves nothing locked.
 
+mod huge_pages;
+
+use huge_pages::Mapping;
 use std::alloc::{alloc_zeroed, dealloc, handle_alloc_error, Layout};
 use std::ops::Deref;
 use std::ptr::NonNull;
@@ -61,14 +64,26 @@ impl<T> Drop for Once<T> {
 /// That must be so: no references, no boxes, no enums without a variant 0.
 pub(crate) unsafe trait Zeroable: Sized {}
 
+// SAFETY: zero is a value of it.
+unsafe impl Zeroable for u32 {}
+// SAFETY: as above.
+unsafe impl Zeroable for u64 {}
+
 /// A table whose values are zero until they are written to.
 ///
-/// The allocator gives memory of any size untouched only if little alignment is asked for, so this asks for a little more memory
-/// and begins where the alignment is right.
+/// Of a table of half a megabyte and more each first touch of a page would be an exception of its own; so where the system can, such
+/// a table begins at a multiple of 2 MiB and asks for pages of that size. The allocator gives memory of any size untouched only if
+/// little alignment is asked for, so smaller ones ask for a little more memory and begin where the alignment is right.
 pub(crate) struct Zeroed<T> {
     first: NonNull<T>,
     length: usize,
-    memory: NonNull<u8>,
+    memory: Memory,
+}
+
+/// Where a table's memory is from, with the beginning of what was given.
+enum Memory {
+    Allocator(NonNull<u8>),
+    System(Mapping),
 }
 
 // SAFETY: the table owns its values, as a box does.
@@ -81,32 +96,16 @@ impl<T: Zeroable> Zeroed<T> {
     pub(crate) fn new(length: usize) -> Self {
         const { assert!(!std::mem::needs_drop::<T>() && size_of::<T>() > 0) };
         let layout = Self::layout(length);
+        if let Some(mapping) = Mapping::new(layout.size()) {
+            return Self { first: mapping.first().cast(), length, memory: Memory::System(mapping) };
+        }
         // SAFETY: the layout is not empty, as its size is at least the alignment of T.
         let Some(memory) = NonNull::new(unsafe { alloc_zeroed(layout) }) else { handle_alloc_error(layout) };
         // SAFETY: `layout` has room for `length` values behind any address that is less than the alignment away.
         let first = unsafe { memory.add(memory.align_offset(align_of::<T>())) };
-        #[cfg(target_os = "linux")]
-        ask_for_huge_pages(first, length * size_of::<T>());
-        Self { first: first.cast(), length, memory }
+        Self { first: first.cast(), length, memory: Memory::Allocator(memory) }
     }
 }
-
-/// Asks for pages of 2 MiB, where there is room for them: a table that is read all over needs a page's address at each look, and
-/// the processor remembers few of those. (`encode_arrays` of English text that was met before: a tenth faster.)
-#[cfg(target_os = "linux")]
-fn ask_for_huge_pages(first: NonNull<u8>, bytes: usize) {
-    const HUGE_PAGE: usize = 1 << 21;
-    const MADV_HUGEPAGE: i32 = 14;
-    extern "C" {
-        fn madvise(address: *mut u8, length: usize, advice: i32) -> i32;
-    }
-    let begin = first.align_offset(HUGE_PAGE);
-    let Some(pages) = bytes.checked_sub(begin).map(|rest| rest / HUGE_PAGE).filter(|&pages| pages > 0) else { return };
-    // SAFETY: the range lies in memory that the caller has just allocated. The advice does not change what is in it, and an error
-    // means that it was not taken.
-    unsafe { madvise(first.as_ptr().add(begin), pages * HUGE_PAGE, MADV_HUGEPAGE) };
-}
-
 impl<T> Zeroed<T> {
     fn layout(length: usize) -> Layout {
         let bytes = length.checked_mul(size_of::<T>()).and_then(|bytes| bytes.checked_add(align_of::<T>()));
@@ -133,8 +132,10 @@ impl<T> Deref for Zeroed<T> {
 
 impl<T> Drop for Zeroed<T> {
     fn drop(&mut self) {
-        // SAFETY: allocated in `new` with this layout; the values need no drop.
-        unsafe { dealloc(self.memory.as_ptr(), Self::layout(self.length)) };
+        if let Memory::Allocator(memory) = self.memory {
+            // SAFETY: allocated in `new` with this layout; the values need no drop.
+            unsafe { dealloc(memory.as_ptr(), Self::layout(self.length)) };
+        }
     }
 }
 

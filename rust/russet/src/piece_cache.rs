@@ -19,7 +19,7 @@ pub(crate) use slots::LONG_IDS;
 use slots::{few_ids, pack, unpack, word, LongSlot, ShortPair, ShortSlot, ELSEWHERE, HAS_MORE_BESIDE, LONG_BYTES, SHORT_BYTES};
 
 /// The sizes of the tables, as powers of two: pairs of slots for short pieces, and slots for long ones.
-const SIZES: [(u32, u32); 4] = [(11, 9), (13, 11), (15, 13), (17, 15)];
+const SIZES: [(u32, u32); 3] = [(11, 9), (15, 13), (17, 15)];
 
 /// The cache of one tokenizer.
 pub(crate) struct PieceCache {
@@ -405,7 +405,7 @@ mod tests {
                 known += 1;
             }
         }
-        assert!(known > (2 << SIZES[3].0) * 9 / 10, "{known} pieces are known");
+        assert!(known > (2 << SIZES[2].0) * 9 / 10, "{known} pieces are known");
         assert_eq!(cache.level.load(Ordering::Relaxed), SIZES.len() - 1);
     }
 

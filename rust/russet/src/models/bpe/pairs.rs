@@ -20,8 +20,6 @@ const NUMBER_BITS: u32 = 21;
 pub(super) const NO_TOKEN: u32 = NUMBERS as u32 - 1;
 /// Pairs of numbers below this have a table of their own.
 const NEAR: usize = 256;
-/// Slots in use are less: three numbers take 63 bits.
-const FREE: u64 = u64::MAX;
 /// So many pairs ahead memory is asked for.
 const AHEAD: usize = 12;
 /// There is a bucket for this many pairs.
@@ -31,12 +29,13 @@ const PAIRS_IN_BUCKET: usize = 2;
 #[derive(Debug)]
 pub(super) struct Pairs {
     /// By id; `NO_TOKEN` for what is not made.
-    numbers: Vec<u32>,
-    /// By number.
-    ids: Vec<u32>,
-    near: Zeroed<Near>,
+    numbers: Zeroed<u32>,
+    /// By number; `NO_TOKEN` for numbers that no token has.
+    ids: Zeroed<u32>,
+    /// What pairs of small numbers make, or 0.
+    near: Zeroed<u32>,
     /// The buckets of each segment, one behind the other.
-    buckets: Vec<Bucket>,
+    buckets: Zeroed<Bucket>,
     /// By the highest bit of both numbers, where the buckets of such pairs begin, and how many they are.
     segments: [(u32, u32); NUMBER_BITS as usize],
     factor: u64,
@@ -44,16 +43,13 @@ pub(super) struct Pairs {
     never_lengths: u64,
 }
 
-/// What a pair of small numbers makes, or 0.
-#[derive(Clone, Copy, Debug)]
-struct Near(u32);
-
-// SAFETY: zero is a value of u32.
-unsafe impl Zeroable for Near {}
-
+/// Four pairs with what they make, which is more than 0, or 0 where there is none.
 #[derive(Clone, Copy, Debug)]
 #[repr(align(32))]
 struct Bucket([u64; 4]);
+
+// SAFETY: zeros are a value of u64.
+unsafe impl Zeroable for Bucket {}
 
 /// Where a pair is.
 #[derive(Clone, Copy, Debug, Default)]
@@ -68,42 +64,52 @@ impl Pairs {
         if ids_end + NEAR >= NUMBERS {
             return None;
         }
-        let mut made: Vec<(u32, u32)> = Vec::with_capacity(ids_end);
-        let mut singles = Vec::new();
+        let (mut singles, mut never) = (Vec::new(), Vec::new());
+        // What is made, each with the rank of its merge above it. Large tables are `Zeroed`, for the sake of huge pages.
+        let mut made = Zeroed::<u64>::new(ids_end);
+        let mut made_end = 0;
         for id in 0..ids_end as u32 {
             match merges.made(id) {
-                NEVER => {}
+                NEVER => never.push(id),
                 SINGLE => singles.push(id),
-                _ => made.push((merges.rank(id), id)),
+                _ => {
+                    made.as_mut_slice()[made_end] = u64::from(merges.rank(id)) << 32 | u64::from(id);
+                    made_end += 1;
+                }
             }
         }
+        let made = &mut made.as_mut_slice()[..made_end];
         made.sort_unstable();
         if singles.len() > NEAR {
             // Those that merge first, so that they are near.
             let mut is_part = vec![false; ids_end];
-            for token in made.iter().map(|&(_, id)| merges.made(id)) {
+            for token in made.iter().map(|&made| merges.made(made as u32)) {
                 is_part[token.left as usize] = true;
                 is_part[token.right as usize] = true;
             }
             singles.sort_by_key(|&id| !is_part[id as usize]);
         }
         // What is made has no small number.
-        let gap = NEAR.saturating_sub(singles.len());
-        let made = made.into_iter().map(|(_, id)| id);
-        let ids: Vec<u32> = singles.into_iter().chain(std::iter::repeat_n(NO_TOKEN, gap)).chain(made).collect();
-        let mut numbers = vec![NO_TOKEN; ids_end];
-        (0..).zip(&ids).filter(|&(_, &id)| id != NO_TOKEN).for_each(|(number, &id)| numbers[id as usize] = number);
-        // The numbers of the parts, and of what they make.
-        let made: Vec<(u32, u32, u32)> = (0..)
-            .zip(&ids)
-            .filter_map(|(number, &id)| match merges.made(id) {
-                SINGLE | NEVER => None,
-                token => Some((numbers[token.left as usize], numbers[token.right as usize], number)),
-            })
-            .collect();
+        let first = singles.len().max(NEAR);
+        let (mut numbers, mut ids) = (Zeroed::new(ids_end), Zeroed::new(first + made_end));
+        {
+            let (numbers, ids) = (numbers.as_mut_slice(), ids.as_mut_slice());
+            numbers.fill(NO_TOKEN);
+            ids[..first].fill(NO_TOKEN);
+            let made = (first..).zip(made.iter().map(|&made| made as u32));
+            for (number, id) in singles.iter().copied().enumerate().chain(made) {
+                ids[number] = id;
+                numbers[id as usize] = number as u32;
+            }
+        }
+        // From here on, the keys of the pairs in order of what they make.
         let mut sizes = [0; NUMBER_BITS as usize];
-        let far = made.iter().filter(|&&(left, right, _)| !is_near(left, right));
-        far.for_each(|&(left, right, _)| sizes[segment(left, right)] += 1);
+        for made in made.iter_mut() {
+            let token = merges.made(*made as u32);
+            let (left, right) = (numbers[token.left as usize], numbers[token.right as usize]);
+            *made = key(left, right);
+            sizes[segment(left, right)] += usize::from(!is_near(left, right));
+        }
         let mut segments = [(0, 1); NUMBER_BITS as usize];
         let mut begin = 0;
         for (segment, size) in segments.iter_mut().zip(sizes) {
@@ -113,32 +119,37 @@ impl Pairs {
         }
         let factor = RandomState::new().hash_one(0) | 1;
         let mut near = Zeroed::new(NEAR * NEAR);
-        let mut buckets = vec![Bucket([FREE; 4]); begin as usize];
-        for (index, &(left, right, number)) in made.iter().enumerate() {
+        let mut table = Zeroed::<Bucket>::new(begin as usize);
+        let buckets = table.as_mut_slice();
+        for (index, &key) in made.iter().enumerate() {
             // Pairs lie all over: each is fetched a while before it is written.
-            if let Some(&(left, right, _)) = made.get(index + AHEAD) {
-                memory::prefetch(&buckets[bucket(key(left, right), factor, segments[segment(left, right)])]);
+            if let Some(&key) = made.get(index + AHEAD) {
+                memory::prefetch(&buckets[bucket(key, factor, segments[segment_of(key)])]);
             }
+            let number = (first + index) as u32;
+            let (left, right) = parts(key);
             if is_near(left, right) {
-                near.as_mut_slice()[left as usize * NEAR + right as usize] = Near(number);
+                near.as_mut_slice()[left as usize * NEAR + right as usize] = number;
                 continue;
             }
-            let (key, segment) = (key(left, right), segments[segment(left, right)]);
+            let segment = segments[segment_of(key)];
             let mut place = bucket(key, factor, segment);
-            let free = loop {
-                match buckets[place].0.iter_mut().find(|slot| **slot == FREE) {
-                    Some(free) => break free,
+            loop {
+                let slots = &mut buckets[place].0;
+                // Slots are taken in order.
+                let taken = slots.iter().filter(|&&slot| slot != 0).count();
+                match slots.get_mut(taken) {
+                    Some(free) => break *free = key | u64::from(number),
                     None => place = next(place, segment),
                 }
-            };
-            *free = key | u64::from(number);
+            }
         }
         let mut never_lengths = 0;
-        for (token, _) in vocabulary.iter().filter(|&(_, id)| merges.made(id) == NEVER) {
+        for token in never.into_iter().filter_map(|id| vocabulary.token(id)) {
             // Of a byte-level vocabulary it is the characters that are the bytes of a piece.
             never_lengths |= length_bit(token.len()) | length_bit(token.chars().count());
         }
-        Some(Self { numbers, ids, near, buckets, segments, factor, never_lengths })
+        Some(Self { numbers, ids, near, buckets: table, segments, factor, never_lengths })
     }
 
     /// Whether a piece of so many bytes may be a token that is not made.
@@ -162,7 +173,7 @@ impl Pairs {
     #[inline(always)]
     pub(super) fn get(&self, left: u32, right: u32) -> u32 {
         match is_near(left, right) {
-            true => self.near[left as usize * NEAR + right as usize].0,
+            true => self.near[left as usize * NEAR + right as usize],
             false => self.look(self.place(left, right)),
         }
     }
@@ -181,8 +192,8 @@ impl Pairs {
     pub(super) fn look(&self, Place { key, bucket }: Place) -> u32 {
         let slots = self.buckets[bucket].0;
         // What has this key is a number alone, and all else more.
-        let least = slots.map(|slot| slot ^ key).into_iter().fold(FREE, u64::min);
-        if slots[3] == FREE || least < NUMBERS as u64 {
+        let least = slots.map(|slot| slot ^ key).into_iter().fold(u64::MAX, u64::min);
+        if slots[3] == 0 || least < NUMBERS as u64 {
             return if least < NUMBERS as u64 { least as u32 } else { 0 };
         }
         self.look_behind(key, bucket)
@@ -190,14 +201,14 @@ impl Pairs {
 
     #[cold]
     fn look_behind(&self, key: u64, mut bucket: usize) -> u32 {
-        let segment = self.segments[segment((key >> (2 * NUMBER_BITS)) as u32, (key >> NUMBER_BITS) as u32 % NUMBERS as u32)];
+        let segment = self.segments[segment_of(key)];
         loop {
             bucket = next(bucket, segment);
             let slots = self.buckets[bucket].0;
             if let Some(slot) = slots.into_iter().find(|slot| slot ^ key < NUMBERS as u64) {
                 return (slot ^ key) as u32;
             }
-            if slots[3] == FREE {
+            if slots[3] == 0 {
                 return 0;
             }
         }
@@ -219,6 +230,11 @@ fn segment(left: u32, right: u32) -> usize {
     (left | right | 1).ilog2() as usize % NUMBER_BITS as usize
 }
 
+fn segment_of(key: u64) -> usize {
+    let (left, right) = parts(key);
+    segment(left, right)
+}
+
 /// The bucket of a key in its segment.
 #[inline(always)]
 fn bucket(key: u64, factor: u64, (begin, count): (u32, u32)) -> usize {
@@ -237,4 +253,9 @@ fn next(bucket: usize, (begin, count): (u32, u32)) -> usize {
 #[inline(always)]
 fn key(left: u32, right: u32) -> u64 {
     (u64::from(left) << NUMBER_BITS | u64::from(right)) << NUMBER_BITS
+}
+
+/// The numbers of a key.
+fn parts(key: u64) -> (u32, u32) {
+    ((key >> (2 * NUMBER_BITS)) as u32, (key >> NUMBER_BITS) as u32 % NUMBERS as u32)
 }
