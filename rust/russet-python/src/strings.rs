@@ -178,8 +178,7 @@ fn without_surrogates(mut bytes: Vec<u8>) -> String {
 /// From so many characters or objects on, other Python threads get a turn.
 pub const PIECE: usize = 1 << 16;
 
-/// Integers are made this many at a time.
-const BLOCK: usize = 256;
+/// Integers less than this are made once.
 const INTEGERS: usize = 1 << 18;
 
 /// Objects are fetched from memory so many before they are read: those of a list lie all over.
@@ -191,29 +190,28 @@ const AHEAD: usize = 16;
 fn integer(py: Python<'_>, value: u32) -> PyResult<NonNull<ffi::PyObject>> {
     /// References that are never given back.
     static MADE: [AtomicPtr<ffi::PyObject>; INTEGERS] = [const { AtomicPtr::new(std::ptr::null_mut()) }; INTEGERS];
-    let kept = MADE.get(value as usize).and_then(|made| NonNull::new(made.load(Ordering::Acquire)));
-    if let Some(object) = kept {
+    let place = MADE.get(value as usize);
+    if let Some(object) = place.and_then(|place| NonNull::new(place.load(Ordering::Acquire))) {
         // SAFETY: `MADE` holds a reference, so the object is alive; the interpreter is held.
         unsafe { ffi::Py_INCREF(object.as_ptr()) };
         return Ok(object);
     }
-    make_integer(py, value, &MADE)
+    make_integer(py, value, place)
 }
 
+/// A new integer object, also put into `place`. In the order in which a text asks for them, so that frequent ones lie together.
 #[cold]
-fn make_integer(py: Python<'_>, value: u32, made: &[AtomicPtr<ffi::PyObject>]) -> PyResult<NonNull<ffi::PyObject>> {
-    let fresh = |value: u32| Ok::<_, PyErr>(value.into_pyobject(py)?.unbind());
-    let first = value - value % BLOCK as u32;
-    if let Some(block) = made.get(first as usize..first as usize + BLOCK) {
-        for (place, value) in block.iter().zip(first..) {
-            let object = fresh(value)?.into_ptr();
-            if place.compare_exchange(std::ptr::null_mut(), object, Ordering::AcqRel, Ordering::Acquire).is_err() {
-                // SAFETY: `object` is the reference made above; another thread was faster.
-                unsafe { ffi::Py_DECREF(object) };
-            }
-        }
+fn make_integer(py: Python<'_>, value: u32, place: Option<&AtomicPtr<ffi::PyObject>>) -> PyResult<NonNull<ffi::PyObject>> {
+    let object = value.into_pyobject(py)?.into_ptr();
+    let is_kept = |place: &AtomicPtr<_>| {
+        // Another thread may be faster where there is no lock.
+        place.compare_exchange(std::ptr::null_mut(), object, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    };
+    if place.is_some_and(is_kept) {
+        // SAFETY: the object was made above; this reference is that of `place`.
+        unsafe { ffi::Py_INCREF(object) };
     }
-    NonNull::new(fresh(value)?.into_ptr()).ok_or_else(|| PyErr::fetch(py))
+    NonNull::new(object).ok_or_else(|| PyErr::fetch(py))
 }
 
 /// The numbers of a list, if all of them are of the type `int` itself and fit.
