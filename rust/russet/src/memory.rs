@@ -83,7 +83,8 @@ pub(crate) struct Zeroed<T> {
 /// Where a table's memory is from, with the beginning of what was given.
 enum Memory {
     Allocator(NonNull<u8>),
-    System(Mapping),
+    /// Kept for its drop.
+    System(#[expect(dead_code)] Mapping),
 }
 
 // SAFETY: the table owns its values, as a box does.
