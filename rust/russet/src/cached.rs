@@ -4,7 +4,7 @@
 //! the ids are read, so that the time to reach memory is paid once a batch. What the cache does not know leaves a hole; the model
 //! works out the pieces of all holes together, and they are remembered. Ids of a batch are collected and handed on from hole to hole.
 
-use crate::piece_cache::{PieceCache, PieceKind, Place, LONG_IDS};
+use crate::piece_cache::{PieceCache, PieceKind, Place, MOST_IDS};
 use crate::{Error, Result};
 use std::ops::Range;
 
@@ -133,9 +133,9 @@ pub(crate) fn ids_of_piece<S: IdSink>(
     work_out: impl FnOnce(&str, &mut Vec<u32>) -> Result<()>,
 ) -> Result<()> {
     let tables = cache.tables();
-    let place = tables.place_of(kind, piece.as_bytes());
-    let mut known = [0; LONG_IDS];
-    let count = tables.ids(&place, kind, piece.as_bytes(), &mut known);
+    let place = tables.place_of(kind, piece.as_bytes(), piece.len());
+    let mut known = [0; MOST_IDS];
+    let count = tables.ids(&place, kind, piece.as_bytes(), piece.len(), &mut known);
     if count > 0 {
         sink.take_ids(&known[..count]);
         return Ok(());
@@ -161,7 +161,7 @@ pub(crate) fn ids_of_pieces<S: IdSink>(
 ) -> Result<()> {
     let BatchScratch { wanted, known, holes, pieces: unknown, new } = scratch;
     wanted.resize(BATCH, Wanted::default());
-    known.resize(LONG_IDS * BATCH, 0);
+    known.resize(MOST_IDS * BATCH, 0);
     let bytes = text.as_bytes();
     let (wanted, known) = (wanted.as_mut_slice(), known.as_mut_slice());
     loop {
@@ -183,7 +183,8 @@ pub(crate) fn ids_of_pieces<S: IdSink>(
             let room = room.ok_or_else(|| Error::Internal("a batch has more ids than its pieces can have".into()))?;
             let mut count = tables.few_ids(&wanted.place, room);
             if count == 0 {
-                count = tables.more_ids(&wanted.place, kind, wanted.piece(bytes), room);
+                let rest = &bytes[wanted.start as usize..];
+                count = tables.more_ids(&wanted.place, kind, rest, (wanted.end - wanted.start) as usize, room);
                 if count == 0 {
                     holes.push((len as u32, index));
                 }

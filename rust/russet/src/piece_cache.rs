@@ -1,13 +1,14 @@
 //! A cache from a piece's bytes to its ids, of bounded size, shared by all threads without a lock.
 //!
 //! Most pieces of a text were met before, and most are one or two tokens. A short piece (up to 15 bytes and 3 ids, or up to 6 small
-//! ones) has a slot of 32 bytes, two slots a cache line; a longer one (up to 48 bytes and 18 ids) a slot of 128 bytes. A key may be
-//! in one of two slots, and if both were taken, in one of the two beside them; a new one takes a free slot, or the place of one of the
-//! first two. Keys are compared whole, so a hash can never mislead.
+//! ones) has a slot of 32 bytes, two slots a cache line; others one of 64 or 128 bytes, up to 64 bytes and 28 ids. A key may be
+//! in one of two slots, and if both were taken, of short ones in one of the two beside them; a new one takes a free slot, or the place of
+//! one of the first two. What has too many ids for its size leaves a mark and goes to the next. Keys are compared whole, so a hash can
+//! never mislead.
 //!
-//! A hit costs about 5 ns, and more if it is the first for long. The tables begin small, as each first touch of a page costs as much as a hundred hits, and are replaced
-//! by larger ones, into which their entries are copied, up to 12 MiB. The wrong choice where pieces rarely repeat, and for texts
-//! that are one piece.
+//! A hit costs about 5 ns, and more if it is the first for long. The tables begin small, as each first touch of a page costs as much as
+//! a hundred hits, and are replaced by larger ones, into which their entries are copied, while the sum is below a limit. The wrong
+//! choice where pieces rarely repeat, and for texts that are one piece.
 
 mod slots;
 
@@ -15,11 +16,27 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::hashing::fold;
 use crate::memory::{self, Once, Zeroed};
-pub(crate) use slots::LONG_IDS;
-use slots::{few_ids, pack, unpack, word, LongSlot, ShortPair, ShortSlot, ELSEWHERE, HAS_MORE_BESIDE, LONG_BYTES, SHORT_BYTES};
+pub(crate) use slots::MOST_IDS;
+use slots::{
+    few_ids, pack, unpack, words, LongSlot, MediumSlot, ShortPair, ShortSlot, WideSlot, ELSEWHERE, HAS_MORE_BESIDE, SHORT_BYTES,
+};
 
-/// The sizes of the tables, as powers of two: pairs of slots for short pieces, and slots for long ones.
-const SIZES: [(u32, u32); 3] = [(11, 9), (15, 13), (17, 15)];
+/// The sizes of the tables: pairs of short slots, medium slots, and long slots.
+const SIZES: [[usize; 3]; 5] = [
+    [1 << 11, 1 << 9, 1 << 8],
+    [1 << 15, 1 << 12, 1 << 11],
+    [1 << 17, 1 << 15, 3 << 13],
+    [1 << 19, 1 << 17, 3 << 15],
+    [1 << 21, 1 << 19, 3 << 17],
+];
+
+/// What the tables of a size take, in bytes.
+const fn bytes_of([short, medium, long]: [usize; 3]) -> usize {
+    short * size_of::<ShortPair>() + medium * size_of::<MediumSlot>() + long * size_of::<LongSlot>()
+}
+
+/// The limit on the size of a cache of which nothing else is said, in bytes.
+pub(crate) const DEFAULT_LIMIT: usize = 16 << 20;
 
 /// The cache of one tokenizer.
 pub(crate) struct PieceCache {
@@ -27,12 +44,22 @@ pub(crate) struct PieceCache {
     larger: [Once<Tables>; SIZES.len() - 1],
     /// Which tables are in use.
     level: AtomicUsize,
+    /// The limit on the sum of their sizes, in bytes. The first are always there.
+    limit: usize,
 }
 
 /// The tables of one size.
 pub(crate) struct Tables {
     short: Zeroed<ShortPair>,
-    long: Zeroed<LongSlot>,
+    medium: WideTable<MediumSlot>,
+    long: WideTable<LongSlot>,
+    /// How many short pieces were put in.
+    inserted: AtomicUsize,
+}
+
+/// A table of slots for pieces that are not short.
+struct WideTable<T> {
+    slots: Zeroed<T>,
     /// How many pieces were put in.
     inserted: AtomicUsize,
 }
@@ -51,10 +78,11 @@ impl Place {
         self.key[1] != 0
     }
 
-    /// The hash of the piece among longer ones.
-    fn long_hash(&self, kind: PieceKind, piece: &[u8]) -> u64 {
+    /// The hash of the piece among wide ones; `text` begins with the piece.
+    #[inline(always)]
+    fn wide_hash(&self, kind: PieceKind, text: &[u8], length: usize) -> u64 {
         match self.is_short() {
-            true => long_hash(kind, piece),
+            true => wide_hash(kind, text, length),
             false => self.key[0],
         }
     }
@@ -117,31 +145,113 @@ fn short_hash(key: [u64; 2]) -> u64 {
     fold(key[0], key[1])
 }
 
-/// The hash of a piece that is not short; any of one that is too long.
-fn long_hash(kind: PieceKind, piece: &[u8]) -> u64 {
-    let mut hash = name(kind, piece);
-    if piece.len() <= LONG_BYTES {
-        for index in 0..piece.len().div_ceil(8) {
-            hash = fold(hash ^ 0x9e37_79b9_7f4a_7c15, word(piece, index) ^ 0xd6e8_feb8_6659_fd93);
-        }
+/// The hash of a piece among those that are not short; any of one that is too long. `text` begins with the piece.
+#[inline(always)]
+fn wide_hash(kind: PieceKind, text: &[u8], length: usize) -> u64 {
+    match length <= MediumSlot::BYTES {
+        true => hash_of_words(kind, length, &words::<4>(text, length)),
+        false => hash_of_words(kind, length, &words::<8>(text, length)),
     }
-    hash
+}
+
+/// The same of a piece's words, of which medium ones have four.
+#[inline(always)]
+fn hash_of_words(kind: PieceKind, length: usize, words: &[u64]) -> u64 {
+    const KEYS: [u64; 3] = [0x9e37_79b9_7f4a_7c15, 0xd6e8_feb8_6659_fd93, 0xa076_1d64_78bd_642f];
+    let name = u64::from(name(kind, length));
+    let pairs = words.chunks_exact(2).enumerate().map(|(index, pair)| fold(pair[0] ^ KEYS[0] ^ index as u64, pair[1] ^ KEYS[1]));
+    fold(pairs.fold(name, |sum, pair| sum.rotate_left(17) ^ pair) ^ KEYS[1], KEYS[2])
 }
 
 /// The length of a piece that is cached and its kind.
-fn name(kind: PieceKind, piece: &[u8]) -> u64 {
-    piece.len() as u64 & 0xff | (kind as u64) << 8
+fn name(kind: PieceKind, length: usize) -> u32 {
+    length as u32 & 0xff | (kind as u32) << 8
 }
 
-/// What a slot for longer pieces says of a piece: its name, and a part of its hash.
-fn long_name(kind: PieceKind, piece: &[u8], hash: u64) -> u32 {
-    name(kind, piece) as u32 | (hash >> 44 << 12) as u32
+/// What a wide slot says of a piece: its name, and a part of its hash.
+fn wide_name(kind: PieceKind, length: usize, hash: u64) -> u32 {
+    name(kind, length) | (hash as u32) << 12
+}
+
+impl<const KEY: usize, const IDS: usize> WideSlot<KEY, IDS> {
+    /// The longest piece.
+    const BYTES: usize = 8 * KEY;
+}
+
+impl<const KEY: usize, const IDS: usize> WideTable<WideSlot<KEY, IDS>> {
+    fn new(slots: usize) -> Self {
+        Self { slots: Zeroed::new(slots), inserted: AtomicUsize::new(0) }
+    }
+
+    /// The two slots for a hash.
+    #[inline(always)]
+    fn pair(&self, hash: u64) -> [&WideSlot<KEY, IDS>; 2] {
+        let index = (((hash >> 32) * self.slots.len() as u64) >> 32) as usize;
+        [&self.slots[index], &self.slots[index ^ 1]]
+    }
+
+    #[inline(always)]
+    fn prefetch(&self, hash: u64) {
+        let slots = self.pair(hash);
+        slots.into_iter().for_each(|slot| memory::prefetch(slot));
+        if size_of_val(slots[0]) > 64 {
+            memory::prefetch(slots[0].key.last().map_or(std::ptr::null(), |last| last));
+        }
+    }
+
+    /// What [`WideSlot::get`] says of a piece; `text` begins with it.
+    #[inline(always)]
+    fn get(&self, hash: u64, name: u32, text: &[u8], length: usize, ids: &mut [u32; MOST_IDS]) -> usize {
+        let key = words::<KEY>(text, length);
+        let [first, second] = self.pair(hash);
+        match first.get(name, &key, ids) {
+            0 => second.get(name, &key, ids),
+            count => count,
+        }
+    }
+
+    /// Remembers the ids of a piece, or returns false if they are too many.
+    fn insert(&self, hash: u64, name: u32, key: &[u64; KEY], ids: &[u32]) -> bool {
+        self.inserted.store(self.inserted.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        let slots = self.pair(hash);
+        let slot = slots.into_iter().find(|slot| slot.is_free()).unwrap_or(slots[(hash >> 20) as usize & 1]);
+        slot.set(name, key, ids)
+    }
+
+    /// Whether half the slots may be taken.
+    fn is_full(&self) -> bool {
+        self.inserted.load(Ordering::Relaxed) > self.slots.len() / 2
+    }
+
+    /// Copies what is whole and finds a free slot.
+    fn copy_to(&self, other: &Self) {
+        let mut ids = [0; MOST_IDS];
+        for slot in self.slots.iter().filter(|slot| !slot.is_free()) {
+            let name = slot.tail.load(Ordering::Acquire) as u32;
+            let key: [u64; KEY] = std::array::from_fn(|index| slot.key[index].load(Ordering::Relaxed));
+            let (length, Some(kind)) = ((name & 0xff) as usize, PieceKind::of(name >> 8 & 0xf)) else { continue };
+            let words = if length <= MediumSlot::BYTES { 4 } else { KEY };
+            let hash = hash_of_words(kind, length, &key[..words]);
+            let count = slot.get(name, &key, &mut ids);
+            // Where a mark is, the next table has the ids.
+            let ids = if count == ELSEWHERE { &[u32::MAX; MOST_IDS][..] } else { &ids[..count] };
+            if count > 0 && other.pair(hash).into_iter().any(WideSlot::is_free) {
+                other.insert(hash, name, &key, ids);
+            }
+        }
+    }
 }
 
 impl PieceCache {
-    /// An empty cache.
-    pub(crate) fn new() -> Self {
-        Self { first: Tables::new(SIZES[0]), larger: [const { Once::new() }; SIZES.len() - 1], level: AtomicUsize::new(0) }
+    /// An empty cache that grows up to `limit` bytes.
+    pub(crate) fn new(limit: usize) -> Self {
+        let larger = [const { Once::new() }; SIZES.len() - 1];
+        Self { first: Tables::new(SIZES[0]), larger, level: AtomicUsize::new(0), limit }
+    }
+
+    /// The limit on its size in bytes.
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
     }
 
     /// The size of the cache in bytes.
@@ -161,10 +271,7 @@ impl PieceCache {
     /// Remembers the ids of a piece whose place in `tables` is known; makes room where that runs out.
     pub(crate) fn insert(&self, tables: &Tables, place: &Place, kind: PieceKind, piece: &[u8], ids: &[u32]) {
         tables.insert(place, kind, piece, ids);
-        // A counter that several threads read and write without care may miss some.
-        let inserted = tables.inserted.load(Ordering::Relaxed) + 1;
-        tables.inserted.store(inserted, Ordering::Relaxed);
-        if inserted > tables.short.len() && std::ptr::eq(tables, self.tables()) {
+        if tables.is_full() && std::ptr::eq(tables, self.tables()) {
             self.grow(tables);
         }
     }
@@ -173,6 +280,9 @@ impl PieceCache {
     fn grow(&self, tables: &Tables) {
         let level = self.level.load(Ordering::Acquire);
         let (Some(&size), Some(larger)) = (SIZES.get(level + 1), self.larger.get(level)) else { return };
+        if SIZES[..=level + 1].iter().map(|&size| bytes_of(size)).sum::<usize>() > self.limit {
+            return;
+        }
         let made = Tables::new(size);
         tables.copy_to(&made);
         larger.set(Box::new(made));
@@ -182,12 +292,18 @@ impl PieceCache {
 }
 
 impl Tables {
-    fn new((short_pairs, long_slots): (u32, u32)) -> Self {
-        Self { short: Zeroed::new(1 << short_pairs), long: Zeroed::new(1 << long_slots), inserted: AtomicUsize::new(0) }
+    fn new([short, medium, long]: [usize; 3]) -> Self {
+        let (medium, long) = (WideTable::new(medium), WideTable::new(long));
+        Self { short: Zeroed::new(short), medium, long, inserted: AtomicUsize::new(0) }
     }
 
     fn bytes(&self) -> usize {
-        size_of_val(&*self.short) + size_of_val(&*self.long)
+        bytes_of([self.short.len(), self.medium.slots.len(), self.long.slots.len()])
+    }
+
+    /// Whether half the slots of a size may be taken. Counters that several threads read and write without care may miss some.
+    fn is_full(&self) -> bool {
+        self.inserted.load(Ordering::Relaxed) > self.short.len() || self.medium.is_full() || self.long.is_full()
     }
 
     /// The first two slots for a short piece.
@@ -206,12 +322,6 @@ impl Tables {
         slots.iter().find(|slot| slot.is_free()).or_else(beside)
     }
 
-    #[inline(always)]
-    fn long_pair(&self, hash: u64) -> [&LongSlot; 2] {
-        let index = hash as usize & (self.long.len() - 1);
-        [&self.long[index], &self.long[index ^ 1]]
-    }
-
     /// Copies what is whole and finds a free slot.
     fn copy_to(&self, other: &Self) {
         for slot in self.short.iter().flat_map(|pair| &pair.0) {
@@ -220,17 +330,8 @@ impl Tables {
                 other.free_slot(other.short_pair(key)).into_iter().for_each(|slot| slot.set(key, bits, count));
             }
         }
-        let mut ids = [0; LONG_IDS];
-        for slot in self.long.iter().filter(|slot| !slot.is_free()) {
-            let name = slot.tail.load(Ordering::Acquire) as u32;
-            let bytes: Vec<u8> = slot.key.iter().flat_map(|word| word.load(Ordering::Relaxed).to_le_bytes()).collect();
-            let (Some(piece), Some(kind)) = (bytes.get(..(name & 0xff) as usize), PieceKind::of(name >> 8 & 0xf)) else { continue };
-            let count = slot.get(name, piece, &mut ids);
-            if count > 0 {
-                let free = other.long_pair(long_hash(kind, piece)).into_iter().find(|slot| slot.is_free());
-                free.into_iter().for_each(|slot| slot.set(name, piece, &ids[..count]));
-            }
-        }
+        self.medium.copy_to(&other.medium);
+        self.long.copy_to(&other.long);
     }
 
     /// Finds the place of the piece `start..end` of `text`, of kind `kind`; asks the processor to fetch it.
@@ -245,36 +346,38 @@ impl Tables {
                 memory::prefetch(&self.short[pair]);
                 *place = Place { key, pair: pair as u32 };
             }
-            _ => *place = self.place_of(kind, &text[start as usize..end as usize]),
+            _ => *place = self.place_of(kind, &text[start as usize..], length),
         }
     }
 
-    /// The place of a piece.
+    /// The place of the piece that is the first `length` bytes of `text`.
     #[inline(never)]
-    pub(crate) fn place_of(&self, kind: PieceKind, piece: &[u8]) -> Place {
-        if piece.len() <= SHORT_BYTES {
-            let key = short_key(kind, [word(piece, 0), word(piece, 1)], piece.len());
+    pub(crate) fn place_of(&self, kind: PieceKind, text: &[u8], length: usize) -> Place {
+        if length <= SHORT_BYTES {
+            let key = short_key(kind, words(text, length), length);
             return Place { key, pair: self.short_pair(key) as u32 };
         }
-        let hash = long_hash(kind, piece);
-        let slots = self.long_pair(hash);
-        slots.into_iter().for_each(|slot| memory::prefetch(slot));
-        memory::prefetch(&slots[0].ids);
+        let hash = wide_hash(kind, text, length);
+        match length <= MediumSlot::BYTES {
+            true => self.medium.prefetch(hash),
+            false => self.long.prefetch(hash),
+        }
         Place { key: [hash, 0], pair: 0 }
     }
 
-    /// Puts the ids of a piece at the beginning of `ids`, if they are known; the number of ids, or 0.
+    /// Puts the ids of the piece that is the first `length` bytes of `text` at the beginning of `ids`, if they are known; the number of
+    /// ids, or 0.
     #[inline(always)]
-    pub(crate) fn ids(&self, place: &Place, kind: PieceKind, piece: &[u8], ids: &mut [u32; LONG_IDS]) -> usize {
+    pub(crate) fn ids(&self, place: &Place, kind: PieceKind, text: &[u8], length: usize, ids: &mut [u32; MOST_IDS]) -> usize {
         match self.few_ids(place, ids) {
-            0 => self.more_ids(place, kind, piece, ids),
+            0 => self.more_ids(place, kind, text, length, ids),
             count => count,
         }
     }
 
     /// The same, if there are up to `SHORT_IDS` and they are in a short slot.
     #[inline(always)]
-    pub(crate) fn few_ids(&self, place: &Place, ids: &mut [u32; LONG_IDS]) -> usize {
+    pub(crate) fn few_ids(&self, place: &Place, ids: &mut [u32; MOST_IDS]) -> usize {
         let ShortPair(slots) = &self.short[place.pair as usize];
         match few_ids(slots, place.key, ids) {
             0 if slots[0].has_more_beside() => few_ids(&self.short[place.pair as usize ^ 1].0, place.key, ids),
@@ -284,45 +387,59 @@ impl Tables {
 
     /// The same for a piece of which [`few_ids`](Self::few_ids) knows nothing: its ids are more, or it is longer.
     #[inline(never)]
-    pub(crate) fn more_ids(&self, place: &Place, kind: PieceKind, piece: &[u8], ids: &mut [u32; LONG_IDS]) -> usize {
+    pub(crate) fn more_ids(&self, place: &Place, kind: PieceKind, text: &[u8], length: usize, ids: &mut [u32; MOST_IDS]) -> usize {
         if !place.is_short() {
-            return self.long_ids(place, kind, piece, ids);
+            return self.wide_ids(place.key[0], kind, text, length, ids);
         }
         let slots = &self.short[place.pair as usize].0;
         let mut known = slots.iter().find_map(|slot| slot.get(place.key));
         if known.is_none() && slots[0].has_more_beside() {
             known = self.short[place.pair as usize ^ 1].0.iter().find_map(|slot| slot.get(place.key));
         }
+        let elsewhere = |ids| self.wide_ids(wide_hash(kind, text, length), kind, text, length, ids);
         match known {
-            Some((bits, count)) => unpack(bits, count, ids).unwrap_or_else(|| self.long_ids(place, kind, piece, ids)),
+            Some((bits, count)) => unpack(bits, count, ids).unwrap_or_else(|| elsewhere(ids)),
             None => 0,
         }
     }
 
     /// The same of a piece that has no short slot.
-    fn long_ids(&self, place: &Place, kind: PieceKind, piece: &[u8], ids: &mut [u32; LONG_IDS]) -> usize {
-        if piece.len() > LONG_BYTES {
-            return 0;
+    #[inline(always)]
+    fn wide_ids(&self, hash: u64, kind: PieceKind, text: &[u8], length: usize, ids: &mut [u32; MOST_IDS]) -> usize {
+        let name = wide_name(kind, length, hash);
+        if length <= MediumSlot::BYTES {
+            let count = self.medium.get(hash, name, text, length, ids);
+            if count != ELSEWHERE {
+                return count;
+            }
         }
-        let hash = place.long_hash(kind, piece);
-        let name = long_name(kind, piece, hash);
-        self.long_pair(hash).into_iter().map(|slot| slot.get(name, piece, ids)).find(|&count| count > 0).unwrap_or(0)
+        match length <= LongSlot::BYTES {
+            true => self.long.get(hash, name, text, length, ids),
+            false => 0,
+        }
     }
 
     /// Remembers the ids of a piece, if there is room for their number and its length.
     fn insert(&self, place: &Place, kind: PieceKind, piece: &[u8], ids: &[u32]) {
+        let length = piece.len();
         let is_short = place.is_short();
         let packed = pack(ids).filter(|_| is_short);
+        if length > LongSlot::BYTES || ids.is_empty() || packed.is_none() && !LongSlot::fits(ids) {
+            return;
+        }
         if is_short {
             let (bits, count) = packed.map_or((0, ELSEWHERE), |bits| (bits, ids.len()));
             let either = &self.short[place.pair as usize].0[(short_hash(place.key) >> 63) as usize];
             self.free_slot(place.pair as usize).unwrap_or(either).set(place.key, bits, count);
+            self.inserted.store(self.inserted.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         }
-        if packed.is_none() && piece.len() <= LONG_BYTES && !ids.is_empty() && ids.len() <= LONG_IDS {
-            let hash = place.long_hash(kind, piece);
-            let slots = self.long_pair(hash);
-            let slot = slots.into_iter().find(|slot| slot.is_free()).unwrap_or(slots[(hash >> 63) as usize]);
-            slot.set(long_name(kind, piece, hash), piece, ids);
+        if packed.is_none() {
+            let hash = place.wide_hash(kind, piece, length);
+            let name = wide_name(kind, length, hash);
+            let is_medium = length <= MediumSlot::BYTES;
+            if !is_medium || !self.medium.insert(hash, name, &words(piece, length), ids) {
+                self.long.insert(hash, name, &words(piece, length), ids);
+            }
         }
     }
 }
@@ -343,7 +460,7 @@ mod tests {
         fn found(&self, kind: PieceKind, text: &[u8], start: usize, end: usize) -> Place {
             let mut place = Place::default();
             self.find(kind, text, start as u32, end as u32, &mut place);
-            let alone = self.place_of(kind, &text[start..end]);
+            let alone = self.place_of(kind, &text[start..end], end - start);
             assert_eq!((place.key, place.pair), (alone.key, alone.pair));
             place
         }
@@ -357,8 +474,8 @@ mod tests {
     }
 
     fn find_in(tables: &Tables, place: &Place, kind: PieceKind, piece: &[u8], found: &mut Vec<u32>) -> bool {
-        let mut ids = [0; LONG_IDS];
-        let count = tables.ids(place, kind, piece, &mut ids);
+        let mut ids = [0; MOST_IDS];
+        let count = tables.ids(place, kind, piece, piece.len(), &mut ids);
         found.extend(&ids[..count]);
         count > 0
     }
@@ -366,9 +483,9 @@ mod tests {
     proptest! {
         #[test]
         fn gives_back_what_was_put_in_or_nothing(
-            entries in proptest::collection::vec((proptest::collection::vec(any::<u8>(), 1..90), proptest::collection::vec(prop_oneof![any::<u32>(), any::<u16>().prop_map(u32::from)], 1..16)), 1..60),
+            entries in proptest::collection::vec((proptest::collection::vec(any::<u8>(), 1..90), proptest::collection::vec(prop_oneof![any::<u32>(), any::<u16>().prop_map(u32::from)], 1..32)), 1..60),
         ) {
-            let cache = PieceCache::new();
+            let cache = PieceCache::new(DEFAULT_LIMIT);
             let mut known = HashMap::new();
             let mut text = Vec::new();
             for (piece, ids) in &entries {
@@ -381,7 +498,8 @@ mod tests {
                     known.insert(piece.clone(), ids.clone());
                 }
                 let found = find(&cache, PieceKind::Word, &text, start, piece.len());
-                prop_assert_eq!(found.is_some(), piece.len() <= LONG_BYTES && known[piece].len() <= LONG_IDS);
+                let packed = piece.len() <= SHORT_BYTES && pack(&known[piece]).is_some();
+                prop_assert_eq!(found.is_some(), packed || piece.len() <= LongSlot::BYTES && LongSlot::fits(&known[piece]));
                 prop_assert!(found.is_none_or(|found| found == known[piece]));
                 prop_assert_eq!(find(&cache, PieceKind::Piece, &text, start, piece.len()), None);
             }
@@ -390,7 +508,7 @@ mod tests {
 
     #[test]
     fn a_full_cache_forgets_and_stays_right() {
-        let cache = PieceCache::new();
+        let cache = PieceCache::new(DEFAULT_LIMIT);
         let key = |n: u32| format!("{n:x}").into_bytes();
         for n in 0..2_000_000 {
             let piece = key(n);
@@ -405,25 +523,42 @@ mod tests {
                 known += 1;
             }
         }
-        assert!(known > (2 << SIZES[2].0) * 9 / 10, "{known} pieces are known");
-        assert_eq!(cache.level.load(Ordering::Relaxed), SIZES.len() - 1);
+        assert!(known > 2 * SIZES[2][0] * 9 / 10, "{known} pieces are known");
+        assert_eq!(cache.level.load(Ordering::Relaxed), 2);
+        assert!(cache.bytes() <= DEFAULT_LIMIT);
+    }
+
+    #[test]
+    fn a_cache_grows_to_its_limit() {
+        for (limit, level) in [(0, 0), (3 << 20, 1), (100 << 20, 3)] {
+            let cache = PieceCache::new(limit);
+            for n in 0..1_000_000_u32 {
+                // Short, medium and long pieces.
+                let piece = format!("{n:0width$}", width = [8, 20, 40][n as usize % 3]).into_bytes();
+                let tables = cache.tables();
+                cache.insert(tables, &tables.found(PieceKind::Piece, &piece, 0, piece.len()), PieceKind::Piece, &piece, &[n; 5]);
+                assert_eq!(find(&cache, PieceKind::Piece, &piece, 0, piece.len()), Some(vec![n; 5]));
+            }
+            assert_eq!(cache.level.load(Ordering::Relaxed), level);
+            assert!(cache.bytes() <= limit.max(bytes_of(SIZES[0])));
+        }
     }
 
     #[test]
     fn threads_read_whole_entries_only() {
         // Few places and many writers: each entry's ids are all the same number, which its key names.
-        let tables = Tables::new((1, 1));
+        let tables = Tables::new([2; 3]);
         let work = |seed: u32| {
             let mut state = seed;
             for _ in 0..200_000 {
                 state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                 let n = state >> 16 & 7;
-                let piece = vec![b'a' + n as u8; if state >> 20 & 1 == 1 { 9 } else { 40 }];
+                let piece = vec![b'a' + n as u8; [9, 9, 30, 50][state as usize >> 20 & 3]];
                 let place = tables.found(PieceKind::Piece, &piece, 0, piece.len());
                 let mut found = Vec::new();
                 find_in(&tables, &place, PieceKind::Piece, &piece, &mut found);
                 assert!(found.iter().all(|&id| id == n), "{found:?} for {n}");
-                tables.insert(&place, PieceKind::Piece, &piece, &vec![n; if state >> 21 & 1 == 1 { 3 } else { 5 }]);
+                tables.insert(&place, PieceKind::Piece, &piece, &vec![n; [3, 5, 8, 20][state as usize >> 22 & 3]]);
             }
         };
         std::thread::scope(|scope| {

@@ -24,7 +24,7 @@ use crate::formats::config::{
 use crate::models::{Alphabet, Model};
 use crate::normalizers::Normalizer;
 use crate::padding::Padding;
-use crate::piece_cache::PieceCache;
+use crate::piece_cache::{PieceCache, DEFAULT_LIMIT};
 use crate::post_processors::{self, PostProcessor};
 use crate::pre_tokenizers::PreTokenizer;
 use crate::regex::Regex;
@@ -193,7 +193,7 @@ impl Tokenizer {
         let core = Core {
             cuts: Cuts::of(words.as_ref(), parts.normalizer.as_ref(), pre_tokenizer.as_deref(), &model),
             words,
-            cache: Arc::new(PieceCache::new()),
+            cache: Arc::new(PieceCache::new(DEFAULT_LIMIT)),
             normalizer,
             pre_tokenizer,
             model: Arc::new(model),
@@ -429,9 +429,22 @@ impl Tokenizer {
         self.post_processor.as_ref().map_or(0, |post_processor| post_processor.added_tokens(is_pair))
     }
 
-    /// The bytes that the cache of words and pieces takes. It grows with what is encoded, to 12 MiB and a little.
+    /// The bytes that the cache of words and pieces takes. It grows with what is encoded.
     pub fn cache_bytes(&self) -> usize {
         self.core.cache.bytes()
+    }
+
+    /// The most bytes that it will take, but for the first 192 KiB; 16 MiB if nothing else was said.
+    pub fn cache_limit(&self) -> usize {
+        self.core.cache.limit()
+    }
+
+    /// The same tokenizer with a cache of its own, empty, that grows in steps up to `limit` bytes.
+    #[must_use]
+    pub fn with_cache_limit(&self, limit: usize) -> Self {
+        let mut made = self.clone();
+        made.core.cache = Arc::new(PieceCache::new(limit));
+        made
     }
 
     /// The model.
@@ -557,7 +570,7 @@ impl Tokenizer {
         let words = words(normalizer.as_ref(), compiled.as_ref(), pre_tokenizer.as_ref(), model)?;
         self.core.cuts = Cuts::of(words.as_ref(), normalizer.as_ref(), compiled_pre_tokenizer.as_deref(), model);
         self.core.words = words;
-        self.core.cache = Arc::new(PieceCache::new());
+        self.core.cache = Arc::new(PieceCache::new(self.core.cache.limit()));
         Ok(self)
     }
 

@@ -4,7 +4,8 @@
 //! holds a version, which is odd while a thread writes. A reader that sees the version change has missed; a writer that finds
 //! another one at work goes away. So nobody ever waits, and a thread that stops midway, or a fork, leaves one slot unused.
 //!
-//! To read a short slot takes a dozen instructions; a long one is compared word by word. O(1).
+//! There are three sizes: of 32, 64 and 128 bytes, the first for the many short pieces, whose key is two words. To read a short slot
+//! takes a dozen instructions; the others are compared word by word. O(1).
 
 use std::sync::atomic::{fence, AtomicU64, Ordering};
 
@@ -17,13 +18,12 @@ const SHORT_IDS: usize = 3;
 /// The most ids that it holds, and their bits if there are more than `SHORT_IDS`.
 const PACKED_IDS: usize = 6;
 const PACKED_BITS: [u32; PACKED_IDS + 1] = [32, 32, 32, 32, 24, 19, 16];
-/// In place of a count: the ids are in a slot for longer pieces.
+/// In place of a count: the ids are in a slot of the next size.
 pub(super) const ELSEWHERE: usize = 0xff;
-/// The longest piece that is cached, in words of 8 bytes, and in bytes.
-const LONG_WORDS: usize = 6;
-pub(super) const LONG_BYTES: usize = 8 * LONG_WORDS;
-/// The most ids that are cached for a piece, two to a word.
-pub(crate) const LONG_IDS: usize = 18;
+/// A bit of the count of a wide slot: ids have 16 bits.
+const IS_NARROW: usize = 0x40;
+/// The most ids that are cached for a piece: those of a long slot, if all have 16 bits.
+pub(crate) const MOST_IDS: usize = 4 * 7;
 
 /// Two slots, a cache line.
 #[repr(C, align(64))]
@@ -39,31 +39,57 @@ pub(super) struct ShortSlot {
     pub(super) tail: AtomicU64,
 }
 
-/// A slot, two cache lines.
-#[repr(C, align(128))]
-pub(super) struct LongSlot {
-    /// The kind and the length of the piece and a part of its hash in the lower half, and the upper half as above. It comes first, so
-    /// that what is not looked for is passed over with one look.
+/// A slot for a piece of up to `KEY` words, filled up with zeros.
+#[repr(C, align(64))]
+pub(super) struct WideSlot<const KEY: usize, const IDS: usize> {
+    /// The name of the piece in the lower half, and the upper half as above. It comes first, so that what is not looked for is passed
+    /// over with one look.
     pub(super) tail: AtomicU64,
-    pub(super) key: [AtomicU64; LONG_WORDS],
-    pub(super) ids: [AtomicU64; LONG_IDS / 2],
+    pub(super) key: [AtomicU64; KEY],
+    /// Two or four ids to a word.
+    ids: [AtomicU64; IDS],
 }
+
+/// Up to 32 bytes and 6 ids, or 12 of 16 bits: one cache line.
+pub(super) type MediumSlot = WideSlot<4, 3>;
+/// Up to 64 bytes and 14 ids, or 28 of 16 bits: two cache lines.
+pub(super) type LongSlot = WideSlot<8, 7>;
+
+const _: () = assert!(size_of::<MediumSlot>() == 64 && size_of::<LongSlot>() == 128);
 
 // SAFETY: all fields are AtomicU64, for which zero is a value.
 unsafe impl Zeroable for ShortPair {}
 // SAFETY: as above.
-unsafe impl Zeroable for LongSlot {}
+unsafe impl<const KEY: usize, const IDS: usize> Zeroable for WideSlot<KEY, IDS> {}
 
-/// The word at `index` of a piece, filled up with zeros.
+/// The bits of a word that so many bytes take.
+static BYTES: [u64; 9] = {
+    let mut masks = [u64::MAX; 9];
+    let mut bytes = 0;
+    while bytes < 8 {
+        masks[bytes] = (1 << (8 * bytes)) - 1;
+        bytes += 1;
+    }
+    masks
+};
+
+/// The words of the piece that is the first `length` bytes of `text`, filled up with zeros.
 #[inline(always)]
-pub(super) fn word(piece: &[u8], index: usize) -> u64 {
-    let rest = piece.get(8 * index..).unwrap_or_default();
-    match rest.first_chunk() {
-        Some(chunk) => u64::from_le_bytes(*chunk),
-        None => {
-            let mut chunk = [0; 8];
-            chunk[..rest.len()].copy_from_slice(rest);
-            u64::from_le_bytes(chunk)
+pub(super) fn words<const N: usize>(text: &[u8], length: usize) -> [u64; N] {
+    let read = |from: &[u8]| -> [u64; N] {
+        std::array::from_fn(|index| {
+            let word =
+                from.get(8 * index..8 * index + 8).and_then(|word| word.first_chunk()).map_or(0, |word| u64::from_le_bytes(*word));
+            word & BYTES[length.saturating_sub(8 * index).min(8)]
+        })
+    };
+    match text.len() >= 8 * N {
+        true => read(&text[..8 * N]),
+        false => {
+            let mut whole = [0; 8 * 8];
+            let length = length.min(text.len()).min(8 * N);
+            whole[..length].copy_from_slice(&text[..length]);
+            read(&whole[..8 * N])
         }
     }
 }
@@ -103,7 +129,7 @@ fn write(tail: &AtomicU64, low: u32, count: usize, store: impl FnOnce()) {
 /// Puts the ids of a short piece at the beginning of `ids`, if two slots have up to `SHORT_IDS`; the number of ids, or 0. What is
 /// behind them may be overwritten.
 #[inline(always)]
-pub(super) fn few_ids(slots: &[ShortSlot; 2], key: [u64; 2], ids: &mut [u32; LONG_IDS]) -> usize {
+pub(super) fn few_ids(slots: &[ShortSlot; 2], key: [u64; 2], ids: &mut [u32; MOST_IDS]) -> usize {
     let is_second = slots[0].differs(key);
     let slot = &slots[usize::from(is_second)];
     let tail = slot.tail.load(Ordering::Acquire);
@@ -128,7 +154,7 @@ pub(super) fn pack(ids: &[u32]) -> Option<u128> {
 }
 
 /// Puts the ids that a short slot has at the beginning of `ids`; their number, if it has them.
-pub(super) fn unpack(bits: u128, count: usize, ids: &mut [u32; LONG_IDS]) -> Option<usize> {
+pub(super) fn unpack(bits: u128, count: usize, ids: &mut [u32; MOST_IDS]) -> Option<usize> {
     let &width = PACKED_BITS.get(count)?;
     let mask = u32::MAX >> (32 - width);
     // For 6 of 16 bits up to 3 of 32, so no shift is too far.
@@ -174,39 +200,72 @@ impl ShortSlot {
     }
 }
 
-impl LongSlot {
+impl<const KEY: usize, const IDS: usize> WideSlot<KEY, IDS> {
     pub(super) fn is_free(&self) -> bool {
         count(self.tail.load(Ordering::Relaxed)) == 0
     }
 
-    /// The number of ids of a piece, which are put at the beginning of `ids`, or 0.
-    pub(super) fn get(&self, name: u32, piece: &[u8], ids: &mut [u32; LONG_IDS]) -> usize {
+    /// The number of ids of a piece, which are put at the beginning of `ids`; 0, or `ELSEWHERE`.
+    #[inline(always)]
+    pub(super) fn get(&self, name: u32, key: &[u64; KEY], ids: &mut [u32; MOST_IDS]) -> usize {
         let tail = self.tail.load(Ordering::Acquire);
         if tail as u32 != name || is_being_written(tail) {
             return 0;
         }
-        if (0..piece.len().div_ceil(8)).any(|index| self.key[index].load(Ordering::Relaxed) != word(piece, index)) {
+        if self.key.iter().zip(key).fold(0, |other, (slot, key)| other | slot.load(Ordering::Relaxed) ^ key) != 0 {
             return 0;
         }
-        for (pair, ids) in self.ids[..count(tail).div_ceil(2)].iter().zip(ids.chunks_exact_mut(2)) {
-            let pair = pair.load(Ordering::Relaxed);
-            ids.copy_from_slice(&[pair as u32, (pair >> 32) as u32]);
+        let count = count(tail);
+        let is_narrow = count & IS_NARROW != 0;
+        let words = self.ids.iter().map(|word| word.load(Ordering::Relaxed));
+        match is_narrow {
+            true => {
+                for (ids, word) in ids.chunks_exact_mut(4).zip(words) {
+                    ids.copy_from_slice(&[word, word >> 16, word >> 32, word >> 48].map(|id| id as u32 & 0xffff));
+                }
+            }
+            false => {
+                for (ids, word) in ids.chunks_exact_mut(2).zip(words) {
+                    ids.copy_from_slice(&[word as u32, (word >> 32) as u32]);
+                }
+            }
         }
         fence(Ordering::Acquire);
         match self.tail.load(Ordering::Relaxed) == tail {
-            true => count(tail),
+            true if count == ELSEWHERE => ELSEWHERE,
+            true => count & (IS_NARROW - 1),
             false => 0,
         }
     }
 
-    pub(super) fn set(&self, name: u32, piece: &[u8], ids: &[u32]) {
-        write(&self.tail, name, ids.len(), || {
-            for (index, slot) in self.key.iter().enumerate() {
-                slot.store(word(piece, index), Ordering::Relaxed);
+    /// Whether there is room for these ids, and how many are in a word.
+    fn ids_in_word(ids: &[u32]) -> (bool, usize) {
+        let in_word = if ids.iter().all(|&id| id < 1 << 16) { 4 } else { 2 };
+        (ids.len() <= in_word * IDS, in_word)
+    }
+
+    /// Whether there is room for these ids.
+    pub(super) fn fits(ids: &[u32]) -> bool {
+        Self::ids_in_word(ids).0
+    }
+
+    /// Writes the ids of a piece, or that they are elsewhere, if they are too many; returns which.
+    pub(super) fn set(&self, name: u32, key: &[u64; KEY], ids: &[u32]) -> bool {
+        let (fits, in_word) = Self::ids_in_word(ids);
+        let count = match (fits, in_word) {
+            (false, _) => ELSEWHERE,
+            (true, 4) => ids.len() | IS_NARROW,
+            (true, _) => ids.len(),
+        };
+        write(&self.tail, name, count, || {
+            for (slot, word) in self.key.iter().zip(key) {
+                slot.store(*word, Ordering::Relaxed);
             }
-            for (pair, slot) in ids.chunks(2).zip(&self.ids) {
-                slot.store(u64::from(pair[0]) | u64::from(pair.get(1).copied().unwrap_or(0)) << 32, Ordering::Relaxed);
+            let ids = if fits { ids } else { &[] };
+            for (slot, ids) in self.ids.iter().zip(ids.chunks(in_word)) {
+                slot.store(ids.iter().rev().fold(0, |word, &id| word << (64 / in_word) | u64::from(id)), Ordering::Relaxed);
             }
         });
+        fits
     }
 }

@@ -269,6 +269,7 @@ mod tests {
     use crate::cuts::tests::fixtures;
     use crate::formats::config::{BpeConfig, ModelConfig, VocabConfig};
     use crate::models::{Alphabet, Model, ModelScratch};
+    use crate::piece_cache::DEFAULT_LIMIT;
     use crate::StringList;
     use proptest::prelude::*;
 
@@ -309,7 +310,7 @@ mod tests {
 
     /// What the model gives for pieces, by way of one cache, and without cutting any.
     fn both_ways(model: &Model, pieces: &[&str]) -> (Vec<Vec<u32>>, Vec<Vec<u32>>) {
-        let (cache, mut scratch) = (PieceCache::new(), ModelScratch::default());
+        let (cache, mut scratch) = (PieceCache::new(DEFAULT_LIMIT), ModelScratch::default());
         let mut by_units = |piece: &&str| {
             let mut ids = Vec::new();
             model.ids(piece, 0, &cache, &mut scratch, &mut ids).unwrap();
