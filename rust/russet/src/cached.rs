@@ -92,19 +92,45 @@ impl Wanted {
     fn piece<'t>(&self, text: &'t [u8]) -> &'t [u8] {
         &text[self.start as usize..self.end as usize]
     }
+
+    /// The text from where the piece begins.
+    #[inline(always)]
+    fn rest<'t>(&self, text: &'t [u8]) -> &'t [u8] {
+        &text[self.start as usize..]
+    }
+
+    #[inline(always)]
+    fn len(&self) -> usize {
+        (self.end - self.start) as usize
+    }
 }
 
 /// Buffers, reused from batch to batch.
 #[derive(Debug, Default)]
 pub(crate) struct BatchScratch {
     wanted: Vec<Wanted>,
-    /// The ids that the cache knows.
+    /// The ids that are known at the first look.
     known: Vec<u32>,
-    /// The pieces that it does not know: how many ids are before each, and which pieces of the batch they are.
-    holes: Vec<(u32, u32)>,
-    /// The same pieces as ranges, and their ids.
-    pieces: Vec<Range<usize>>,
+    /// The pieces of which they are not.
+    holes: Vec<Hole>,
+    /// The ids that are known at the second look.
+    found: Vec<u32>,
+    /// The pieces that the cache does not know, and their ids.
+    unknown: Vec<Range<usize>>,
     new: IdLists,
+}
+
+/// A piece of a batch whose ids are not among those known at the first look.
+#[derive(Clone, Copy, Debug)]
+struct Hole {
+    /// How many ids are before it.
+    start: u32,
+    /// Which piece it is.
+    index: u32,
+    /// Whether the cache may know it.
+    is_unsure: bool,
+    /// How many ids the cache has at the second look.
+    found: u32,
 }
 
 impl BatchScratch {
@@ -159,7 +185,7 @@ pub(crate) fn ids_of_pieces<S: IdSink>(
     sink: &mut S,
     mut work_out: impl FnMut(&str, &[Range<usize>], &mut IdLists) -> Result<()>,
 ) -> Result<()> {
-    let BatchScratch { wanted, known, holes, pieces: unknown, new } = scratch;
+    let BatchScratch { wanted, known, holes, found, unknown, new } = scratch;
     wanted.resize(BATCH, Wanted::default());
     known.resize(MOST_IDS * BATCH, 0);
     let bytes = text.as_bytes();
@@ -183,28 +209,50 @@ pub(crate) fn ids_of_pieces<S: IdSink>(
             let room = room.ok_or_else(|| Error::Internal("a batch has more ids than its pieces can have".into()))?;
             let mut count = tables.few_ids(&wanted.place, room);
             if count == 0 {
-                let rest = &bytes[wanted.start as usize..];
-                count = tables.more_ids(&wanted.place, kind, rest, (wanted.end - wanted.start) as usize, room);
+                let more = tables.more_ids(&wanted.place, kind, wanted.rest(bytes), wanted.len(), room);
+                count = more.unwrap_or(0);
                 if count == 0 {
-                    holes.push((len as u32, index));
+                    holes.push(Hole { start: len as u32, index, is_unsure: more.is_none(), found: 0 });
                 }
             }
             len += count;
         }
         let mut start = 0;
         if !holes.is_empty() {
-            let of_hole = |&(_, index): &(u32, u32)| &wanted[index as usize];
+            let wanted = |hole: &Hole| &wanted[hole.index as usize];
             unknown.clear();
-            unknown.extend(holes.iter().map(of_hole).map(|wanted| wanted.start as usize..wanted.end as usize));
+            found.clear();
+            for hole in holes.iter_mut() {
+                let wanted = wanted(hole);
+                if hole.is_unsure {
+                    let mut ids = [0; MOST_IDS];
+                    let count = tables.ids_anywhere(&wanted.place, kind, wanted.rest(bytes), wanted.len(), &mut ids);
+                    found.extend_from_slice(&ids[..count]);
+                    hole.found = count as u32;
+                }
+                if hole.found == 0 {
+                    unknown.push(wanted.start as usize..wanted.end as usize);
+                }
+            }
             new.clear();
-            work_out(text, unknown, new)?;
-            for (list, hole) in holes.iter().enumerate() {
-                let (ids, wanted) = (new.get(list), of_hole(hole));
-                cache.insert(tables, &wanted.place, kind, wanted.piece(bytes), ids);
-                let end = hole.0 as usize;
+            if !unknown.is_empty() {
+                work_out(text, unknown, new)?;
+            }
+            let (mut found, mut list) = (&found[..], 0);
+            for hole in holes.iter() {
+                let end = hole.start as usize;
                 sink.take_ids(&known[start..end]);
-                sink.take_ids(ids);
                 start = end;
+                if hole.found > 0 {
+                    let (ids, rest) = found.split_at(hole.found as usize);
+                    sink.take_ids(ids);
+                    found = rest;
+                    continue;
+                }
+                let (ids, wanted) = (new.get(list), wanted(hole));
+                cache.insert(tables, &wanted.place, kind, wanted.piece(bytes), ids);
+                sink.take_ids(ids);
+                list += 1;
             }
         }
         sink.take_ids(&known[start..len]);

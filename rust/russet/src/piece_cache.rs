@@ -2,8 +2,8 @@
 //!
 //! Most pieces of a text were met before, and most are one or two tokens. A short piece (up to 15 bytes and 3 ids, or up to 6 small
 //! ones) has a slot of 32 bytes, two slots a cache line; others one of 64 or 128 bytes, up to 64 bytes and 28 ids. A key may be
-//! in one of two slots, and if both were taken, of short ones in one of the two beside them; a new one takes a free slot, or the place of
-//! one of the first two. What has too many ids for its size leaves a mark and goes to the next. Keys are compared whole, so a hash can
+//! in one of two slots, and if both were taken, in one of two others; a new one takes a free slot, or the place of one of these, which
+//! take turns. What has too many ids for its size leaves a mark and goes to the next. Keys are compared whole, so a hash can
 //! never mislead.
 //!
 //! A hit costs about 5 ns, and more if it is the first for long. The tables begin small, as each first touch of a page costs as much as
@@ -18,7 +18,7 @@ use crate::hashing::fold;
 use crate::memory::{self, Once, Zeroed};
 pub(crate) use slots::MOST_IDS;
 use slots::{
-    few_ids, pack, unpack, words, LongSlot, MediumSlot, ShortPair, ShortSlot, WideSlot, ELSEWHERE, HAS_MORE_BESIDE, SHORT_BYTES,
+    few_ids, has_more, pack, unpack, words, LongSlot, MediumSlot, ShortPair, ShortSlot, WideSlot, ELSEWHERE, HAS_MORE, SHORT_BYTES,
 };
 
 /// The sizes of the tables: pairs of short slots, medium slots, and long slots.
@@ -178,44 +178,92 @@ impl<const KEY: usize, const IDS: usize> WideSlot<KEY, IDS> {
     const BYTES: usize = 8 * KEY;
 }
 
+/// Asks the processor to fetch two slots.
+#[inline(always)]
+fn prefetch<const KEY: usize, const IDS: usize>(slots: &[WideSlot<KEY, IDS>]) {
+    slots.iter().for_each(|slot| memory::prefetch(slot));
+    if size_of_val(&slots[0]) > 64 {
+        memory::prefetch(slots[0].key.last().map_or(std::ptr::null(), |last| last));
+    }
+}
+
+/// What [`WideSlot::get`] says of a piece that is in one of these slots.
+#[inline(always)]
+fn find<const KEY: usize, const IDS: usize>(
+    slots: &[WideSlot<KEY, IDS>],
+    name: u32,
+    key: &[u64; KEY],
+    ids: &mut [u32; MOST_IDS],
+) -> Option<usize> {
+    slots.iter().map(|slot| slot.get(name, key, ids)).find(|&count| count > 0)
+}
+
+/// Counts one more piece and tells which slot's turn it is. Where several threads count without care, some are missed.
+fn next_turn(inserted: &AtomicUsize) -> usize {
+    let turn = inserted.load(Ordering::Relaxed);
+    inserted.store(turn + 1, Ordering::Relaxed);
+    turn
+}
+
 impl<const KEY: usize, const IDS: usize> WideTable<WideSlot<KEY, IDS>> {
     fn new(slots: usize) -> Self {
         Self { slots: Zeroed::new(slots), inserted: AtomicUsize::new(0) }
     }
 
-    /// The two slots for a hash.
+    /// The first two slots for a hash.
     #[inline(always)]
-    fn pair(&self, hash: u64) -> [&WideSlot<KEY, IDS>; 2] {
-        let index = (((hash >> 32) * self.slots.len() as u64) >> 32) as usize;
-        [&self.slots[index], &self.slots[index ^ 1]]
+    fn first(&self, hash: u64) -> &[WideSlot<KEY, IDS>] {
+        self.pair(hash >> 32)
     }
 
+    /// The other two.
     #[inline(always)]
-    fn prefetch(&self, hash: u64) {
-        let slots = self.pair(hash);
-        slots.into_iter().for_each(|slot| memory::prefetch(slot));
-        if size_of_val(slots[0]) > 64 {
-            memory::prefetch(slots[0].key.last().map_or(std::ptr::null(), |last| last));
-        }
+    fn other(&self, hash: u64) -> &[WideSlot<KEY, IDS>] {
+        self.pair(hash & u64::from(u32::MAX))
     }
 
-    /// What [`WideSlot::get`] says of a piece; `text` begins with it.
+    /// Two slots by 32 bits of a hash.
     #[inline(always)]
-    fn get(&self, hash: u64, name: u32, text: &[u8], length: usize, ids: &mut [u32; MOST_IDS]) -> usize {
-        let key = words::<KEY>(text, length);
-        let [first, second] = self.pair(hash);
-        match first.get(name, &key, ids) {
-            0 => second.get(name, &key, ids),
-            count => count,
+    fn pair(&self, bits: u64) -> &[WideSlot<KEY, IDS>] {
+        let pair = (bits * (self.slots.len() as u64 / 2)) >> 32;
+        &self.slots[2 * pair as usize..][..2]
+    }
+
+    /// What [`WideSlot::get`] says of a piece that is in one of the first two slots. `None` if it may be in one of the other two,
+    /// which the processor is asked to fetch.
+    #[inline(always)]
+    fn get(&self, hash: u64, name: u32, key: &[u64; KEY], ids: &mut [u32; MOST_IDS]) -> Option<usize> {
+        let first = self.first(hash);
+        let known = find(first, name, key, ids);
+        if known.is_none() && has_more(&first[0].tail) {
+            prefetch(self.other(hash));
+            return None;
         }
+        Some(known.unwrap_or(0))
+    }
+
+    /// The same, in any of them.
+    fn get_anywhere(&self, hash: u64, name: u32, key: &[u64; KEY], ids: &mut [u32; MOST_IDS]) -> usize {
+        let known = self.get(hash, name, key, ids);
+        known.or_else(|| find(self.other(hash), name, key, ids)).unwrap_or(0)
+    }
+
+    /// A free slot for a piece that is in none.
+    fn free_slot(&self, hash: u64) -> Option<&WideSlot<KEY, IDS>> {
+        let first = self.first(hash);
+        let other = || {
+            first[0].tail.fetch_or(HAS_MORE, Ordering::Relaxed);
+            self.other(hash).iter().find(|slot| slot.is_free())
+        };
+        first.iter().find(|slot| slot.is_free()).or_else(other)
     }
 
     /// Remembers the ids of a piece, or returns false if they are too many.
     fn insert(&self, hash: u64, name: u32, key: &[u64; KEY], ids: &[u32]) -> bool {
-        self.inserted.store(self.inserted.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-        let slots = self.pair(hash);
-        let slot = slots.into_iter().find(|slot| slot.is_free()).unwrap_or(slots[(hash >> 20) as usize & 1]);
-        slot.set(name, key, ids)
+        let turn = next_turn(&self.inserted);
+        // In a table that was filled once, to look for a free slot elsewhere costs more than it is worth.
+        let free = (turn < self.slots.len()).then(|| self.free_slot(hash)).flatten();
+        free.unwrap_or(&self.first(hash)[turn & 1]).set(name, key, ids)
     }
 
     /// Whether half the slots may be taken.
@@ -235,8 +283,10 @@ impl<const KEY: usize, const IDS: usize> WideTable<WideSlot<KEY, IDS>> {
             let count = slot.get(name, &key, &mut ids);
             // Where a mark is, the next table has the ids.
             let ids = if count == ELSEWHERE { &[u32::MAX; MOST_IDS][..] } else { &ids[..count] };
-            if count > 0 && other.pair(hash).into_iter().any(WideSlot::is_free) {
-                other.insert(hash, name, &key, ids);
+            if count > 0 {
+                other.free_slot(hash).into_iter().for_each(|slot| {
+                    slot.set(name, &key, ids);
+                });
             }
         }
     }
@@ -301,7 +351,7 @@ impl Tables {
         bytes_of([self.short.len(), self.medium.slots.len(), self.long.slots.len()])
     }
 
-    /// Whether half the slots of a size may be taken. Counters that several threads read and write without care may miss some.
+    /// Whether half the slots of a size may be taken.
     fn is_full(&self) -> bool {
         self.inserted.load(Ordering::Relaxed) > self.short.len() || self.medium.is_full() || self.long.is_full()
     }
@@ -312,14 +362,20 @@ impl Tables {
         short_hash(key) as usize & (self.short.len() - 1)
     }
 
-    /// A free slot for a piece whose two slots are `pair`, and which is in none.
-    fn free_slot(&self, pair: usize) -> Option<&ShortSlot> {
-        let ShortPair(slots) = &self.short[pair];
-        let beside = || {
-            slots[0].tail.fetch_or(HAS_MORE_BESIDE, Ordering::Relaxed);
-            self.short[pair ^ 1].0.iter().find(|slot| slot.is_free())
+    /// The other two.
+    #[inline(always)]
+    fn other_short(&self, key: [u64; 2]) -> &ShortPair {
+        &self.short[(short_hash(key) >> 32) as usize & (self.short.len() - 1)]
+    }
+
+    /// A free slot for a piece that is in none.
+    fn free_slot(&self, key: [u64; 2]) -> Option<&ShortSlot> {
+        let ShortPair(slots) = &self.short[self.short_pair(key)];
+        let other = || {
+            slots[0].tail.fetch_or(HAS_MORE, Ordering::Relaxed);
+            self.other_short(key).0.iter().find(|slot| slot.is_free())
         };
-        slots.iter().find(|slot| slot.is_free()).or_else(beside)
+        slots.iter().find(|slot| slot.is_free()).or_else(other)
     }
 
     /// Copies what is whole and finds a free slot.
@@ -327,7 +383,7 @@ impl Tables {
         for slot in self.short.iter().flat_map(|pair| &pair.0) {
             let key = [0, 1].map(|index| slot.key[index].load(Ordering::Relaxed));
             if let Some((bits, count)) = slot.get(key).filter(|_| key != [0; 2]) {
-                other.free_slot(other.short_pair(key)).into_iter().for_each(|slot| slot.set(key, bits, count));
+                other.free_slot(key).into_iter().for_each(|slot| slot.set(key, bits, count));
             }
         }
         self.medium.copy_to(&other.medium);
@@ -359,8 +415,8 @@ impl Tables {
         }
         let hash = wide_hash(kind, text, length);
         match length <= MediumSlot::BYTES {
-            true => self.medium.prefetch(hash),
-            false => self.long.prefetch(hash),
+            true => prefetch(self.medium.first(hash)),
+            false => prefetch(self.long.first(hash)),
         }
         Place { key: [hash, 0], pair: 0 }
     }
@@ -369,54 +425,87 @@ impl Tables {
     /// ids, or 0.
     #[inline(always)]
     pub(crate) fn ids(&self, place: &Place, kind: PieceKind, text: &[u8], length: usize, ids: &mut [u32; MOST_IDS]) -> usize {
-        match self.few_ids(place, ids) {
+        let known = match self.few_ids(place, ids) {
             0 => self.more_ids(place, kind, text, length, ids),
-            count => count,
-        }
+            count => Some(count),
+        };
+        known.unwrap_or_else(|| self.ids_anywhere(place, kind, text, length, ids))
     }
 
-    /// The same, if there are up to `SHORT_IDS` and they are in a short slot.
+    /// The same, if there are up to `SHORT_IDS` and they are in one of the first two short slots.
     #[inline(always)]
     pub(crate) fn few_ids(&self, place: &Place, ids: &mut [u32; MOST_IDS]) -> usize {
-        let ShortPair(slots) = &self.short[place.pair as usize];
-        match few_ids(slots, place.key, ids) {
-            0 if slots[0].has_more_beside() => few_ids(&self.short[place.pair as usize ^ 1].0, place.key, ids),
-            count => count,
-        }
+        few_ids(&self.short[place.pair as usize].0, place.key, ids)
     }
 
-    /// The same for a piece of which [`few_ids`](Self::few_ids) knows nothing: its ids are more, or it is longer.
+    /// The same for a piece of which [`few_ids`](Self::few_ids) knows nothing: its ids are more, or it is longer. `None` if it may be in
+    /// one of the other slots, which the processor is asked to fetch.
     #[inline(never)]
-    pub(crate) fn more_ids(&self, place: &Place, kind: PieceKind, text: &[u8], length: usize, ids: &mut [u32; MOST_IDS]) -> usize {
+    pub(crate) fn more_ids(
+        &self,
+        place: &Place,
+        kind: PieceKind,
+        text: &[u8],
+        length: usize,
+        ids: &mut [u32; MOST_IDS],
+    ) -> Option<usize> {
         if !place.is_short() {
-            return self.wide_ids(place.key[0], kind, text, length, ids);
+            return self.wide_ids(place, kind, text, length, ids);
         }
-        let slots = &self.short[place.pair as usize].0;
-        let mut known = slots.iter().find_map(|slot| slot.get(place.key));
-        if known.is_none() && slots[0].has_more_beside() {
-            known = self.short[place.pair as usize ^ 1].0.iter().find_map(|slot| slot.get(place.key));
-        }
-        let elsewhere = |ids| self.wide_ids(wide_hash(kind, text, length), kind, text, length, ids);
-        match known {
-            Some((bits, count)) => unpack(bits, count, ids).unwrap_or_else(|| elsewhere(ids)),
-            None => 0,
+        let ShortPair(slots) = &self.short[place.pair as usize];
+        match slots.iter().find_map(|slot| slot.get(place.key)) {
+            Some((bits, count)) => unpack(bits, count, ids).or_else(|| self.wide_ids(place, kind, text, length, ids)),
+            None if has_more(&slots[0].tail) => {
+                memory::prefetch(self.other_short(place.key));
+                None
+            }
+            None => Some(0),
         }
     }
 
-    /// The same of a piece that has no short slot.
-    #[inline(always)]
-    fn wide_ids(&self, hash: u64, kind: PieceKind, text: &[u8], length: usize, ids: &mut [u32; MOST_IDS]) -> usize {
+    /// The same for a piece that may be in one of the other slots: its number of ids, or 0.
+    #[cold]
+    pub(crate) fn ids_anywhere(
+        &self,
+        place: &Place,
+        kind: PieceKind,
+        text: &[u8],
+        length: usize,
+        ids: &mut [u32; MOST_IDS],
+    ) -> usize {
+        if place.is_short() {
+            let mut slots = self.short[place.pair as usize].0.iter().chain(&self.other_short(place.key).0);
+            let Some((bits, count)) = slots.find_map(|slot| slot.get(place.key)) else { return 0 };
+            if let Some(count) = unpack(bits, count, ids) {
+                return count;
+            }
+        }
+        let hash = place.wide_hash(kind, text, length);
         let name = wide_name(kind, length, hash);
         if length <= MediumSlot::BYTES {
-            let count = self.medium.get(hash, name, text, length, ids);
+            let count = self.medium.get_anywhere(hash, name, &words(text, length), ids);
             if count != ELSEWHERE {
                 return count;
             }
         }
-        match length <= LongSlot::BYTES {
-            true => self.long.get(hash, name, text, length, ids),
-            false => 0,
+        self.long.get_anywhere(hash, name, &words(text, length), ids)
+    }
+
+    /// What [`more_ids`](Self::more_ids) says of a piece that is in no short slot.
+    #[inline(always)]
+    fn wide_ids(&self, place: &Place, kind: PieceKind, text: &[u8], length: usize, ids: &mut [u32; MOST_IDS]) -> Option<usize> {
+        if length > LongSlot::BYTES {
+            return Some(0);
         }
+        let hash = place.wide_hash(kind, text, length);
+        let name = wide_name(kind, length, hash);
+        if length <= MediumSlot::BYTES {
+            let count = self.medium.get(hash, name, &words(text, length), ids);
+            if count != Some(ELSEWHERE) {
+                return count;
+            }
+        }
+        self.long.get(hash, name, &words(text, length), ids)
     }
 
     /// Remembers the ids of a piece, if there is room for their number and its length.
@@ -429,9 +518,9 @@ impl Tables {
         }
         if is_short {
             let (bits, count) = packed.map_or((0, ELSEWHERE), |bits| (bits, ids.len()));
-            let either = &self.short[place.pair as usize].0[(short_hash(place.key) >> 63) as usize];
-            self.free_slot(place.pair as usize).unwrap_or(either).set(place.key, bits, count);
-            self.inserted.store(self.inserted.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+            let turn = next_turn(&self.inserted);
+            let pair = || if turn & 2 == 0 { &self.short[place.pair as usize] } else { self.other_short(place.key) };
+            self.free_slot(place.key).unwrap_or_else(|| &pair().0[turn & 1]).set(place.key, bits, count);
         }
         if packed.is_none() {
             let hash = place.wide_hash(kind, piece, length);

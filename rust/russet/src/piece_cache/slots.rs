@@ -35,7 +35,7 @@ pub(super) struct ShortSlot {
     /// Two ids.
     pub(super) ids: AtomicU64,
     /// The third id in the lower half, and in the upper half the number of ids (8 bits), the version (23
-    /// bits) and `HAS_MORE_BESIDE`.
+    /// bits) and `HAS_MORE`.
     pub(super) tail: AtomicU64,
 }
 
@@ -105,13 +105,19 @@ fn is_being_written(tail: u64) -> bool {
     tail >> 40 & 1 == 1
 }
 
-/// In the last word of the first of two slots: pieces for which there was no room there are in the slots beside.
-pub(super) const HAS_MORE_BESIDE: u64 = 1 << 63;
+/// In the tail of the first of two slots: pieces for which there was no room there are in the other two that they may be in.
+pub(super) const HAS_MORE: u64 = 1 << 63;
+
+/// Whether there are such pieces.
+#[inline(always)]
+pub(super) fn has_more(tail: &AtomicU64) -> bool {
+    tail.load(Ordering::Relaxed) & HAS_MORE != 0
+}
 
 /// The last word of the next version of a slot.
 fn next_tail(tail: u64, low: u32, count: usize) -> u64 {
     let version = (tail >> 40).wrapping_add(2) & 0x7f_fffe;
-    u64::from(low) | (count as u64) << 32 | version << 40 | tail & HAS_MORE_BESIDE
+    u64::from(low) | (count as u64) << 32 | version << 40 | tail & HAS_MORE
 }
 
 /// Writes a slot by `store`, unless another thread is at it.
@@ -165,12 +171,6 @@ pub(super) fn unpack(bits: u128, count: usize, ids: &mut [u32; MOST_IDS]) -> Opt
 }
 
 impl ShortSlot {
-    /// Whether pieces for which there was no room here are in the slots beside; asked of the first of two.
-    #[inline(always)]
-    pub(super) fn has_more_beside(&self) -> bool {
-        self.tail.load(Ordering::Relaxed) & HAS_MORE_BESIDE != 0
-    }
-
     pub(super) fn is_free(&self) -> bool {
         count(self.tail.load(Ordering::Relaxed)) == 0
     }
