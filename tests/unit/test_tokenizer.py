@@ -226,3 +226,17 @@ def test_dropout_makes_results_differ_and_fields_agree() -> None:
         # The fields are computed later, from the same draw.
         assert [subject.token_to_id(token) for token in encoding.tokens] == encoding.ids
         assert subject.decode(encoding.ids) == text
+
+
+def test_the_cache_grows_to_its_limit(tokenizer: Any) -> None:
+    text = " ".join(f"{number:x}" for number in range(1, 200_000))
+    expected = tokenizer.encode(text).ids
+    assert tokenizer.cache_limit == 16 << 20
+    assert 4 << 20 < tokenizer.cache_bytes <= tokenizer.cache_limit
+    for limit, least in ((0, 0), (4 << 20, 1 << 20), (100 << 20, 17 << 20)):
+        limited = tokenizer.with_cache_limit(limit)
+        assert limited == tokenizer
+        assert limited.cache_bytes <= 200 << 10
+        assert limited.encode(text).ids == limited.encode(text).ids == expected
+        assert limited.cache_limit == limit
+        assert least <= limited.cache_bytes <= max(limit, 200 << 10)

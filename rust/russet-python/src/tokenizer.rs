@@ -307,10 +307,23 @@ impl PyTokenizer {
         self.core.num_special_tokens_to_add(is_pair)
     }
 
-    /// The bytes that the cache of words and pieces takes. It grows with what is encoded, to 12 MiB and a little.
+    /// The bytes that the cache of words and pieces takes. It grows with what is encoded, up to `cache_limit`.
     #[getter]
     fn cache_bytes(&self) -> usize {
         self.core.cache_bytes()
+    }
+
+    /// The most bytes that the cache will take: 16 MiB if nothing else was said.
+    #[getter]
+    fn cache_limit(&self) -> usize {
+        self.core.cache_limit()
+    }
+
+    /// The same tokenizer with a cache of its own, empty, of up to `limit` bytes.
+    ///
+    /// The cache grows in steps, to 0.2, 2.7, 15.7, 68 and 276 MiB. The first is always there.
+    fn with_cache_limit(&self, limit: usize) -> Self {
+        self.core.with_cache_limit(limit).into()
     }
 
     /// The file's truncation.
