@@ -178,21 +178,6 @@ impl ByteList {
         }
         self.ends.push(self.bytes.len() as u32);
     }
-
-    /// Writes the list to a compiled file.
-    pub(crate) fn write(&self, to: &mut Writer) {
-        to.bytes(&self.bytes);
-        to.u32s(&self.ends);
-    }
-
-    /// Reads what [`write`](Self::write) wrote.
-    pub(crate) fn read(from: &mut Reader<'_>) -> Result<Self> {
-        let (bytes, ends) = (from.bytes()?, from.u32s()?);
-        if !are_ends(&ends, bytes.len()) {
-            return Err(damaged("byte strings do not end where they should"));
-        }
-        Ok(Self { bytes, ends })
-    }
 }
 
 impl Texts for ByteList {

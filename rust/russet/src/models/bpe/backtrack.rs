@@ -12,33 +12,49 @@
 //! sixteen symbols `short` is faster.
 
 use super::super::Trie;
-use super::alphabet::byte_level_byte;
+use super::alphabet::{byte_level_byte, byte_level_char};
 use super::merges::{Merges, NEVER};
-use crate::compiled::{damaged, Reader, Writer};
-use crate::memory::{Zeroable, Zeroed};
+use crate::memory::{Once, Zeroable, Zeroed};
 use crate::string_list::{ByteList, Texts};
 use crate::vocab::Vocabulary;
-use crate::Result;
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::StringList;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// Ids must fit this many bits, so that two of them and a mark fit a word.
 const ID_BITS: u32 = 28;
 /// The number of pairs whose answer is remembered: 1 MiB.
 const PAIRS: usize = 1 << 17;
+/// Up to this many bytes a piece is mapped on the stack.
+const SHORT_BYTES: usize = 32;
 
 /// The mark of a remembered pair is in the highest two bits: nothing yet, or whether the two may stand side by side.
 const MARK: u64 = 3 << 62;
 const MAY_NOT_STAND: u64 = 2 << 62;
 const MAY_STAND: u64 = 3 << 62;
 
+/// The trie is made when bytes were asked for without it that are this many for each token: to make it costs about what as many
+/// gain by it.
+const BYTES_FOR_A_TOKEN: usize = if cfg!(test) { 0 } else { 8 };
+
 /// The tables for one model.
 #[derive(Debug)]
 pub(super) struct Backtracker {
-    /// The raw bytes of the tokens and their trie, where the vocabulary is written in byte-level characters; else the vocabulary's
-    /// own are used. Values are indices of the vocabulary.
-    raw: Option<(ByteList, Trie)>,
+    /// Whether the vocabulary is written in byte-level characters.
+    is_byte_level: bool,
+    /// Made when it is worth it; none if there would be too many states.
+    texts: Once<Option<TextTrie>>,
+    /// How many bytes were asked for before it was made.
+    asked_bytes: AtomicUsize,
     /// Pairs and their answers, by hash.
     pairs: Zeroed<Pair>,
+}
+
+/// The texts of the tokens. Values are indices of the vocabulary.
+#[derive(Debug)]
+struct TextTrie {
+    trie: Trie,
+    /// The raw bytes, where the vocabulary is written in byte-level characters; else the vocabulary's own texts are used.
+    raw: Option<ByteList>,
 }
 
 /// A remembered pair and its answer, or zero.
@@ -80,64 +96,61 @@ struct Prefixes {
 }
 
 impl Backtracker {
-    /// The tables for a vocabulary whose ids are below `ids`; `None` where these are too many, or where there is no trie.
-    ///
-    /// # Errors
-    /// [`Error::Limit`](crate::Error::Limit) as for [`Trie::new`].
-    pub(super) fn new(vocabulary: &Vocabulary, is_byte_level: bool, ids: usize) -> Result<Option<Self>> {
-        if ids >= 1 << ID_BITS || (!is_byte_level && vocabulary.trie().is_none()) {
-            return Ok(None);
-        }
-        let mut raw = None;
-        if is_byte_level {
-            let texts = vocabulary.tokens();
-            let mut bytes = ByteList::with_capacity(texts.len(), texts.text().len());
-            texts.iter().for_each(|token| bytes.push_if_all(token.chars().map(byte_level_byte)));
-            let (trie, _) = Trie::new(&bytes, "")?;
-            raw = Some((bytes, trie));
-        }
-        Ok(Some(Self { raw, pairs: Zeroed::new(PAIRS) }))
+    /// The tables for a vocabulary whose ids are below `ids`; `None` where these are too many.
+    pub(super) fn new(is_byte_level: bool, ids: usize) -> Option<Self> {
+        (ids < 1 << ID_BITS).then(|| Self {
+            is_byte_level,
+            texts: Once::new(),
+            asked_bytes: AtomicUsize::new(0),
+            pairs: Zeroed::new(PAIRS),
+        })
     }
 
-    /// Writes the tables to a compiled file.
-    pub(super) fn write(&self, to: &mut Writer) {
-        to.option(self.raw.as_ref(), |to, (bytes, trie)| {
-            bytes.write(to);
-            trie.write(to);
-        });
-    }
-
-    /// Reads what [`write`](Self::write) wrote.
-    pub(super) fn read(from: &mut Reader<'_>, vocabulary: &Vocabulary, ids: usize) -> Result<Self> {
-        let raw = from.option(|from| {
-            let bytes = ByteList::read(from)?;
-            Ok((bytes, Trie::read(from, vocabulary.len())?))
-        })?;
-        let is_sound = match &raw {
-            Some((bytes, _)) => bytes.count() == vocabulary.len(),
-            None => vocabulary.trie().is_some(),
-        };
-        if ids >= 1 << ID_BITS || !is_sound {
-            return Err(damaged("the raw tokens are not those of the vocabulary"));
-        }
-        Ok(Self { raw, pairs: Zeroed::new(PAIRS) })
-    }
-
-    /// The raw bytes of the tokens, where the vocabulary is written in byte-level characters.
-    pub(super) fn raw_texts(&self) -> Option<&ByteList> {
-        self.raw.as_ref().map(|(texts, _)| texts)
-    }
-
-    /// The token that is the whole piece, whether merges make it or not. Not for byte-level vocabularies alone.
+    /// The token that is the whole piece, whether merges make it or not.
     #[inline]
     pub(super) fn whole(&self, piece: &[u8], vocabulary: &Vocabulary) -> Option<u32> {
-        match &self.raw {
-            Some((texts, trie)) => trie.find(texts, piece).map(|index| vocabulary.id_at(index)),
-            None => vocabulary.id_of_bytes(piece),
+        match self.is_byte_level {
+            false => vocabulary.id_of_bytes(piece),
+            true if piece.len() <= SHORT_BYTES => {
+                let mut mapped = [0; 2 * SHORT_BYTES];
+                let mut length = 0;
+                for &byte in piece {
+                    // Most are one byte, and none is more than two.
+                    length += byte_level_char(byte).encode_utf8(&mut mapped[length..]).len();
+                }
+                vocabulary.id_of_bytes(&mapped[..length])
+            }
+            true if piece.len() > vocabulary.max_token_bytes() => None,
+            true => vocabulary.id(&piece.iter().map(|&byte| byte_level_char(byte)).collect::<String>()),
         }
     }
 
-    /// Appends the tokens of `piece` and returns true, or returns false if one of its bytes or characters is no token.
+    /// The trie, if it was made or if it is worth to be made for a piece of so many bytes more.
+    #[inline]
+    fn texts(&self, bytes: usize, vocabulary: &Vocabulary) -> Option<&TextTrie> {
+        match self.texts.get() {
+            Some(texts) => texts.as_ref(),
+            None => self.make_texts(bytes, vocabulary),
+        }
+    }
+
+    #[cold]
+    fn make_texts(&self, bytes: usize, vocabulary: &Vocabulary) -> Option<&TextTrie> {
+        let before = self.asked_bytes.fetch_add(bytes, Ordering::Relaxed);
+        if before.saturating_add(bytes) < BYTES_FOR_A_TOKEN * vocabulary.len() {
+            return None;
+        }
+        let raw = self.is_byte_level.then(|| raw_texts(vocabulary.tokens()));
+        let trie = match &raw {
+            Some(texts) => Trie::new(texts, ""),
+            None => Trie::new(vocabulary.tokens(), ""),
+        };
+        self.texts.set(Box::new(trie.ok().map(|(trie, _)| TextTrie { trie, raw })));
+        self.texts.get()?.as_ref()
+    }
+
+    /// Appends the tokens of `piece` and returns true, or returns false if one of its bytes or characters is no token, or if there
+    /// is no trie yet.
     #[must_use]
     pub(super) fn tokenize(
         &self,
@@ -147,14 +160,19 @@ impl Backtracker {
         scratch: &mut Scratch,
         ids: &mut Vec<u32>,
     ) -> bool {
-        match (&self.raw, vocabulary.trie()) {
-            (Some((texts, trie)), _) => Search { texts, trie, vocabulary, merges, pairs: &self.pairs }.run(piece, scratch, ids),
-            (None, Some(trie)) => {
-                Search { texts: vocabulary.tokens(), trie, vocabulary, merges, pairs: &self.pairs }.run(piece, scratch, ids)
-            }
-            (None, None) => false,
+        let Some(TextTrie { trie, raw }) = self.texts(piece.len(), vocabulary) else { return false };
+        match raw {
+            Some(texts) => Search { texts, trie, vocabulary, merges, pairs: &self.pairs }.run(piece, scratch, ids),
+            None => Search { texts: vocabulary.tokens(), trie, vocabulary, merges, pairs: &self.pairs }.run(piece, scratch, ids),
         }
     }
+}
+
+/// The raw bytes of texts in byte-level characters; nothing for a text with others.
+fn raw_texts(texts: &StringList) -> ByteList {
+    let mut raw = ByteList::with_capacity(texts.len(), texts.text().len());
+    texts.iter().for_each(|text| raw.push_if_all(text.chars().map(byte_level_byte)));
+    raw
 }
 
 /// What a search reads.

@@ -99,7 +99,7 @@ impl Compiled {
         vocabulary: &Vocabulary,
         parts: &Parts,
         unreachable: &[u32],
-    ) -> Result<Self> {
+    ) -> Self {
         let is_reachable = |id: u32| unreachable.binary_search(&id).is_err();
         let mut made = vec![NEVER; ids];
         for (_, id) in vocabulary.iter().filter(|&(token, id)| is_single(parts, token) && is_reachable(id)) {
@@ -110,8 +110,8 @@ impl Compiled {
         let mut never: Vec<[u32; 2]> = never.into_iter().map(|(left, right, _)| [left, right]).collect();
         never.shrink_to_fit();
         let order = if merges.is_rising() { Order::Rising } else { Order::ByRank };
-        let backtracker = Backtracker::new(vocabulary, matches!(parts, Parts::Bytes { .. }), ids)?;
-        Ok(Self { merges, never, order, backtracker })
+        let backtracker = Backtracker::new(matches!(parts, Parts::Bytes { .. }), ids);
+        Self { merges, never, order, backtracker }
     }
 }
 

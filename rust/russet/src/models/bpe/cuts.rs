@@ -15,6 +15,7 @@
 //! Symbols of raw bytes may begin and end inside characters. Pieces can be cut between any two bytes that no merge joins, but in
 //! CJK text nearly all are joined; so there is also a test for places between characters ([`RawJoints`]), as precise as the above.
 
+use super::alphabet::byte_level_byte;
 use crate::compiled::{damaged, Reader, Writer};
 use crate::hashing::fold;
 use crate::Result;
@@ -354,6 +355,25 @@ impl RawJoints {
                 self.edges.insert(last, first);
             }
         }
+    }
+
+    /// The same for texts in byte-level characters. Of them only the bytes around the place between them are read.
+    pub(super) fn insert_mapped(&mut self, left: &str, right: &str) {
+        // One more than a character has, so that its end is not taken for all of the text.
+        let mut end = [0; 5];
+        let mut begin = [0; 4];
+        let (mut first, mut length) = (end.len(), 0);
+        for (byte, character) in end.iter_mut().rev().zip(left.chars().rev()) {
+            let Some(raw) = byte_level_byte(character) else { return };
+            *byte = raw;
+            first -= 1;
+        }
+        for (byte, character) in begin.iter_mut().zip(right.chars()) {
+            let Some(raw) = byte_level_byte(character) else { return };
+            *byte = raw;
+            length += 1;
+        }
+        self.insert(&end[first..], &begin[..length]);
     }
 
     /// Whether a merge may cross the place between the two characters.

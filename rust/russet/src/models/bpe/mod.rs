@@ -106,11 +106,7 @@ impl Bpe {
         if let Some(dropout) = config.dropout.filter(|&dropout| !is_probability(dropout)) {
             return Err(Error::config("dropout", format!("{dropout} is not between 0 and 1")));
         }
-        // A vocabulary of byte-level characters gets a trie of its raw bytes instead.
-        let vocabulary = match bytes_wanted {
-            true => Vocabulary::new(config.vocab)?,
-            false => Vocabulary::with_trie(config.vocab, "")?,
-        };
+        let vocabulary = Vocabulary::new(config.vocab)?;
         let mut unreachable = config.unreachable;
         unreachable.sort_unstable();
         let prefix = config.continuing_subword_prefix.as_deref().unwrap_or_default();
@@ -138,11 +134,11 @@ impl Bpe {
         };
         let ids = vocabulary.ids_end().filter(|&ids| can_cut && makes_from_texts(&listed, ids, &parts, &unreachable, unk_id));
         let Compiled { merges, never, order, backtracker } = match ids.filter(|&ids| !has_repeated_pair(&listed, ids)) {
-            Some(ids) => Compiled::new(listed, ids, &vocabulary, &parts, &unreachable)?,
+            Some(ids) => Compiled::new(listed, ids, &vocabulary, &parts, &unreachable),
             None => Compiled { merges: Merges::new(&listed), never: Vec::new(), order, backtracker: None },
         };
-        let texts = backtracker.as_ref().and_then(Backtracker::raw_texts);
-        let raw_units = texts.map(|texts| RawUnits::new(&vocabulary, texts, &merges));
+        let has_raw_units = backtracker.is_some() && matches!(parts, Parts::Bytes { .. });
+        let raw_units = has_raw_units.then(|| RawUnits::new(&vocabulary, &merges));
         let scored = config.scored.map(|config| Scored::new(config, &vocabulary)).transpose()?.map(Box::new);
         Ok(Self {
             backtracker,

@@ -59,7 +59,7 @@ impl Bpe {
                 to.option(joints.as_ref(), |to, joints| joints.write(to));
             }
         }
-        to.option(self.backtracker.as_ref(), |to, backtracker| backtracker.write(to));
+        to.flag(self.backtracker.is_some());
         to.option(self.raw_units.as_ref(), |to, units| units.write(to));
     }
 
@@ -100,12 +100,14 @@ impl Bpe {
                 Parts::Characters { characters, joints }
             }
         };
-        let backtracker = from.option(|from| match vocabulary.ids_end().filter(|_| is_making) {
-            Some(ids) => Backtracker::read(from, &vocabulary, ids),
-            None => Err(damaged("merges that are only listed cannot be undone")),
-        })?;
+        let is_byte_level = matches!(parts, Parts::Bytes { .. });
+        let backtracker = match (from.flag()?, vocabulary.ids_end().filter(|_| is_making)) {
+            (false, _) => None,
+            (true, Some(ids)) => Backtracker::new(is_byte_level, ids),
+            (true, None) => return Err(damaged("merges that are only listed cannot be undone")),
+        };
         let raw_units = from.option(RawUnits::read)?;
-        if raw_units.is_some() != backtracker.as_ref().is_some_and(|backtracker| backtracker.raw_texts().is_some()) {
+        if raw_units.is_some() != (backtracker.is_some() && is_byte_level) {
             return Err(damaged("pieces of raw bytes can be cut where bytes have tokens, and only there"));
         }
         Ok(Self {

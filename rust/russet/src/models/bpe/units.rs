@@ -15,7 +15,6 @@ use crate::cached::{self, BatchScratch, IdSink};
 use crate::compiled::{Reader, Writer};
 use crate::memory::{Zeroable, Zeroed};
 use crate::piece_cache::{PieceCache, PieceKind};
-use crate::string_list::{ByteList, Texts};
 use crate::vocab::Vocabulary;
 use crate::{Error, Result};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -56,19 +55,18 @@ const TAG: u32 = (1 << TAG_BITS) - 1;
 const TWOS: usize = 1 << (32 - TAG_BITS);
 
 impl RawUnits {
-    /// The tables for a vocabulary. `texts` are those of its tokens in its order, in raw bytes.
-    pub(super) fn new(vocabulary: &Vocabulary, texts: &ByteList, merges: &Merges) -> Self {
+    /// The tables for a vocabulary in byte-level characters.
+    pub(super) fn new(vocabulary: &Vocabulary, merges: &Merges) -> Self {
         let mut joints = RawJoints::new();
-        for index in 0..vocabulary.len() as u32 {
-            let text = texts.bytes(index as usize);
-            let made = merges.made(vocabulary.id_at(index));
-            if text.is_ascii() || !made.is_merged() {
-                continue;
-            }
+        for (text, id) in vocabulary.iter() {
+            let made = merges.made(id);
             // A token's text is that of its parts, end to end.
-            let left = vocabulary.index(made.left).map_or(0, |index| texts.bytes(index as usize).len());
-            if let Some((left, right)) = text.split_at_checked(left) {
-                joints.insert(left, right);
+            let left = vocabulary.token(made.left).filter(|_| made.is_merged());
+            if let Some((left, right)) = left.and_then(|left| text.split_at_checked(left.len())) {
+                let is_ascii = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii);
+                if !(is_ascii(left.as_bytes().last()) && is_ascii(right.as_bytes().first())) {
+                    joints.insert_mapped(left, right);
+                }
             }
         }
         joints.shrink();
