@@ -4,6 +4,7 @@
 //! nothing once the buffers are warm. Reading entry `i` is O(1). It is the wrong choice where entries are removed from the middle.
 
 use crate::compiled::{damaged, Reader, Writer};
+use crate::memory;
 use crate::Result;
 
 /// Strings kept end to end. The total length is at most `u32::MAX` bytes.
@@ -95,6 +96,28 @@ impl StringList {
         Some(&self.text[start..end])
     }
 
+    /// The bytes of the string at `index`; none where there is no string.
+    #[inline(always)]
+    pub(crate) fn bytes_at(&self, index: usize) -> &[u8] {
+        let Some(&end) = self.ends.get(index) else { return &[] };
+        let start = index.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.text.as_bytes()[start as usize..end as usize]
+    }
+
+    /// The length of the string at `index` in bytes.
+    #[inline(always)]
+    pub(crate) fn len_at(&self, index: usize) -> usize {
+        self.bytes_at(index).len()
+    }
+
+    /// Asks the processor to fetch the string at `index`, if there is one.
+    #[inline(always)]
+    pub(crate) fn prefetch(&self, index: usize) {
+        if let Some(&end) = self.ends.get(index) {
+            memory::prefetch(self.text.as_ptr().wrapping_add(end as usize - 1));
+        }
+    }
+
     /// The strings in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &str> + Clone + '_ {
         (0..self.ends.len()).map(move |index| self.get(index).unwrap_or_default())
@@ -147,7 +170,7 @@ impl Texts for StringList {
 
     #[inline]
     fn bytes(&self, index: usize) -> &[u8] {
-        self.get(index).unwrap_or_default().as_bytes()
+        self.bytes_at(index)
     }
 }
 

@@ -18,6 +18,8 @@ use crate::added_tokens::{AddedToken, AddedTokens};
 use crate::conversation::Conversation;
 use crate::cuts::{Begin, Cuts};
 use crate::decoders::{DecodeTables, Decoder};
+use crate::formats::prepared::{PlacedMerges, Prepared};
+use crate::formats::{self, Limits};
 use crate::formats::config::{
     AddedTokenConfig, Config, DecoderConfig, ModelConfig, NormalizerConfig, PatternConfig, PostProcessorConfig, PreTokenizerConfig,
 };
@@ -166,6 +168,10 @@ impl Tokenizer {
     /// # Errors
     /// [`Error::Config`] or [`Error::Pattern`] with the place in the file, [`Error::Limit`] for sizes out of bounds.
     pub fn from_config(config: Config) -> Result<Self> {
+        Self::from_prepared(Prepared { config, merges: None })
+    }
+
+    fn from_prepared(Prepared { config, merges }: Prepared) -> Result<Self> {
         let Config { truncation, padding, added_tokens, normalizer, pre_tokenizer, post_processor, decoder, model } = config;
         if let Some(truncation) = truncation.as_ref().filter(|truncation| truncation.max_length > 0) {
             if truncation.stride >= truncation.max_length {
@@ -174,7 +180,7 @@ impl Tokenizer {
             }
         }
         let compiled_normalizer = compile(normalizer.as_ref(), Normalizer::from_config, "normalizer")?;
-        let (compiled_pre_tokenizer, model) = compile_pieces(normalizer.as_ref(), pre_tokenizer.as_ref(), model)?;
+        let (compiled_pre_tokenizer, model) = compile_pieces(normalizer.as_ref(), pre_tokenizer.as_ref(), model, merges)?;
         let tokens: Vec<AddedToken> = added_tokens.into_iter().map(|added| added.token).collect();
         let (added_tokens, _) = AddedTokens::default().with(&tokens, &model, compiled_normalizer.as_deref())?;
         let parts = Parts { normalizer, pre_tokenizer, post_processor, decoder, truncation, padding, ..Parts::default() };
@@ -213,7 +219,18 @@ impl Tokenizer {
         let path = path.as_ref();
         match crate::compiled::is_compiled_file(path) {
             true => Self::from_compiled(path),
-            false => Self::from_config(crate::formats::read_file(path)?),
+            false => {
+                let limits = Limits::default();
+                let bytes = formats::contents(path, &limits)?;
+                match Self::from_usual(&bytes, &limits) {
+                    Some(tokenizer) => Ok(tokenizer),
+                    None => {
+                        let config = formats::read_contents(path, &bytes, &limits)?;
+                        drop(bytes);
+                        Self::from_config(config)
+                    }
+                }
+            }
         }
     }
 
@@ -221,8 +238,16 @@ impl Tokenizer {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         match crate::compiled::is_compiled(bytes) {
             true => Self::from_compiled_bytes(bytes),
-            false => Self::from_config(crate::formats::read_bytes(bytes)?),
+            false => match Self::from_usual(bytes, &Limits::default()) {
+                Some(tokenizer) => Ok(tokenizer),
+                None => Self::from_config(formats::read_bytes(bytes)?),
+            },
         }
+    }
+
+    /// Reads tokenizer.json that is as usual. What is wrong with others is found when they are read again.
+    fn from_usual(bytes: &[u8], limits: &Limits) -> Option<Self> {
+        Self::from_prepared(formats::prepare(bytes, limits)?).ok()
     }
 
     /// The file's truncation. It is not applied by itself: pass it in [`EncodeOptions`].
@@ -515,7 +540,7 @@ impl Tokenizer {
         tokenizer.core.normalizer = normalizer;
         if makes_hollow_text(config.as_ref()) != makes_hollow_text(self.parts.normalizer.as_ref()) {
             let model = self.core.model.to_config();
-            let (pre_tokenizer, model) = compile_pieces(config.as_ref(), self.parts.pre_tokenizer.as_ref(), model)?;
+            let (pre_tokenizer, model) = compile_pieces(config.as_ref(), self.parts.pre_tokenizer.as_ref(), model, None)?;
             tokenizer.core.pre_tokenizer = pre_tokenizer;
             tokenizer.core.model = Arc::new(model);
         }
@@ -525,7 +550,8 @@ impl Tokenizer {
     /// A tokenizer with another pre-tokenizer.
     pub fn with_pre_tokenizer(&self, config: Option<PreTokenizerConfig>) -> Result<Self> {
         let mut tokenizer = self.clone();
-        let (pre_tokenizer, model) = compile_pieces(self.parts.normalizer.as_ref(), config.as_ref(), self.core.model.to_config())?;
+        let model = self.core.model.to_config();
+        let (pre_tokenizer, model) = compile_pieces(self.parts.normalizer.as_ref(), config.as_ref(), model, None)?;
         tokenizer.core.pre_tokenizer = pre_tokenizer;
         tokenizer.core.model = Arc::new(model);
         tokenizer.with_parts(|parts| parts.pre_tokenizer = config).with_new_words()
@@ -548,7 +574,8 @@ impl Tokenizer {
     /// A tokenizer with another model. The added tokens keep their ids.
     pub fn with_model(&self, config: ModelConfig) -> Result<Self> {
         let mut tokenizer = self.clone();
-        let (pre_tokenizer, model) = compile_pieces(self.parts.normalizer.as_ref(), self.parts.pre_tokenizer.as_ref(), config)?;
+        let Parts { normalizer, pre_tokenizer, .. } = &*self.parts;
+        let (pre_tokenizer, model) = compile_pieces(normalizer.as_ref(), pre_tokenizer.as_ref(), config, None)?;
         tokenizer.core.pre_tokenizer = pre_tokenizer;
         tokenizer.core.model = Arc::new(model);
         tokenizer.with_parts(|_| ()).with_new_words()
@@ -638,11 +665,12 @@ fn compile_pieces(
     normalizer: Option<&NormalizerConfig>,
     config: Option<&PreTokenizerConfig>,
     model: ModelConfig,
+    merges: Option<PlacedMerges>,
 ) -> Result<(Option<Arc<PreTokenizer>>, Model)> {
     let pre_tokenizer = compile(config, PreTokenizer::from_config, "pre_tokenizer")?;
     let lowered = pre_tokenizer.as_ref().and_then(|pre_tokenizer| pre_tokenizer.without_byte_level());
     let lowered = lowered.filter(|_| !makes_hollow_text(normalizer));
-    let model = Model::from_config(model, lowered.is_some()).map_err(|error| error.under("model"))?;
+    let model = Model::prepared(model, lowered.is_some(), merges).map_err(|error| error.under("model"))?;
     match (model.alphabet(), lowered) {
         (Alphabet::Bytes, Some(lowered)) => Ok((Some(Arc::new(lowered)), model)),
         _ => Ok((pre_tokenizer, model)),

@@ -64,6 +64,14 @@ impl Vocabulary {
         })
     }
 
+    /// The same with the index of the tokens.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] as for [`new`](Self::new).
+    pub(crate) fn with_index(config: VocabConfig, index: StringIndex) -> Result<Self> {
+        Self::distinct(config, |_| Ok((Indices::Hashed(index), None)))
+    }
+
     /// The same with a trie, in which [`Trie::after`] finds `prefix`.
     ///
     /// # Errors
@@ -134,7 +142,7 @@ impl Vocabulary {
     /// The index of the token with these bytes, where tokens are distinct: looked for at `near` and behind it first.
     #[inline]
     pub(crate) fn index_near(&self, token: &[u8], near: u32) -> Option<u32> {
-        let is_there = |&index: &u32| self.tokens.get(index as usize).is_some_and(|text| text.as_bytes() == token);
+        let is_there = |&index: &u32| (index as usize) < self.tokens.len() && self.tokens.bytes_at(index as usize) == token;
         [near, near + 1].into_iter().find(is_there).or_else(|| self.index_of_bytes(token))
     }
 
@@ -142,6 +150,17 @@ impl Vocabulary {
     #[inline]
     pub(crate) fn id(&self, token: &str) -> Option<u32> {
         self.id_of_bytes(token.as_bytes())
+    }
+
+    /// Whether the id of each token is its place.
+    pub(crate) fn is_counting(&self) -> bool {
+        matches!(self.ids, Ids::Counting)
+    }
+
+    /// The length of the token of `id` in bytes, 0 if there is none.
+    #[inline]
+    pub(crate) fn token_len(&self, id: u32) -> usize {
+        self.index(id).map_or(0, |index| self.tokens.len_at(index as usize))
     }
 
     /// The id of the token at `index`.
@@ -237,7 +256,7 @@ fn check(tokens: &StringList) -> Result<usize> {
         false => Ok(value),
     };
     limited("the number of tokens in the vocabulary", tokens.len(), MAX_TOKENS)?;
-    let longest = tokens.iter().map(str::len).max().unwrap_or(0);
+    let longest = (0..tokens.len()).map(|index| tokens.len_at(index)).max().unwrap_or(0);
     limited("the length of a token in bytes", longest, MAX_TOKEN_BYTES)
 }
 

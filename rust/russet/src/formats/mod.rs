@@ -8,6 +8,7 @@ mod base64;
 pub mod config;
 mod joiner;
 mod limits;
+pub(crate) mod prepared;
 mod sentencepiece;
 mod tiktoken;
 mod tokenizer_json;
@@ -15,6 +16,7 @@ mod vocab_files;
 
 use crate::{Error, Result};
 use config::Config;
+use prepared::Prepared;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -35,16 +37,20 @@ pub fn read_file(path: &Path) -> Result<Config> {
 
 /// [`read_file`] with limits.
 pub fn read_file_within(path: &Path, limits: &Limits) -> Result<Config> {
-    let bytes = contents(path, limits)?;
-    match format_of(&bytes) {
+    read_contents(path, &contents(path, limits)?, limits)
+}
+
+/// Reads a file whose content is known.
+pub(crate) fn read_contents(path: &Path, bytes: &[u8], limits: &Limits) -> Result<Config> {
+    match format_of(bytes) {
         Some(Format::VocabJson) => {
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             // `name-vocab.json` has its merges in `name-merges.txt`.
             let prefix = name.strip_suffix("vocab.json").unwrap_or_default();
             let merges = contents(&path.with_file_name(format!("{prefix}merges.txt")), limits)?;
-            vocab_files::from_vocab_and_merges_within(&bytes, &merges, limits)
+            vocab_files::from_vocab_and_merges_within(bytes, &merges, limits)
         }
-        format => read_as(format, &bytes, limits),
+        format => read_as(format, bytes, limits),
     }
 }
 
@@ -57,6 +63,13 @@ pub fn read_bytes(bytes: &[u8]) -> Result<Config> {
 pub fn read_bytes_within(bytes: &[u8], limits: &Limits) -> Result<Config> {
     limits.check_file(bytes.len() as u64)?;
     read_as(format_of(bytes), bytes, limits)
+}
+
+/// Reads tokenizer.json to compile it at once, if it is as usual. If it is not, or if what is read cannot be compiled, it is to be read
+/// again by one of the other ways: they tell what is wrong.
+pub(crate) fn prepare(bytes: &[u8], limits: &Limits) -> Option<Prepared> {
+    let is_json = limits.check_file(bytes.len() as u64).is_ok() && format_of(bytes) == Some(Format::TokenizerJson);
+    is_json.then(|| tokenizer_json::prepare(bytes, limits)).flatten()
 }
 
 fn read_as(format: Option<Format>, bytes: &[u8], limits: &Limits) -> Result<Config> {
@@ -85,7 +98,7 @@ pub(crate) fn open(path: &Path, limits: &Limits) -> Result<(File, u64)> {
 }
 
 /// The bytes of a file, at most as many as the limit.
-fn contents(path: &Path, limits: &Limits) -> Result<Vec<u8>> {
+pub(crate) fn contents(path: &Path, limits: &Limits) -> Result<Vec<u8>> {
     let io = |source| Error::Io { path: path.to_owned(), source };
     let (file, announced) = open(path, limits)?;
     // The limit keeps this far below usize::MAX.

@@ -17,6 +17,7 @@ pub(crate) use double_array::Trie;
 use crate::cached::{self, BatchScratch, IdLists, IdSink};
 use crate::compiled::{damaged, Reader, Writer};
 use crate::formats::config::ModelConfig;
+use crate::formats::prepared::PlacedMerges;
 use crate::piece_cache::{PieceCache, PieceKind};
 use crate::vocab::Vocabulary;
 use crate::Result;
@@ -112,8 +113,13 @@ impl Model {
     /// [`Error::Config`](crate::Error::Config) with the place in the model (`merges[17]`) of what makes no sense, and
     /// [`Error::Limit`](crate::Error::Limit) above 16,777,216 tokens or 65,536 bytes in one.
     pub fn from_config(config: ModelConfig, bytes_wanted: bool) -> Result<Self> {
+        Self::prepared(config, bytes_wanted, None)
+    }
+
+    /// The same for a BPE model whose merges are `merges`, if there are such.
+    pub(crate) fn prepared(config: ModelConfig, bytes_wanted: bool, merges: Option<PlacedMerges>) -> Result<Self> {
         Ok(Self(match config {
-            ModelConfig::Bpe(config) => Kind::Bpe(bpe::Bpe::from_config(config, bytes_wanted)?.into()),
+            ModelConfig::Bpe(config) => Kind::Bpe(bpe::Bpe::prepared(config, bytes_wanted, merges)?.into()),
             ModelConfig::Unigram(config) => Kind::Unigram(unigram::Unigram::from_config(config)?.into()),
             ModelConfig::WordPiece(config) => Kind::WordPiece(wordpiece::WordPiece::from_config(config)?.into()),
             ModelConfig::WordLevel(config) => Kind::WordLevel(wordlevel::WordLevel::from_config(config)?.into()),

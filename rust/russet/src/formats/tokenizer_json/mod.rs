@@ -10,17 +10,20 @@
 //! Cost: O(file), and memory for the lists only. Nesting is limited to 127 levels, sizes by [`Limits`].
 
 mod decoders;
+mod lists;
 mod model;
 mod node;
 mod normalizers;
 mod post_processors;
 mod pre_tokenizers;
 mod root;
+mod scan;
 mod skip;
 mod vocabulary;
 mod write;
 
 use super::config::{Config, DecoderConfig, ModelConfig, NormalizerConfig, PostProcessorConfig, PreTokenizerConfig};
+use super::prepared::Prepared;
 use super::Limits;
 use crate::{Error, Result, StringList};
 use node::{has_repeats, keep_last, object_fields, one_of, Node, NodeSeed, Repeats};
@@ -38,6 +41,19 @@ const UNUSED_MARK: char = '\0';
 /// Reads a whole file.
 pub(super) fn read(bytes: &[u8], limits: &Limits) -> Result<Config> {
     parse(bytes, limits, |failure, json| root::RootSeed(failure).deserialize(json))
+}
+
+/// Reads a whole file to compile it at once, if it is as usual ([`lists`]).
+pub(super) fn prepare(bytes: &[u8], limits: &Limits) -> Option<Prepared> {
+    let lists::Split { rest, lists } = lists::split(std::str::from_utf8(bytes).ok()?, limits)?;
+    let lists::Lists { vocabulary, merges } = lists;
+    let failure = Failure { vocabulary: Cell::new(vocabulary), has_merges: merges.is_some(), ..Failure::new(limits, rest.len()) };
+    let config = parse_text(&rest, failure, |failure, json| root::RootSeed(failure).deserialize(json)).ok()?;
+    let is_usual = match &config.model {
+        ModelConfig::Bpe(bpe) => merges.is_some() && bpe.continuing_subword_prefix.as_deref().is_none_or(str::is_empty),
+        _ => merges.is_none(),
+    };
+    is_usual.then_some(Prepared { config, merges })
 }
 
 /// Reads a `model` alone, as its own JSON text.
@@ -73,14 +89,22 @@ fn read_component<T>(json: &str, repeats: Repeats, read: impl FnOnce(&Node) -> R
 }
 
 /// What the readers know of the file; and it carries our error out of serde, which only knows its own.
-#[derive(Debug)]
 struct Failure {
     error: RefCell<Option<Error>>,
     limits: Limits,
     file_bytes: usize,
+    /// The model's vocabulary, if it was cut out of the text.
+    vocabulary: Cell<Option<vocabulary::Vocabulary>>,
+    /// Whether its merges were.
+    has_merges: bool,
 }
 
 impl Failure {
+    fn new(limits: &Limits, file_bytes: usize) -> Self {
+        let error = RefCell::new(None);
+        Self { error, limits: *limits, file_bytes, vocabulary: Cell::new(None), has_merges: false }
+    }
+
     /// Keeps the error of `result` and gives serde one that stops the reader.
     fn hold<T, E: serde::de::Error>(&self, result: Result<T>) -> std::result::Result<T, E> {
         result.map_err(|error| {
@@ -126,7 +150,14 @@ fn parse<'de, T>(
     limits.check_file(bytes.len() as u64)?;
     let text = std::str::from_utf8(bytes)
         .map_err(|error| Error::config(format!("byte {}", error.valid_up_to()), "the file is not UTF-8"))?;
-    let failure = Failure { error: RefCell::new(None), limits: *limits, file_bytes: bytes.len() };
+    parse_text(text, Failure::new(limits, bytes.len()), read)
+}
+
+fn parse_text<'de, T>(
+    text: &'de str,
+    failure: Failure,
+    read: impl FnOnce(&Failure, &mut serde_json::Deserializer<StrRead<'de>>) -> serde_json::Result<T>,
+) -> Result<T> {
     let mut json = serde_json::Deserializer::from_str(text);
     let result = read(&failure, &mut json).and_then(|value| json.end().map(|()| value));
     result.map_err(|error| failure.explain(&error))

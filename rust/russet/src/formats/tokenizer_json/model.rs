@@ -78,7 +78,16 @@ impl<'de> Visitor<'de> for ModelSeed<'_> {
                         _ => parts.sentencepiece = Some(value),
                     }
                 }
-                "vocab" => parts.vocab = Some(map.next_value_seed(VocabularySeed(failure))?),
+                "vocab" => {
+                    parts.vocab = match failure.vocabulary.take() {
+                        Some(vocabulary) => map.next_value_seed(Skip).map(|()| Some(vocabulary))?,
+                        None => Some(map.next_value_seed(VocabularySeed(failure))?),
+                    }
+                }
+                "merges" if failure.has_merges => {
+                    map.next_value_seed(Skip)?;
+                    parts.merges = Some(Ok(StringList::new()));
+                }
                 "merges" => parts.merges = Some(map.next_value_seed(MergesSeed(failure))?),
                 key => match SETTINGS.iter().find(|name| **name == key) {
                     Some(name) => {

@@ -7,7 +7,7 @@ use super::alphabet::byte_level_byte;
 use super::backtrack::Backtracker;
 use super::cuts::{ByteJoints, CharJoints};
 use super::merge::Order;
-use super::merges::{Listed, Merge, Merges, NEVER, SINGLE};
+use super::merges::{Joined, Merges, NEVER, SINGLE};
 use super::Parts;
 use crate::vocab::Vocabulary;
 use crate::{Error, Result, StringList};
@@ -20,7 +20,7 @@ fn pairs(merges: &StringList) -> impl Iterator<Item = (&str, &str)> {
 }
 
 /// Looks up the parts and the result of each merge.
-pub(super) fn read_merges(vocabulary: &Vocabulary, list: &StringList, prefix: usize) -> Result<Vec<Listed>> {
+pub(super) fn read_merges(vocabulary: &Vocabulary, list: &StringList, prefix: usize) -> Result<Vec<Joined>> {
     if !list.len().is_multiple_of(2) {
         return Err(Error::config("merges", format!("{} parts, so one merge has a left part only", list.len())));
     }
@@ -44,7 +44,7 @@ pub(super) fn read_merges(vocabulary: &Vocabulary, list: &StringList, prefix: us
         let found = vocabulary.index_near(&joined, near);
         near = found.unwrap_or(near);
         let new_id = found.map_or_else(|| id(&joined), |index| Ok(vocabulary.id_at(index)))?;
-        merges.push((left_id, right_id, Merge { rank, new_id }));
+        merges.push([left_id, right_id, new_id]);
     }
     Ok(merges)
 }
@@ -55,30 +55,53 @@ pub(super) fn all_lengthen(merges: &StringList, prefix: usize) -> bool {
 }
 
 /// The new id of each rank.
-pub(super) fn new_ids(listed: &[Listed]) -> Vec<u32> {
-    listed.iter().map(|(_, _, merge)| merge.new_id).collect()
+pub(super) fn new_ids(listed: &[Joined]) -> Vec<u32> {
+    listed.iter().map(|&[_, _, new_id]| new_id).collect()
+}
+
+/// The ids of merges of which the places are known.
+pub(super) fn placed(vocabulary: &Vocabulary, mut places: Vec<[u32; 3]>) -> Vec<Joined> {
+    if !vocabulary.is_counting() {
+        places.iter_mut().flatten().for_each(|place| *place = vocabulary.id_at(*place));
+    }
+    places
+}
+
+/// Calls `join` with the texts of the two parts of each merge that can be met.
+fn each_joint<'v>(vocabulary: &'v Vocabulary, merges: &Merges, mut join: impl FnMut(&'v str, &'v str)) {
+    if merges.is_listed() {
+        let text = |id: u32| vocabulary.token(id).unwrap_or_default();
+        return merges.iter().for_each(|(left, right, _)| join(text(left), text(right)));
+    }
+    // The texts are read in their order.
+    for (text, id) in vocabulary.iter() {
+        let made = merges.made(id);
+        if let Some((left, right)) = made.is_merged().then(|| text.split_at_checked(vocabulary.token_len(made.left))).flatten() {
+            join(left, right);
+        }
+    }
 }
 
 /// The pairs of characters that merges join.
-pub(super) fn char_joints(merges: &StringList) -> CharJoints {
-    let mut joints = CharJoints::with_capacity(merges.len() / 2);
-    for (left, right) in pairs(merges) {
+pub(super) fn char_joints(vocabulary: &Vocabulary, merges: &Merges, count: usize) -> CharJoints {
+    let mut joints = CharJoints::with_capacity(count);
+    each_joint(vocabulary, merges, |left, right| {
         if let (Some(left), Some(right)) = (left.chars().next_back(), right.chars().next()) {
             joints.insert(left, right);
         }
-    }
+    });
     joints
 }
 
 /// The pairs of bytes that merges join. A part with another character at its end is out of reach.
-pub(super) fn byte_joints(merges: &StringList) -> ByteJoints {
+pub(super) fn byte_joints(vocabulary: &Vocabulary, merges: &Merges) -> ByteJoints {
     let mut joints = ByteJoints::new();
     let byte = |character: Option<char>| character.and_then(byte_level_byte);
-    for (left, right) in pairs(merges) {
+    each_joint(vocabulary, merges, |left, right| {
         if let (Some(left), Some(right)) = (byte(left.chars().next_back()), byte(right.chars().next())) {
             joints.insert(left, right);
         }
-    }
+    });
     joints
 }
 
@@ -94,7 +117,7 @@ pub(super) struct Compiled {
 impl Compiled {
     /// Leaves out what is never met.
     pub(super) fn new(
-        listed: Vec<Listed>,
+        listed: &[Joined],
         ids: usize,
         vocabulary: &Vocabulary,
         parts: &Parts,
@@ -105,10 +128,7 @@ impl Compiled {
         for (_, id) in vocabulary.iter().filter(|&(token, id)| is_single(parts, token) && is_reachable(id)) {
             made[id as usize] = SINGLE;
         }
-        let length = |id| vocabulary.token(id).map_or(0, str::len);
-        let (merges, never) = Merges::making(listed, made, length);
-        let mut never: Vec<[u32; 2]> = never.into_iter().map(|(left, right, _)| [left, right]).collect();
-        never.shrink_to_fit();
+        let (merges, never) = Merges::making(listed, made, |id| vocabulary.token_len(id));
         let order = if merges.is_rising() { Order::Rising } else { Order::ByRank };
         let backtracker = Backtracker::new(matches!(parts, Parts::Bytes { .. }), ids);
         Self { merges, never, order, backtracker }
@@ -116,13 +136,13 @@ impl Compiled {
 }
 
 /// Whether some pair is listed twice: the last counts then, and the ranks above are not the ones in use. Ids are below `ids`.
-pub(super) fn has_repeated_pair(listed: &[Listed], ids: usize) -> bool {
+pub(super) fn has_repeated_pair(listed: &[Joined], ids: usize) -> bool {
     // Pairs of one token, and mostly all of them stand together.
     let mut seen = vec![false; ids];
     let mut lefts: Vec<u32> = Vec::new();
     let mut is_scattered = false;
     let mut current = None;
-    for &(left, _, Merge { new_id, .. }) in listed {
+    for &[left, _, new_id] in listed {
         if current != Some(new_id) {
             current = Some(new_id);
             lefts.clear();
@@ -134,7 +154,7 @@ pub(super) fn has_repeated_pair(listed: &[Listed], ids: usize) -> bool {
         lefts.push(left);
     }
     let mut pairs = HashSet::new();
-    is_scattered && !listed.iter().all(|&(left, right, _)| pairs.insert((left, right)))
+    is_scattered && !listed.iter().all(|&[left, right, _]| pairs.insert((left, right)))
 }
 
 /// Whether the token is what a piece's symbols are before any merge.
@@ -149,7 +169,7 @@ fn is_single(parts: &Parts, token: &str) -> bool {
 
 /// Whether a token that a merge takes or makes stands for its text alone: it is not the unknown token, nor one that stands for a
 /// byte or is never found in a text.
-pub(super) fn makes_from_texts(listed: &[Listed], ids: usize, parts: &Parts, unreachable: &[u32], unk_id: Option<u32>) -> bool {
+pub(super) fn makes_from_texts(listed: &[Joined], ids: usize, parts: &Parts, unreachable: &[u32], unk_id: Option<u32>) -> bool {
     let mut stands_for_other = vec![false; ids];
     let bytes = match parts {
         Parts::Characters { characters, .. } => characters.byte_tokens(),
@@ -160,5 +180,5 @@ pub(super) fn makes_from_texts(listed: &[Listed], ids: usize, parts: &Parts, unr
             *stands_for_other = true;
         }
     }
-    !listed.iter().any(|&(left, right, merge)| [left, right, merge.new_id].iter().any(|&id| stands_for_other[id as usize]))
+    !listed.iter().flatten().any(|&id| stands_for_other[id as usize])
 }

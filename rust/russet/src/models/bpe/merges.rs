@@ -16,13 +16,16 @@
 
 use crate::compiled::{damaged, Reader, Writer};
 use crate::hashing::fold;
-use crate::memory::Once;
+use crate::memory::{self, Once};
 use crate::Result;
 use hashbrown::HashMap;
 use std::hash::{BuildHasher, RandomState};
 
 /// A merge of a file: left id, right id, and what they become.
 pub(super) type Listed = (u32, u32, Merge);
+
+/// The same without its rank, which is its place in the list: left id, right id, and the id of what they become.
+pub(super) type Joined = [u32; 3];
 
 /// The rank of a pair that does not merge.
 pub(super) const NO_RANK: u32 = u32::MAX;
@@ -60,6 +63,9 @@ const LATE: u32 = 1 << 31;
 /// Not at all.
 pub(super) const NEVER: Made = Made { left: 0, right: 0, rank: NO_RANK };
 
+/// How many merges are tested in turns, so that one waits for memory while the others go on.
+const LANES: usize = 16;
+
 /// An empty slot.
 const FREE: u32 = u32::MAX;
 
@@ -82,10 +88,10 @@ pub(super) struct Merges {
 }
 
 impl Merges {
-    /// The table of `list`. Of merges of the same pair the last counts.
-    pub(super) fn new(list: &[Listed]) -> Self {
-        let mut merges = Self::with_room(list.len(), Vec::new());
-        for &(left, right, merge) in list {
+    /// The table of `count` merges. Of merges of the same pair the last counts.
+    pub(super) fn new(list: impl Iterator<Item = Listed>, count: usize) -> Self {
+        let mut merges = Self::with_room(count, Vec::new());
+        for (left, right, merge) in list {
             merges.ranks = merges.ranks.max(merge.rank as usize + 1);
             match merges.find(left, right) {
                 Ok((place, _)) => merges.listed[place as usize].2 = merge,
@@ -100,22 +106,93 @@ impl Merges {
 
     /// The merges of a list by which tokens are made, and the others, which are never met. No pair may be listed twice, and texts must
     /// grow. `made` says for each id whether the token is `SINGLE`; the others are `NEVER` yet. `length` tells how long a token is.
-    pub(super) fn making(list: Vec<Listed>, made: Vec<Made>, length: impl Fn(u32) -> usize) -> (Self, Vec<Listed>) {
+    pub(super) fn making(list: &[Joined], made: Vec<Made>, length: impl Fn(u32) -> usize) -> (Self, Vec<[u32; 2]>) {
         let mut merges = Self::with_room(list.len().min(made.len()), made);
-        for index in by_length(&list, length) {
-            let (left, right, merge) = list[index as usize];
-            let is_open = merges.made(merge.new_id) == NEVER && [left, right].iter().all(|&part| merges.made(part) != NEVER);
-            if is_open && merges.stay_apart(left, right) {
-                let time = [left, right].map(|part| merges.time(part)).into_iter().fold(merge.rank, u32::max);
-                merges.make(left, right, merge, time);
+        let (order, starts) = by_length(list, length);
+        let mut candidates = Vec::with_capacity(LANES);
+        for group in starts.windows(2).map(|ends| &order[ends[0] as usize..ends[1] as usize]) {
+            // What is made of parts that are shorter than the tokens of a group says all about these, so several are tested in turns.
+            let mut chunks = group.chunks(LANES).peekable();
+            while let Some(places) = chunks.next() {
+                for &rank in chunks.peek().copied().unwrap_or_default() {
+                    memory::prefetch(list.as_ptr().wrapping_add(rank as usize));
+                }
+                merges.make_some(list, places, &mut candidates);
             }
         }
-        let mut others = list;
-        others.retain(|&(left, right, merge)| {
-            let made = merges.made(merge.new_id);
+        let is_never = |&&[left, right, new_id]: &&Joined| {
+            let made = merges.made(new_id);
             !made.is_merged() || (made.left, made.right) != (left, right)
-        });
-        (merges, others)
+        };
+        let count = list.iter().filter(is_never).count();
+        let mut never = Vec::with_capacity(count);
+        never.extend(list.iter().filter(is_never).map(|&[left, right, _]| [left, right]));
+        (merges, never)
+    }
+
+    /// Notes how tokens of one length are made: those that the merges at `places` in the list make.
+    fn make_some(&mut self, list: &[Joined], places: &[u32], candidates: &mut Vec<Candidate>) {
+        candidates.clear();
+        for &rank in places {
+            let [left, right, new_id] = list[rank as usize];
+            self.fetch_made(new_id);
+            self.fetch_made(left);
+            self.fetch_made(right);
+            candidates.push(Candidate { rank, border: Border::new(left, right), stays_apart: None, is_slot_read: false });
+        }
+        let is_open = |candidate: &mut Candidate| {
+            let [left, right, new_id] = list[candidate.rank as usize];
+            self.fetch_slot(left, right);
+            self.made(new_id) == NEVER && self.made(left) != NEVER && self.made(right) != NEVER
+        };
+        candidates.retain_mut(is_open);
+        let mut is_done = false;
+        while !is_done {
+            is_done = true;
+            for candidate in candidates.iter_mut().filter(|candidate| candidate.stays_apart.is_none()) {
+                let Border { left, right, .. } = candidate.border;
+                match candidate.is_slot_read {
+                    false => {
+                        let slot = self.slots[self.first_slot(self.hash(left, right))];
+                        self.fetch_made(slot & ((1 << self.index_bits) - 1));
+                    }
+                    true => candidate.stays_apart = self.undo_one(&mut candidate.border),
+                }
+                candidate.is_slot_read = !candidate.is_slot_read;
+                if candidate.stays_apart.is_none() {
+                    is_done = false;
+                    let Border { left, right, .. } = candidate.border;
+                    if !candidate.is_slot_read {
+                    self.fetch_made(left);
+                    self.fetch_made(right);
+                    self.fetch_slot(left, right);
+                    }
+                } else {
+                        let [left, right, _] = list[candidate.rank as usize];
+                        self.fetch_slot(left, right);
+                }
+            }
+        }
+        for candidate in candidates.iter().filter(|candidate| candidate.stays_apart == Some(true)) {
+            let [left, right, new_id] = list[candidate.rank as usize];
+            if self.made(new_id) == NEVER {
+                let time = [left, right].map(|part| self.time(part)).into_iter().fold(candidate.rank, u32::max);
+                self.make(left, right, Merge { rank: candidate.rank, new_id }, time);
+            }
+        }
+    }
+
+    fn fetch_slot(&self, left: u32, right: u32) {
+        memory::prefetch(self.slots.as_ptr().wrapping_add(self.first_slot(self.hash(left, right))));
+    }
+
+    fn fetch_made(&self, id: u32) {
+        memory::prefetch(self.made.as_ptr().wrapping_add(id as usize));
+    }
+
+    /// Whether all merges of a list are there, met or not.
+    pub(super) fn is_listed(&self) -> bool {
+        self.made.is_empty()
     }
 
     /// Whether ranks only rise: no merge comes before those that make its parts.
@@ -217,33 +294,57 @@ impl Merges {
 
     /// Whether two tokens that are made stay as they are side by side: their merges are undone, the latest first, and at each step
     /// a merge across the border must come later than all that is done while the same two tokens are beside the border.
-    pub(super) fn stay_apart(&self, mut left: u32, mut right: u32) -> bool {
-        let mut limit = u64::MAX;
+    pub(super) fn stay_apart(&self, left: u32, right: u32) -> bool {
+        let mut border = Border::new(left, right);
         loop {
-            let crossing = self.get(left, right).rank;
-            if crossing != NO_RANK && u64::from(crossing) < limit {
-                return false;
-            }
-            let (left_made, right_made) = (self.made(left), self.made(right));
-            match (left_made == SINGLE, right_made == SINGLE) {
-                (true, true) => return true,
-                // Of equal times the left one came first. A merge across the border with the rank of one on its right comes before it.
-                (false, is_single) if is_single || self.time_of(left, left_made) > self.time_of(right, right_made) => {
-                    left = left_made.right;
-                    limit = u64::from(match left_made.rank & LATE {
-                        0 => left_made.rank,
-                        _ => self.late_limit(left_made, left_made.left, |time| time > self.time(left).max(self.time(right))),
-                    });
-                }
-                _ => {
-                    right = right_made.left;
-                    limit = 1 + u64::from(match right_made.rank & LATE {
-                        0 => right_made.rank,
-                        _ => self.late_limit(right_made, right_made.right, |time| time >= self.time(left).max(self.time(right))),
-                    });
-                }
+            if let Some(stay_apart) = self.undo_one(&mut border) {
+                return stay_apart;
             }
         }
+    }
+
+    /// Undoes the later of the two merges beside a border; the answer, if that is known then.
+    #[inline(always)]
+    fn undo_one(&self, border: &mut Border) -> Option<bool> {
+        let crossing = self.get(border.left, border.right).rank;
+        if crossing != NO_RANK {
+            // What it makes is made by it, so the two stay apart until then.
+            return Some(u64::from(crossing) >= border.limit);
+        }
+        let Border { left, right, .. } = *border;
+        let (left_made, right_made) = (self.made(left), self.made(right));
+        // The rank of a merge that is not late, or less than any.
+        let rank = |made: Made| if made == SINGLE { -1 } else { i64::from(made.rank) };
+        let (left_rank, right_rank) = (rank(left_made), rank(right_made));
+        if left_rank.max(right_rank) < i64::from(LATE) {
+            // It cannot be foreseen which is undone, so there is no branch.
+            let is_left = left_rank > right_rank;
+            *border = Border {
+                left: if is_left { left_made.right } else { left },
+                right: if is_left { right } else { right_made.left },
+                // Of equal ranks the left one came first. A merge across the border with the rank of one on its right comes before it.
+                limit: (if is_left { left_rank } else { right_rank + 1 }) as u64,
+            };
+            return (left_rank.max(right_rank) < 0).then_some(true);
+        }
+        match (left_made == SINGLE, right_made == SINGLE) {
+            (true, true) => return Some(true),
+            (false, is_single) if is_single || self.time_of(left, left_made) > self.time_of(right, right_made) => {
+                border.left = left_made.right;
+                border.limit = u64::from(match left_made.rank & LATE {
+                    0 => left_made.rank,
+                    _ => self.late_limit(left_made, left_made.left, |time| time > self.time(border.left).max(self.time(right))),
+                });
+            }
+            _ => {
+                border.right = right_made.left;
+                border.limit = 1 + u64::from(match right_made.rank & LATE {
+                    0 => right_made.rank,
+                    _ => self.late_limit(right_made, right_made.right, |time| time >= self.time(left).max(self.time(border.right))),
+                });
+            }
+        }
+        None
     }
 
     /// The highest rank of what is done until a late merge and with it, while its part at the border is there. The other part counts
@@ -295,7 +396,7 @@ impl Merges {
         let listed = from.rows(|[left, right, rank, new_id]| (left, right, Merge { rank, new_id }))?;
         if made.is_empty() {
             return match listed.iter().all(|(_, _, merge)| merge.rank & LATE == 0 && is_token(merge.new_id)) {
-                true => Ok(Self::new(&listed)),
+                true => Ok(Self::new(listed.iter().copied(), listed.len())),
                 false => Err(damaged("a merge makes a token that is not there")),
             };
         }
@@ -305,6 +406,10 @@ impl Merges {
         let merged = made.iter().filter(|made| made.is_merged());
         let ranks = merged.map(|made| (made.rank & !LATE) as usize + 1).max().unwrap_or(0);
         Ok(Self { late, ranks, slots: Vec::new(), ..Self::with_room(0, made) })
+    }
+
+    fn first_slot(&self, hash: u64) -> usize {
+        first_slot(hash, &self.slots)
     }
 
     #[inline(always)]
@@ -323,8 +428,7 @@ impl Merges {
     fn find_in(&self, slots: &[u32], left: u32, right: u32) -> std::result::Result<(u32, Merge), usize> {
         let hash = self.hash(left, right);
         let tag = (hash as u32) << self.index_bits;
-        // The hash as a fraction of the number of slots.
-        let mut slot = ((u128::from(hash) * slots.len() as u128) >> 64) as usize;
+        let mut slot = first_slot(hash, slots);
         loop {
             let found = slots[slot];
             if found == FREE {
@@ -351,6 +455,12 @@ impl Merges {
     }
 }
 
+/// The hash as a fraction of the number of slots.
+#[inline(always)]
+fn first_slot(hash: u64, slots: &[u32]) -> usize {
+    ((u128::from(hash) * slots.len() as u128) >> 64) as usize
+}
+
 /// Something, if each token is as long as its two parts together, which are made as well, and its time is right: then it takes
 /// finitely many steps to undo all merges.
 fn are_made(made: &[Made], late: &HashMap<u32, u32>, lengths: &[u32]) -> Option<()> {
@@ -373,21 +483,46 @@ fn are_made(made: &[Made], late: &HashMap<u32, u32>, lengths: &[u32]) -> Option<
     (made.len() == lengths.len()).then_some(())
 }
 
-/// The places in `list`, those of merges that make shorter tokens first; equal ones in the order of the list.
-fn by_length(list: &[Listed], length: impl Fn(u32) -> usize) -> Vec<u32> {
-    let lengths: Vec<u32> = list.iter().map(|merge| length(merge.2.new_id) as u32).collect();
+/// Two tokens side by side, and the rank from which on a merge across the border comes too late.
+#[derive(Clone, Copy, Debug)]
+struct Border {
+    left: u32,
+    right: u32,
+    limit: u64,
+}
+
+impl Border {
+    fn new(left: u32, right: u32) -> Self {
+        Self { left, right, limit: u64::MAX }
+    }
+}
+
+/// A merge that may be how its token is made.
+struct Candidate {
+    rank: u32,
+    border: Border,
+    stays_apart: Option<bool>,
+    is_slot_read: bool,
+}
+
+/// The places in `list`, those of merges that make shorter tokens first; equal ones in the order of the list. And where those of each
+/// length begin.
+fn by_length(list: &[Joined], length: impl Fn(u32) -> usize) -> (Vec<u32>, Vec<u32>) {
+    // No token is longer than 65,536 bytes.
+    let lengths: Vec<u32> = list.iter().map(|&[_, _, new_id]| length(new_id) as u32).collect();
     let mut starts = vec![0; lengths.iter().max().map_or(0, |&longest| longest as usize + 2)];
     lengths.iter().for_each(|&length| starts[length as usize + 1] += 1);
     for index in 1..starts.len() {
         starts[index] += starts[index - 1];
     }
+    let begins = starts.clone();
     let mut order = vec![0; list.len()];
     for (place, &length) in (0..).zip(&lengths) {
         let start = &mut starts[length as usize];
         order[*start as usize] = place;
         *start += 1;
     }
-    order
+    (order, begins)
 }
 
 #[cfg(test)]
@@ -398,24 +533,20 @@ mod tests {
 
     #[test]
     fn an_empty_table_merges_nothing() {
-        for merges in [Merges::new(&[]), Merges::making(Vec::new(), Vec::new(), |_| 0).0] {
+        for merges in [Merges::new([].into_iter(), 0), Merges::making(&[], Vec::new(), |_| 0).0] {
             for id in [0, 1, u32::MAX] {
                 assert_eq!(merges.get(id, id), NO_MERGE);
             }
         }
     }
 
-    fn listed(merges: &[(u32, u32, u32)]) -> Vec<Listed> {
-        (0..).zip(merges).map(|(rank, &(left, right, new_id))| (left, right, Merge { rank, new_id })).collect()
-    }
-
     #[test]
     fn a_token_is_made_in_one_way() {
         // a, b, c: ab, then abc and bc; a + bc is listed and never met, as ab comes first.
-        let list = listed(&[(0, 1, 3), (1, 2, 4), (0, 4, 5), (3, 2, 5)]);
+        let list = [[0, 1, 3], [1, 2, 4], [0, 4, 5], [3, 2, 5]];
         let singles = vec![SINGLE, SINGLE, SINGLE, NEVER, NEVER, NEVER];
-        let (merges, others) = Merges::making(list.clone(), singles, |id| [1, 1, 1, 2, 2, 3][id as usize]);
-        assert_eq!(others, [list[2]]);
+        let (merges, others) = Merges::making(&list, singles, |id| [1, 1, 1, 2, 2, 3][id as usize]);
+        assert_eq!(others, [[0, 4]]);
         assert_eq!(merges.made(5), Made { left: 3, right: 2, rank: 3 });
         assert_eq!((merges.get(3, 2).rank, merges.get(0, 4), merges.ranks(), merges.is_rising()), (3, NO_MERGE, 4, true));
         assert!(!merges.stay_apart(0, 4) && merges.stay_apart(4, 0));
@@ -424,14 +555,14 @@ mod tests {
     #[test]
     fn a_token_may_be_made_late() {
         // a: aaaa, listed before aaa, is made of two aa; baa of ba and a, which ba is made after.
-        let list = listed(&[(0, 0, 1), (0, 3, 2), (1, 1, 2), (5, 0, 6), (0, 1, 3), (1, 0, 3), (4, 0, 5)]);
+        let list = [[0, 0, 1], [0, 3, 2], [1, 1, 2], [5, 0, 6], [0, 1, 3], [1, 0, 3], [4, 0, 5]];
         let singles = vec![SINGLE, NEVER, NEVER, NEVER, SINGLE, NEVER, NEVER];
-        let (merges, others) = Merges::making(list.clone(), singles, |id| [1, 2, 4, 3, 1, 2, 3][id as usize]);
-        assert_eq!(others, [list[1], list[3], list[4]]);
+        let (merges, others) = Merges::making(&list, singles, |id| [1, 2, 4, 3, 1, 2, 3][id as usize]);
+        assert_eq!(others, [[0, 3], [5, 0], [0, 1]]);
         assert!(merges.is_rising());
         // Without aa, ba is made at rank 6, and baa with it.
-        let list = listed(&[(3, 0, 4), (2, 0, 3)]);
-        let (merges, others) = Merges::making(list, vec![SINGLE, NEVER, SINGLE, NEVER, NEVER], |id| [1, 2, 1, 2, 3][id as usize]);
+        let list = [[3, 0, 4], [2, 0, 3]];
+        let (merges, others) = Merges::making(&list, vec![SINGLE, NEVER, SINGLE, NEVER, NEVER], |id| [1, 2, 1, 2, 3][id as usize]);
         assert_eq!((others.len(), merges.is_rising(), merges.time(4), merges.get(3, 0).rank), (0, false, 1, 0));
     }
 
@@ -439,7 +570,7 @@ mod tests {
         #[test]
         fn equals_a_map(list in proptest::collection::vec((prop_oneof![0u32..6, Just(u32::MAX)], prop_oneof![0u32..6, any::<u32>()], 0u32..9), 0..60)) {
             let listed: Vec<Listed> = (0..).zip(&list).map(|(rank, &(left, right, new_id))| (left, right, Merge { rank, new_id })).collect();
-            let merges = Merges::new(&listed);
+            let merges = Merges::new(listed.iter().copied(), listed.len());
             let map: HashMap<(u32, u32), Merge> = listed.iter().map(|&(left, right, merge)| ((left, right), merge)).collect();
             for &(left, right, _) in &list {
                 prop_assert_eq!(merges.get(left, right), map[&(left, right)]);

@@ -26,12 +26,13 @@ mod units;
 use super::{Alphabet, TokenSink};
 use crate::cached::BatchScratch;
 use crate::formats::config::BpeConfig;
+use crate::formats::prepared::PlacedMerges;
 use crate::memory::Once;
 use crate::vocab::Vocabulary;
 use crate::{Error, Result, StringList};
 use alphabet::{byte_level_char, ByteIds, Characters};
 use backtrack::Backtracker;
-use compile::{all_lengthen, byte_joints, char_joints, has_repeated_pair, makes_from_texts, new_ids, read_merges, Compiled};
+use compile::{all_lengthen, byte_joints, char_joints, has_repeated_pair, makes_from_texts, new_ids, placed, read_merges, Compiled};
 use cuts::{ByteJoints, CharJoints};
 use merge::{Dropout, Order, Symbol};
 use merges::{Listed, Merge, Merges};
@@ -102,41 +103,66 @@ pub(super) struct Scratch {
 }
 
 impl Bpe {
-    pub(super) fn from_config(config: BpeConfig, bytes_wanted: bool) -> Result<Self> {
+    #[cfg(test)]
+    fn from_config(config: BpeConfig, bytes_wanted: bool) -> Result<Self> {
+        Self::prepared(config, bytes_wanted, None)
+    }
+
+    /// Compiles a model, whose merges are `merges` if there are such.
+    pub(super) fn prepared(config: BpeConfig, bytes_wanted: bool, merges: Option<PlacedMerges>) -> Result<Self> {
         if let Some(dropout) = config.dropout.filter(|&dropout| !is_probability(dropout)) {
             return Err(Error::config("dropout", format!("{dropout} is not between 0 and 1")));
         }
-        let vocabulary = Vocabulary::new(config.vocab)?;
-        let mut unreachable = config.unreachable;
-        unreachable.sort_unstable();
         let prefix = config.continuing_subword_prefix.as_deref().unwrap_or_default();
         let suffix = config.end_of_word_suffix.as_deref().unwrap_or_default();
-        let listed = read_merges(&vocabulary, &config.merges, prefix.len())?;
+        let (vocabulary, listed, lengthen) = match merges {
+            Some(PlacedMerges { index, places }) => {
+                let vocabulary = Vocabulary::with_index(config.vocab, index)?;
+                let listed = placed(&vocabulary, places);
+                (vocabulary, listed, true)
+            }
+            None => {
+                let vocabulary = Vocabulary::new(config.vocab)?;
+                let listed = read_merges(&vocabulary, &config.merges, prefix.len())?;
+                let lengthen = all_lengthen(&config.merges, prefix.len());
+                // The merges' texts are not needed any more, and they are a large part of a file.
+                drop(config.merges);
+                (vocabulary, listed, lengthen)
+            }
+        };
+        let mut unreachable = config.unreachable;
+        unreachable.sort_unstable();
         let is_random = config.dropout.is_some_and(|dropout| dropout > 0.0);
-        let is_plain = !vocabulary.has_shared_ids() && all_lengthen(&config.merges, prefix.len());
+        let is_plain = !vocabulary.has_shared_ids() && lengthen;
         let can_cut = prefix.is_empty() && suffix.is_empty() && !is_random && is_plain && config.scored.is_none();
         // With shared ids, a whole piece's token would have to be told from the others of its id by its text.
         let by_bytes =
             bytes_wanted && prefix.is_empty() && !vocabulary.has_shared_ids() && unreachable.is_empty() && config.scored.is_none();
-        let parts = match by_bytes.then(|| ByteIds::new(&vocabulary, suffix)).flatten() {
-            Some(ids) => Parts::Bytes { ids: ids.into(), joints: can_cut.then(|| byte_joints(&config.merges)) },
+        let mut parts = match by_bytes.then(|| ByteIds::new(&vocabulary, suffix)).flatten() {
+            Some(ids) => Parts::Bytes { ids: ids.into(), joints: None },
             None => {
                 let characters = Characters::new(&vocabulary, &unreachable, prefix, suffix, config.byte_fallback).into();
-                Parts::Characters { characters, joints: can_cut.then(|| char_joints(&config.merges)) }
+                Parts::Characters { characters, joints: None }
             }
         };
         let unk_id = config.unk_token.as_deref().and_then(|token| vocabulary.id(token));
-        // From here on the merges' texts are not needed any more, and they are a large part of a file.
-        drop(config.merges);
         let order = match is_plain {
             true => Order::ByRank,
             false => Order::ByNewId(new_ids(&listed)),
         };
         let ids = vocabulary.ids_end().filter(|&ids| can_cut && makes_from_texts(&listed, ids, &parts, &unreachable, unk_id));
         let Compiled { merges, never, order, backtracker } = match ids.filter(|&ids| !has_repeated_pair(&listed, ids)) {
-            Some(ids) => Compiled::new(listed, ids, &vocabulary, &parts, &unreachable),
-            None => Compiled { merges: Merges::new(&listed), never: Vec::new(), order, backtracker: None },
+            Some(ids) => Compiled::new(&listed, ids, &vocabulary, &parts, &unreachable),
+            None => {
+                let ranked = listed.iter().zip(0..).map(|(&[left, right, new_id], rank)| (left, right, Merge { rank, new_id }));
+                Compiled { merges: Merges::new(ranked, listed.len()), never: Vec::new(), order, backtracker: None }
+            }
         };
+        match &mut parts {
+            Parts::Bytes { joints, .. } => *joints = can_cut.then(|| byte_joints(&vocabulary, &merges)),
+            Parts::Characters { joints, .. } => *joints = can_cut.then(|| char_joints(&vocabulary, &merges, listed.len())),
+        }
+        drop(listed);
         let has_raw_units = backtracker.is_some() && matches!(parts, Parts::Bytes { .. });
         let raw_units = has_raw_units.then(|| RawUnits::new(&vocabulary, &merges));
         let scored = config.scored.map(|config| Scored::new(config, &vocabulary)).transpose()?.map(Box::new);

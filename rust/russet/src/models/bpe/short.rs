@@ -167,7 +167,7 @@ pub(super) fn merge(pieces: &mut [Symbols], pairs: &Pairs) {
 #[cfg(test)]
 mod tests {
     use super::super::merge::{self, Order, Symbol};
-    use super::super::merges::{Listed, Merge, Merges, NEVER, SINGLE};
+    use super::super::merges::{Joined, Merges, NEVER, SINGLE};
     use super::super::queue::QueueScratch;
     use super::*;
     use crate::formats::config::VocabConfig;
@@ -183,20 +183,20 @@ mod tests {
         ) {
             // Tokens that a text can be merged to, each made by one merge, and their lengths.
             let mut lengths = vec![1; first as usize];
-            let mut listed: Vec<Listed> = Vec::new();
+            let mut listed: Vec<Joined> = Vec::new();
             for (left, right) in list {
                 let pick = |index: proptest::sample::Index| match index.index(lengths.len() - first as usize + 4) {
                     single @ ..4 => single as u32,
                     other => other as u32 - 4 + first,
                 };
                 let (left, right) = (pick(left), pick(right));
-                if !listed.iter().any(|merge| (merge.0, merge.1) == (left, right)) {
-                    listed.push((left, right, Merge { rank: listed.len() as u32, new_id: lengths.len() as u32 }));
+                if !listed.iter().any(|merge| merge[..2] == [left, right]) {
+                    listed.push([left, right, lengths.len() as u32]);
                     lengths.push(lengths[left as usize] + lengths[right as usize]);
                 }
             }
             let made = (0..lengths.len()).map(|id| if id < first as usize { SINGLE } else { NEVER }).collect();
-            let (merges, _) = Merges::making(listed, made, |id| lengths[id as usize]);
+            let (merges, _) = Merges::making(&listed, made, |id| lengths[id as usize]);
             let texts = VocabConfig { tokens: (0..lengths.len()).map(|id| id.to_string()).collect(), ids: (0..lengths.len() as u32).collect() };
             let pairs = Pairs::new(&merges, lengths.len(), &Vocabulary::new(texts).unwrap()).unwrap();
             let mut symbols: Vec<Symbols> = pieces.iter().map(|piece| {

@@ -1,0 +1,493 @@
+//! The vocabulary and the merges of a usual file, read by hand: most of a file is these two lists.
+//!
+//! What is cut out of the file here is what is surely right: an object of distinct tokens and their ids, an array of pieces and
+//! scores, an array of merges of which every part is in the vocabulary. The rest of the file, with `null` in place of the lists,
+//! is left to serde. At the first thing that is not as usual, the answer is that there is nothing: then serde reads the whole file and
+//! says what is wrong, or that nothing is. So errors are found in one place, and this only has to be right about what it accepts.
+//!
+//! The two readers agree on where the lists are, as serde has to read the same text up to them without an error.
+//!
+//! Merges are looked up as they are read, some at a time, so that memory is waited for once for all of them; their texts are not kept.
+//! O(file).
+
+use super::scan::{plain_end, skip_space};
+use super::vocabulary::Vocabulary;
+use crate::formats::config::VocabConfig;
+use crate::formats::prepared::PlacedMerges;
+use crate::formats::Limits;
+use crate::string_index::StringIndex;
+use crate::StringList;
+
+/// How many merges are looked up at a time.
+const BATCH: usize = 32;
+
+/// The lists of a file, and the file without them.
+pub(super) struct Split {
+    pub rest: String,
+    pub lists: Lists,
+}
+
+/// What was cut out.
+#[derive(Debug, Default)]
+pub(super) struct Lists {
+    pub vocabulary: Option<Vocabulary>,
+    pub merges: Option<PlacedMerges>,
+}
+
+/// Cuts the lists out of a file; `None` if it is not as usual.
+pub(super) fn split(text: &str, limits: &Limits) -> Option<Split> {
+    let mut reader = Reader { text, at: 0, unescaped: String::new() };
+    let mut found = Found { limits, lists: Lists::default(), model_is_bpe: false, cut: Vec::new() };
+    let mut models = 0;
+    reader.entries(|reader, key| {
+        if key != "model" {
+            return reader.skip();
+        }
+        models += 1;
+        reader.entries(|reader, key| found.take(reader, key))
+    })?;
+    if models != 1 || found.lists.vocabulary.is_none() {
+        return None;
+    }
+    // The lists are where they are in the file.
+    let mut rest = String::with_capacity(text.len().saturating_sub(found.cut.iter().map(|(start, end)| end - start).sum()) + 16);
+    let mut from = 0;
+    for (start, end) in found.cut {
+        rest.push_str(text.get(from..start)?);
+        rest.push_str("null");
+        from = end;
+    }
+    rest.push_str(text.get(from..)?);
+    Some(Split { rest, lists: found.lists })
+}
+
+/// What was found in the model so far.
+struct Found<'l> {
+    limits: &'l Limits,
+    lists: Lists,
+    model_is_bpe: bool,
+    /// Where the lists are.
+    cut: Vec<(usize, usize)>,
+}
+
+impl Found<'_> {
+    /// Takes the value of a key of the model.
+    fn take(&mut self, reader: &mut Reader<'_>, key: &str) -> Option<()> {
+        let start = reader.at;
+        match key {
+            "type" => {
+                self.model_is_bpe = reader.text.get(start..)?.starts_with("\"BPE\"");
+                return reader.skip();
+            }
+            "vocab" if self.lists.vocabulary.is_none() => self.lists.vocabulary = Some(reader.vocabulary(self.limits)?),
+            "merges" if self.lists.merges.is_none() && self.model_is_bpe => {
+                let Some(Vocabulary::Ids(Ok(vocabulary))) = &self.lists.vocabulary else { return None };
+                let index = StringIndex::of_distinct(&vocabulary.tokens)?;
+                let places = reader.merges(vocabulary, &index, self.limits)?;
+                self.lists.merges = Some(PlacedMerges { index, places });
+            }
+            "vocab" | "merges" => return None,
+            _ => return reader.skip(),
+        }
+        self.cut.push((start, reader.at));
+        Some(())
+    }
+}
+
+/// A string of the file, or one that had escapes.
+#[derive(Clone, Copy)]
+struct Part {
+    start: u32,
+    end: u32,
+    is_unescaped: bool,
+}
+
+/// Reads JSON that is as usual.
+struct Reader<'t> {
+    text: &'t str,
+    at: usize,
+    /// Strings that had escapes, without them.
+    unescaped: String,
+}
+
+impl<'t> Reader<'t> {
+    /// The next byte that is no white space.
+    #[inline(always)]
+    fn peek(&mut self) -> Option<u8> {
+        self.at = skip_space(self.text.as_bytes(), self.at);
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    /// Whether the next byte is this one, which is read then.
+    #[inline(always)]
+    fn eat(&mut self, byte: u8) -> bool {
+        let is_there = self.peek() == Some(byte);
+        self.at += usize::from(is_there);
+        is_there
+    }
+
+    #[inline(always)]
+    fn expect(&mut self, byte: u8) -> Option<()> {
+        self.eat(byte).then_some(())
+    }
+
+    /// Whether an array or object goes on behind an item, or ends with `close`.
+    #[inline(always)]
+    fn goes_on(&mut self, close: u8) -> Option<bool> {
+        match self.peek()? {
+            b',' => {
+                self.at += 1;
+                Some(true)
+            }
+            byte if byte == close => {
+                self.at += 1;
+                Some(false)
+            }
+            _ => None,
+        }
+    }
+
+    /// Where the string ends that begins here, and whether it has escapes; reads it with both quotation marks.
+    #[inline(always)]
+    fn string(&mut self) -> Option<Part> {
+        self.expect(b'"')?;
+        let start = self.at;
+        self.at = plain_end(self.text.as_bytes(), start);
+        match self.text.as_bytes().get(self.at)? {
+            b'"' => {
+                let part = Part { start: start as u32, end: self.at as u32, is_unescaped: false };
+                self.at += 1;
+                Some(part)
+            }
+            b'\\' => self.escaped_string(start),
+            _ => None,
+        }
+    }
+
+    #[cold]
+    fn escaped_string(&mut self, start: usize) -> Option<Part> {
+        let bytes = self.text.as_bytes();
+        loop {
+            match bytes.get(self.at)? {
+                b'"' => break,
+                b'\\' => self.at = plain_end(bytes, self.at + 2),
+                _ => return None,
+            }
+        }
+        self.at += 1;
+        // What the escapes mean, serde knows.
+        let string: String = serde_json::from_str(self.text.get(start - 1..self.at)?).ok()?;
+        let start = self.unescaped.len() as u32;
+        self.unescaped.push_str(&string);
+        Some(Part { start, end: self.unescaped.len() as u32, is_unescaped: true })
+    }
+
+    #[inline(always)]
+    fn part(&self, part: Part) -> Option<&str> {
+        let text = if part.is_unescaped { self.unescaped.as_str() } else { self.text };
+        text.get(part.start as usize..part.end as usize)
+    }
+
+    #[inline(always)]
+    fn part_bytes(&self, part: Part) -> &[u8] {
+        let text = if part.is_unescaped { self.unescaped.as_bytes() } else { self.text.as_bytes() };
+        text.get(part.start as usize..part.end as usize).unwrap_or_default()
+    }
+
+    /// Reads an object whose keys have no escapes; `take` reads each value, of which white space before it is read.
+    fn entries(&mut self, mut take: impl FnMut(&mut Self, &'t str) -> Option<()>) -> Option<()> {
+        self.expect(b'{')?;
+        if self.eat(b'}') {
+            return Some(());
+        }
+        loop {
+            let key = self.string().filter(|key| !key.is_unescaped)?;
+            let key = self.text.get(key.start as usize..key.end as usize)?;
+            self.expect(b':')?;
+            self.peek()?;
+            take(self, key)?;
+            if !self.goes_on(b'}')? {
+                return Some(());
+            }
+        }
+    }
+
+    /// Reads any value. What is right about it is left to serde.
+    fn skip(&mut self) -> Option<()> {
+        let mut depth = 0usize;
+        loop {
+            match self.peek()? {
+                b'"' => {
+                    self.at += 1;
+                    loop {
+                        self.at = plain_end(self.text.as_bytes(), self.at);
+                        match self.text.as_bytes().get(self.at)? {
+                            b'"' => break,
+                            b'\\' => self.at += 2,
+                            _ => return None,
+                        }
+                    }
+                    self.at += 1;
+                }
+                b'{' | b'[' => {
+                    depth += 1;
+                    self.at += 1;
+                }
+                b'}' | b']' => {
+                    depth = depth.checked_sub(1)?;
+                    self.at += 1;
+                }
+                // Between values in an array or object.
+                b',' | b':' if depth > 0 => self.at += 1,
+                _ => {
+                    let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'+' | b'.');
+                    let rest = self.text.as_bytes().get(self.at..)?;
+                    let length = rest.iter().position(|byte| !is_word(byte)).unwrap_or(rest.len());
+                    self.at += Some(length).filter(|&length| length > 0)?;
+                }
+            }
+            if depth == 0 {
+                return Some(());
+            }
+        }
+    }
+
+    /// A list with room for what the rest of the file can hold.
+    fn list(&self) -> StringList {
+        let left = self.text.len() - self.at;
+        StringList::with_room(left / 8, left / 2)
+    }
+
+    fn vocabulary(&mut self, limits: &Limits) -> Option<Vocabulary> {
+        match self.peek()? {
+            b'{' => self.ids(limits).map(|vocabulary| Vocabulary::Ids(Ok(vocabulary))),
+            b'[' => self.pieces(limits).map(|pieces| Vocabulary::Pieces(Ok(pieces))),
+            _ => None,
+        }
+    }
+
+    /// Reads tokens and their ids. That tokens are distinct is found by those who make a table of them.
+    fn ids(&mut self, limits: &Limits) -> Option<VocabConfig> {
+        self.expect(b'{')?;
+        let mut tokens = self.list();
+        let mut ids: Vec<u32> = Vec::new();
+        ids.try_reserve_exact((self.text.len() - self.at) / 8).ok()?;
+        if self.eat(b'}') {
+            return None;
+        }
+        loop {
+            let token = self.string()?;
+            tokens.push(self.part(token)?);
+            self.unescaped.clear();
+            self.expect(b':')?;
+            self.peek()?;
+            ids.push(self.id()?);
+            if u64::from(token.end - token.start) > limits.token_bytes || ids.len() as u64 > limits.vocabulary {
+                return None;
+            }
+            if !self.goes_on(b'}')? {
+                break;
+            }
+        }
+        tokens.shrink_to_fit();
+        ids.shrink_to_fit();
+        Some(VocabConfig { tokens, ids })
+    }
+
+    /// Reads a number that is an id, without a fraction or an exponent.
+    #[inline(always)]
+    fn id(&mut self) -> Option<u32> {
+        let start = self.at;
+        let mut id = 0u64;
+        while let Some(digit) = self.text.as_bytes().get(self.at).map(|byte| byte.wrapping_sub(b'0')).filter(|&digit| digit < 10) {
+            // Ten digits at most: more are no id.
+            id = id * 10 + u64::from(digit);
+            self.at += 1;
+            if self.at - start > 10 {
+                return None;
+            }
+        }
+        let is_usual = match self.at - start {
+            0 => false,
+            1 => true,
+            _ => self.text.as_bytes().get(start) != Some(&b'0'),
+        };
+        u32::try_from(id).ok().filter(|_| is_usual)
+    }
+
+    /// Reads pieces and their scores.
+    fn pieces(&mut self, limits: &Limits) -> Option<(StringList, Vec<f64>)> {
+        self.expect(b'[')?;
+        let mut pieces = self.list();
+        let mut scores: Vec<f64> = Vec::new();
+        scores.try_reserve_exact((self.text.len() - self.at) / 8).ok()?;
+        if self.eat(b']') {
+            return None;
+        }
+        loop {
+            self.expect(b'[')?;
+            let piece = self.string()?;
+            pieces.push(self.part(piece)?);
+            self.unescaped.clear();
+            self.expect(b',')?;
+            self.peek()?;
+            scores.push(self.score()?);
+            self.expect(b']')?;
+            if u64::from(piece.end - piece.start) > limits.token_bytes || scores.len() as u64 > limits.vocabulary {
+                return None;
+            }
+            if !self.goes_on(b']')? {
+                break;
+            }
+        }
+        pieces.shrink_to_fit();
+        scores.shrink_to_fit();
+        Some((pieces, scores))
+    }
+
+    /// Reads a number as serde_json does, which rounds twice: the digits to a double, and that divided by a power of ten.
+    fn score(&mut self) -> Option<f64> {
+        let bytes = self.text.as_bytes();
+        let start = self.at;
+        let is_negative = bytes.get(start) == Some(&b'-');
+        let mut at = start + usize::from(is_negative);
+        let first = at;
+        let mut digits = 0u64;
+        let mut point = None;
+        loop {
+            match bytes.get(at)? {
+                byte @ b'0'..=b'9' => digits = digits.wrapping_mul(10).wrapping_add(u64::from(byte - b'0')),
+                b'.' if point.is_none() => point = Some(at),
+                _ => break,
+            }
+            at += 1;
+        }
+        self.at = at;
+        let is_end = matches!(bytes.get(at)?, b',' | b']' | b' ' | b'\n');
+        match point {
+            // Nineteen digits fit; none before the point, two zeros and the like are left to serde, as are whole numbers.
+            Some(point) if is_end && at - first <= 20 && point > first && at > point + 1 => {
+                if bytes.get(first) == Some(&b'0') && point > first + 1 {
+                    return None;
+                }
+                let power = POWERS.get(at - point - 1)?;
+                let value = digits as f64 / power;
+                Some(if is_negative { -value } else { value })
+            }
+            _ => {
+                let is_number = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E');
+                let rest = bytes.get(start..)?;
+                let length = rest.iter().position(|byte| !is_number(byte))?;
+                self.at = start + length;
+                serde_json::from_str(self.text.get(start..self.at)?).ok()
+            }
+        }
+    }
+
+    /// Reads merges, as pairs or strings, and looks up their parts.
+    fn merges(&mut self, vocabulary: &VocabConfig, index: &StringIndex, limits: &Limits) -> Option<Vec<[u32; 3]>> {
+        self.expect(b'[')?;
+        let mut places = Vec::new();
+        if self.eat(b']') {
+            return Some(places);
+        }
+        // Each token is made by a merge or two; if more, then there are many more.
+        places.try_reserve_exact(vocabulary.tokens.len()).ok()?;
+        let is_pairs = self.peek()? == b'[';
+        let mut resolver = Resolver { tokens: &vocabulary.tokens, index, near: 0, joined: Vec::new() };
+        let mut batch = Vec::with_capacity(BATCH);
+        let mut goes_on = true;
+        while goes_on {
+            batch.clear();
+            self.unescaped.clear();
+            while goes_on && batch.len() < BATCH {
+                batch.push(if is_pairs { self.pair()? } else { self.line()? });
+                goes_on = self.goes_on(b']')?;
+            }
+            if batch.iter().flatten().any(|part| u64::from(part.end - part.start) > limits.token_bytes / 2) {
+                return None;
+            }
+            resolver.resolve(self, &batch, &mut places)?;
+            if places.len() as u64 > limits.vocabulary {
+                return None;
+            }
+        }
+        Some(places)
+    }
+
+    #[inline(always)]
+    fn pair(&mut self) -> Option<[Part; 2]> {
+        self.expect(b'[')?;
+        let left = self.string()?;
+        self.expect(b',')?;
+        let right = self.string()?;
+        self.expect(b']')?;
+        Some([left, right])
+    }
+
+    /// Two tokens with one space between them.
+    #[inline(always)]
+    fn line(&mut self) -> Option<[Part; 2]> {
+        let line = self.string()?;
+        let bytes = self.part_bytes(line);
+        if bytes.starts_with(b"#version") {
+            return None;
+        }
+        let mut spaces = bytes.iter().zip(line.start..).filter(|(&byte, _)| byte == b' ').map(|(_, at)| at);
+        match (spaces.next(), spaces.next()) {
+            (Some(space), None) => Some([Part { end: space, ..line }, Part { start: space + 1, ..line }]),
+            _ => None,
+        }
+    }
+}
+
+/// Finds the places of merges.
+struct Resolver<'v> {
+    tokens: &'v StringList,
+    index: &'v StringIndex,
+    /// The token that the last merge makes.
+    near: u32,
+    joined: Vec<u8>,
+}
+
+impl Resolver<'_> {
+    /// Appends the places of some merges; `None` if a part is empty or something is not in the vocabulary.
+    fn resolve(&mut self, reader: &Reader<'_>, batch: &[[Part; 2]], places: &mut Vec<[u32; 3]>) -> Option<()> {
+        let mut hashes = [[0; 2]; BATCH];
+        for (hashes, parts) in hashes.iter_mut().zip(batch) {
+            *hashes = parts.map(|part| self.index.hash_ahead(reader.part_bytes(part)));
+        }
+        for hash in hashes.iter().take(batch.len()).flatten() {
+            self.index.look_ahead(self.tokens, *hash);
+        }
+        for (parts, hashes) in batch.iter().zip(hashes) {
+            let [left, right] = parts.map(|part| reader.part_bytes(part));
+            if left.is_empty() || right.is_empty() {
+                return None;
+            }
+            let [left_hash, right_hash] = hashes;
+            let left_place = self.index.find_hashed(self.tokens, left, left_hash)?;
+            let right_place = self.index.find_hashed(self.tokens, right, right_hash)?;
+            // What merges make mostly is the same token as before, or the next one.
+            let is_made = |place: u32| {
+                self.tokens.bytes_at(place as usize).strip_prefix(left).is_some_and(|rest| rest == right)
+            };
+            let made = match [self.near, self.near + 1].into_iter().find(|&place| is_made(place)) {
+                Some(place) => place,
+                None => {
+                    self.joined.clear();
+                    self.joined.extend_from_slice(left);
+                    self.joined.extend_from_slice(right);
+                    self.index.find(self.tokens, &self.joined)?
+                }
+            };
+            self.near = made;
+            places.push([left_place, right_place, made]);
+        }
+        Some(())
+    }
+}
+
+/// The powers of ten that doubles hold exactly.
+const POWERS: [f64; 20] =
+    [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19];
