@@ -158,7 +158,7 @@ impl StringIndex {
 
 /// Whether two texts are equal: without a call for the short ones that tokens are.
 #[inline(always)]
-fn are_equal(left: &[u8], right: &[u8]) -> bool {
+pub(crate) fn are_equal(left: &[u8], right: &[u8]) -> bool {
     if left.len() != right.len() {
         return false;
     }

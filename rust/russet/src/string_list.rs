@@ -187,6 +187,35 @@ impl ByteList {
         Self { bytes: Vec::with_capacity(bytes), ends: Vec::with_capacity(strings) }
     }
 
+    /// The same if there is so much memory, as [`StringList::with_room`].
+    pub(crate) fn with_room(strings: usize, bytes: usize) -> Self {
+        let mut list = Self::default();
+        let _ = list.bytes.try_reserve_exact(bytes);
+        let _ = list.ends.try_reserve_exact(strings);
+        list
+    }
+
+    /// Appends a string.
+    ///
+    /// # Panics
+    /// As [`StringList::push`].
+    #[inline(always)]
+    pub(crate) fn push(&mut self, string: &[u8]) {
+        self.bytes.extend_from_slice(string);
+        let end = u32::try_from(self.bytes.len()).expect("a ByteList holds at most u32::MAX bytes");
+        self.ends.push(end);
+    }
+
+    /// The list of the strings, if all of them are UTF-8; room that is not used is given back.
+    pub(crate) fn into_strings(self) -> Option<StringList> {
+        let mut list = StringList { text: String::from_utf8(self.bytes).ok()?, ends: self.ends };
+        if !list.ends.iter().all(|&end| list.text.is_char_boundary(end as usize)) {
+            return None;
+        }
+        list.shrink_to_fit();
+        Some(list)
+    }
+
     /// Appends a string; or an empty one if an item is `None`.
     pub(crate) fn push_if_all(&mut self, string: impl Iterator<Item = Option<u8>>) {
         let start = self.bytes.len();
@@ -246,6 +275,19 @@ mod tests {
         list.push_if_all([Some(b'd')].into_iter());
         assert_eq!([0, 1, 2, 3].map(|index| list.bytes(index)), [&b"\xffa"[..], b"", b"d", b""]);
         assert_eq!(list.count(), 3);
+    }
+
+    #[test]
+    fn bytes_become_text_if_each_string_is_text() {
+        let list = |strings: &[&[u8]]| {
+            let mut list = ByteList::with_room(9, 9);
+            strings.iter().for_each(|string| list.push(string));
+            list.into_strings()
+        };
+        let strings = list(&["é".as_bytes(), b"", b"ab"]).unwrap();
+        assert_eq!(strings.iter().collect::<Vec<_>>(), ["é", "", "ab"]);
+        assert_eq!(list(&[b"\xc3", b"\xa9"]), None);
+        assert_eq!(list(&[b"a", b"\xc3"]), None);
     }
 
     #[test]

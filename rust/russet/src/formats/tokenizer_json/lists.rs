@@ -7,7 +7,8 @@
 //!
 //! The two readers agree on where the lists are, as serde has to read the same text up to them without an error.
 //!
-//! Merges are looked up as they are read, some at a time, so that memory is waited for once for all of them; their texts are not kept.
+//! That the file is UTF-8 is found by what is kept of it: the tokens, in which the parts of all merges are looked up, and the rest.
+//! Between them is nothing that is not ASCII. Merges are looked up as they are read, some at a time, so that memory is waited for once for all of them; their texts are not kept.
 //! O(file).
 
 use super::scan::{plain_end, skip_space};
@@ -15,7 +16,8 @@ use super::vocabulary::Vocabulary;
 use crate::formats::config::VocabConfig;
 use crate::formats::prepared::PlacedMerges;
 use crate::formats::Limits;
-use crate::string_index::StringIndex;
+use crate::string_index::{are_equal, StringIndex};
+use crate::string_list::ByteList;
 use crate::StringList;
 
 /// How many merges are looked up at a time.
@@ -35,12 +37,12 @@ pub(super) struct Lists {
 }
 
 /// Cuts the lists out of a file; `None` if it is not as usual.
-pub(super) fn split(text: &str, limits: &Limits) -> Option<Split> {
-    let mut reader = Reader { text, at: 0, unescaped: String::new() };
+pub(super) fn split(bytes: &[u8], limits: &Limits) -> Option<Split> {
+    let mut reader = Reader { bytes, at: 0, unescaped: String::new() };
     let mut found = Found { limits, lists: Lists::default(), model_is_bpe: false, cut: Vec::new() };
     let mut models = 0;
     reader.entries(|reader, key| {
-        if key != "model" {
+        if key != b"model" {
             return reader.skip();
         }
         models += 1;
@@ -50,15 +52,15 @@ pub(super) fn split(text: &str, limits: &Limits) -> Option<Split> {
         return None;
     }
     // The lists are where they are in the file.
-    let mut rest = String::with_capacity(text.len().saturating_sub(found.cut.iter().map(|(start, end)| end - start).sum()) + 16);
+    let mut rest = Vec::with_capacity(bytes.len().saturating_sub(found.cut.iter().map(|(start, end)| end - start).sum()) + 16);
     let mut from = 0;
     for (start, end) in found.cut {
-        rest.push_str(text.get(from..start)?);
-        rest.push_str("null");
+        rest.extend_from_slice(bytes.get(from..start)?);
+        rest.extend_from_slice(b"null");
         from = end;
     }
-    rest.push_str(text.get(from..)?);
-    Some(Split { rest, lists: found.lists })
+    rest.extend_from_slice(bytes.get(from..)?);
+    Some(Split { rest: String::from_utf8(rest).ok()?, lists: found.lists })
 }
 
 /// What was found in the model so far.
@@ -72,21 +74,21 @@ struct Found<'l> {
 
 impl Found<'_> {
     /// Takes the value of a key of the model.
-    fn take(&mut self, reader: &mut Reader<'_>, key: &str) -> Option<()> {
+    fn take(&mut self, reader: &mut Reader<'_>, key: &[u8]) -> Option<()> {
         let start = reader.at;
         match key {
-            "type" => {
-                self.model_is_bpe = reader.text.get(start..)?.starts_with("\"BPE\"");
+            b"type" => {
+                self.model_is_bpe = reader.bytes.get(start..)?.starts_with(b"\"BPE\"");
                 return reader.skip();
             }
-            "vocab" if self.lists.vocabulary.is_none() => self.lists.vocabulary = Some(reader.vocabulary(self.limits)?),
-            "merges" if self.lists.merges.is_none() && self.model_is_bpe => {
+            b"vocab" if self.lists.vocabulary.is_none() => self.lists.vocabulary = Some(reader.vocabulary(self.limits)?),
+            b"merges" if self.lists.merges.is_none() && self.model_is_bpe => {
                 let Some(Vocabulary::Ids(Ok(vocabulary))) = &self.lists.vocabulary else { return None };
                 let index = StringIndex::of_distinct(&vocabulary.tokens)?;
                 let places = reader.merges(vocabulary, &index, self.limits)?;
                 self.lists.merges = Some(PlacedMerges { index, places });
             }
-            "vocab" | "merges" => return None,
+            b"vocab" | b"merges" => return None,
             _ => return reader.skip(),
         }
         self.cut.push((start, reader.at));
@@ -104,7 +106,7 @@ struct Part {
 
 /// Reads JSON that is as usual.
 struct Reader<'t> {
-    text: &'t str,
+    bytes: &'t [u8],
     at: usize,
     /// Strings that had escapes, without them.
     unescaped: String,
@@ -114,8 +116,8 @@ impl<'t> Reader<'t> {
     /// The next byte that is no white space.
     #[inline(always)]
     fn peek(&mut self) -> Option<u8> {
-        self.at = skip_space(self.text.as_bytes(), self.at);
-        self.text.as_bytes().get(self.at).copied()
+        self.at = skip_space(self.bytes, self.at);
+        self.bytes.get(self.at).copied()
     }
 
     /// Whether the next byte is this one, which is read then.
@@ -152,8 +154,8 @@ impl<'t> Reader<'t> {
     fn string(&mut self) -> Option<Part> {
         self.expect(b'"')?;
         let start = self.at;
-        self.at = plain_end(self.text.as_bytes(), start);
-        match self.text.as_bytes().get(self.at)? {
+        self.at = plain_end(self.bytes, start);
+        match self.bytes.get(self.at)? {
             b'"' => {
                 let part = Part { start: start as u32, end: self.at as u32, is_unescaped: false };
                 self.at += 1;
@@ -166,7 +168,7 @@ impl<'t> Reader<'t> {
 
     #[cold]
     fn escaped_string(&mut self, start: usize) -> Option<Part> {
-        let bytes = self.text.as_bytes();
+        let bytes = self.bytes;
         loop {
             match bytes.get(self.at)? {
                 b'"' => break,
@@ -176,33 +178,27 @@ impl<'t> Reader<'t> {
         }
         self.at += 1;
         // What the escapes mean, serde knows.
-        let string: String = serde_json::from_str(self.text.get(start - 1..self.at)?).ok()?;
+        let string: String = serde_json::from_slice(self.bytes.get(start - 1..self.at)?).ok()?;
         let start = self.unescaped.len() as u32;
         self.unescaped.push_str(&string);
         Some(Part { start, end: self.unescaped.len() as u32, is_unescaped: true })
     }
 
     #[inline(always)]
-    fn part(&self, part: Part) -> Option<&str> {
-        let text = if part.is_unescaped { self.unescaped.as_str() } else { self.text };
-        text.get(part.start as usize..part.end as usize)
-    }
-
-    #[inline(always)]
-    fn part_bytes(&self, part: Part) -> &[u8] {
-        let text = if part.is_unescaped { self.unescaped.as_bytes() } else { self.text.as_bytes() };
+    fn part(&self, part: Part) -> &[u8] {
+        let text = if part.is_unescaped { self.unescaped.as_bytes() } else { self.bytes };
         text.get(part.start as usize..part.end as usize).unwrap_or_default()
     }
 
     /// Reads an object whose keys have no escapes; `take` reads each value, of which white space before it is read.
-    fn entries(&mut self, mut take: impl FnMut(&mut Self, &'t str) -> Option<()>) -> Option<()> {
+    fn entries(&mut self, mut take: impl FnMut(&mut Self, &'t [u8]) -> Option<()>) -> Option<()> {
         self.expect(b'{')?;
         if self.eat(b'}') {
             return Some(());
         }
         loop {
             let key = self.string().filter(|key| !key.is_unescaped)?;
-            let key = self.text.get(key.start as usize..key.end as usize)?;
+            let key = self.bytes.get(key.start as usize..key.end as usize)?;
             self.expect(b':')?;
             self.peek()?;
             take(self, key)?;
@@ -220,8 +216,8 @@ impl<'t> Reader<'t> {
                 b'"' => {
                     self.at += 1;
                     loop {
-                        self.at = plain_end(self.text.as_bytes(), self.at);
-                        match self.text.as_bytes().get(self.at)? {
+                        self.at = plain_end(self.bytes, self.at);
+                        match self.bytes.get(self.at)? {
                             b'"' => break,
                             b'\\' => self.at += 2,
                             _ => return None,
@@ -241,7 +237,7 @@ impl<'t> Reader<'t> {
                 b',' | b':' if depth > 0 => self.at += 1,
                 _ => {
                     let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'+' | b'.');
-                    let rest = self.text.as_bytes().get(self.at..)?;
+                    let rest = self.bytes.get(self.at..)?;
                     let length = rest.iter().position(|byte| !is_word(byte)).unwrap_or(rest.len());
                     self.at += Some(length).filter(|&length| length > 0)?;
                 }
@@ -253,9 +249,9 @@ impl<'t> Reader<'t> {
     }
 
     /// A list with room for what the rest of the file can hold.
-    fn list(&self) -> StringList {
-        let left = self.text.len() - self.at;
-        StringList::with_room(left / 8, left / 2)
+    fn list(&self) -> ByteList {
+        let left = self.bytes.len() - self.at;
+        ByteList::with_room(left / 8, left / 2)
     }
 
     fn vocabulary(&mut self, limits: &Limits) -> Option<Vocabulary> {
@@ -271,13 +267,13 @@ impl<'t> Reader<'t> {
         self.expect(b'{')?;
         let mut tokens = self.list();
         let mut ids: Vec<u32> = Vec::new();
-        ids.try_reserve_exact((self.text.len() - self.at) / 8).ok()?;
+        ids.try_reserve_exact((self.bytes.len() - self.at) / 8).ok()?;
         if self.eat(b'}') {
             return None;
         }
         loop {
             let token = self.string()?;
-            tokens.push(self.part(token)?);
+            tokens.push(self.part(token));
             self.unescaped.clear();
             self.expect(b':')?;
             self.peek()?;
@@ -289,9 +285,8 @@ impl<'t> Reader<'t> {
                 break;
             }
         }
-        tokens.shrink_to_fit();
         ids.shrink_to_fit();
-        Some(VocabConfig { tokens, ids })
+        Some(VocabConfig { tokens: tokens.into_strings()?, ids })
     }
 
     /// Reads a number that is an id, without a fraction or an exponent.
@@ -299,7 +294,7 @@ impl<'t> Reader<'t> {
     fn id(&mut self) -> Option<u32> {
         let start = self.at;
         let mut id = 0u64;
-        while let Some(digit) = self.text.as_bytes().get(self.at).map(|byte| byte.wrapping_sub(b'0')).filter(|&digit| digit < 10) {
+        while let Some(digit) = self.bytes.get(self.at).map(|byte| byte.wrapping_sub(b'0')).filter(|&digit| digit < 10) {
             // Ten digits at most: more are no id.
             id = id * 10 + u64::from(digit);
             self.at += 1;
@@ -310,7 +305,7 @@ impl<'t> Reader<'t> {
         let is_usual = match self.at - start {
             0 => false,
             1 => true,
-            _ => self.text.as_bytes().get(start) != Some(&b'0'),
+            _ => self.bytes.get(start) != Some(&b'0'),
         };
         u32::try_from(id).ok().filter(|_| is_usual)
     }
@@ -320,14 +315,14 @@ impl<'t> Reader<'t> {
         self.expect(b'[')?;
         let mut pieces = self.list();
         let mut scores: Vec<f64> = Vec::new();
-        scores.try_reserve_exact((self.text.len() - self.at) / 8).ok()?;
+        scores.try_reserve_exact((self.bytes.len() - self.at) / 8).ok()?;
         if self.eat(b']') {
             return None;
         }
         loop {
             self.expect(b'[')?;
             let piece = self.string()?;
-            pieces.push(self.part(piece)?);
+            pieces.push(self.part(piece));
             self.unescaped.clear();
             self.expect(b',')?;
             self.peek()?;
@@ -340,14 +335,13 @@ impl<'t> Reader<'t> {
                 break;
             }
         }
-        pieces.shrink_to_fit();
         scores.shrink_to_fit();
-        Some((pieces, scores))
+        Some((pieces.into_strings()?, scores))
     }
 
     /// Reads a number as serde_json does, which rounds twice: the digits to a double, and that divided by a power of ten.
     fn score(&mut self) -> Option<f64> {
-        let bytes = self.text.as_bytes();
+        let bytes = self.bytes;
         let start = self.at;
         let is_negative = bytes.get(start) == Some(&b'-');
         let mut at = start + usize::from(is_negative);
@@ -379,7 +373,7 @@ impl<'t> Reader<'t> {
                 let rest = bytes.get(start..)?;
                 let length = rest.iter().position(|byte| !is_number(byte))?;
                 self.at = start + length;
-                serde_json::from_str(self.text.get(start..self.at)?).ok()
+                serde_json::from_slice(self.bytes.get(start..self.at)?).ok()
             }
         }
     }
@@ -429,7 +423,7 @@ impl<'t> Reader<'t> {
     #[inline(always)]
     fn line(&mut self) -> Option<[Part; 2]> {
         let line = self.string()?;
-        let bytes = self.part_bytes(line);
+        let bytes = self.part(line);
         if bytes.starts_with(b"#version") {
             return None;
         }
@@ -455,13 +449,13 @@ impl Resolver<'_> {
     fn resolve(&mut self, reader: &Reader<'_>, batch: &[[Part; 2]], places: &mut Vec<[u32; 3]>) -> Option<()> {
         let mut hashes = [[0; 2]; BATCH];
         for (hashes, parts) in hashes.iter_mut().zip(batch) {
-            *hashes = parts.map(|part| self.index.hash_ahead(reader.part_bytes(part)));
+            *hashes = parts.map(|part| self.index.hash_ahead(reader.part(part)));
         }
         for hash in hashes.iter().take(batch.len()).flatten() {
             self.index.look_ahead(self.tokens, *hash);
         }
         for (parts, hashes) in batch.iter().zip(hashes) {
-            let [left, right] = parts.map(|part| reader.part_bytes(part));
+            let [left, right] = parts.map(|part| reader.part(part));
             if left.is_empty() || right.is_empty() {
                 return None;
             }
@@ -470,7 +464,9 @@ impl Resolver<'_> {
             let right_place = self.index.find_hashed(self.tokens, right, right_hash)?;
             // What merges make mostly is the same token as before, or the next one.
             let is_made = |place: u32| {
-                self.tokens.bytes_at(place as usize).strip_prefix(left).is_some_and(|rest| rest == right)
+                let made = self.tokens.bytes_at(place as usize);
+                made.len() == left.len() + right.len()
+                    && made.split_at_checked(left.len()).is_some_and(|(begin, end)| are_equal(begin, left) && are_equal(end, right))
             };
             let made = match [self.near, self.near + 1].into_iter().find(|&place| is_made(place)) {
                 Some(place) => place,

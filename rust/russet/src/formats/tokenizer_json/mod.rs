@@ -45,7 +45,7 @@ pub(super) fn read(bytes: &[u8], limits: &Limits) -> Result<Config> {
 
 /// Reads a whole file to compile it at once, if it is as usual ([`lists`]).
 pub(super) fn prepare(bytes: &[u8], limits: &Limits) -> Option<Prepared> {
-    let lists::Split { rest, lists } = lists::split(std::str::from_utf8(bytes).ok()?, limits)?;
+    let lists::Split { rest, lists } = lists::split(bytes, limits)?;
     let lists::Lists { vocabulary, merges } = lists;
     let failure = Failure { vocabulary: Cell::new(vocabulary), has_merges: merges.is_some(), ..Failure::new(limits, rest.len()) };
     let config = parse_text(&rest, failure, |failure, json| root::RootSeed(failure).deserialize(json)).ok()?;
