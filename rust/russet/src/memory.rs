@@ -65,6 +65,8 @@ impl<T> Drop for Once<T> {
 pub(crate) unsafe trait Zeroable: Sized {}
 
 // SAFETY: zero is a value of it.
+unsafe impl Zeroable for u8 {}
+// SAFETY: as above.
 unsafe impl Zeroable for u32 {}
 // SAFETY: as above.
 unsafe impl Zeroable for u64 {}

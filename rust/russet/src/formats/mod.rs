@@ -14,11 +14,13 @@ mod tiktoken;
 mod tokenizer_json;
 mod vocab_files;
 
+use crate::memory::Zeroed;
 use crate::{Error, Result};
 use config::Config;
 use prepared::Prepared;
 use std::fs::File;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
+use std::ops::Deref;
 use std::path::Path;
 
 pub use limits::Limits;
@@ -97,16 +99,44 @@ pub(crate) fn open(path: &Path, limits: &Limits) -> Result<(File, u64)> {
     Ok((file, announced))
 }
 
+/// The bytes of a file.
+pub(crate) enum Contents {
+    /// As many of a table, which has one more.
+    Table(Zeroed<u8>, usize),
+    Grown(Vec<u8>),
+}
+
+impl Deref for Contents {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Contents::Table(table, length) => table.get(..*length).unwrap_or_default(),
+            Contents::Grown(bytes) => bytes,
+        }
+    }
+}
+
 /// The bytes of a file, at most as many as the limit.
-pub(crate) fn contents(path: &Path, limits: &Limits) -> Result<Vec<u8>> {
+pub(crate) fn contents(path: &Path, limits: &Limits) -> Result<Contents> {
     let io = |source| Error::Io { path: path.to_owned(), source };
-    let (file, announced) = open(path, limits)?;
+    let (mut file, announced) = open(path, limits)?;
     // The limit keeps this far below usize::MAX.
-    let mut bytes = Vec::with_capacity(announced as usize);
+    let mut table = Zeroed::new(announced as usize + 1);
+    let mut length = 0;
+    while let Some(room) = table.as_mut_slice().get_mut(length..).filter(|room| !room.is_empty()) {
+        match file.read(room) {
+            Ok(0) => return Ok(Contents::Table(table, length)),
+            Ok(read) => length += read,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(io(error)),
+        }
+    }
     // What is no regular file, or grows meanwhile, can have more than it says.
-    file.take(limits.file_bytes.saturating_add(1)).read_to_end(&mut bytes).map_err(io)?;
+    let mut bytes = table.to_vec();
+    file.take(limits.file_bytes.saturating_sub(announced)).read_to_end(&mut bytes).map_err(io)?;
     limits.check_file(bytes.len() as u64)?;
-    Ok(bytes)
+    Ok(Contents::Grown(bytes))
 }
 
 /// The formats that are told apart.
