@@ -11,7 +11,7 @@
 //! states, however long it is, and a walk over n bytes takes no more steps than there are branchings on its way, of which texts
 //! of f bytes in all have at most the square root of 2 f, and n / 32 for what is compared.
 //!
-//! The texts are sorted first: O(f log f) to build, with eight bytes for each text meanwhile, and eight for each state. It is the wrong choice where texts come and go.
+//! The texts are sorted first: O(f log f) to build, with sixteen bytes for each text meanwhile, and eight for each state. It is the wrong choice where texts come and go.
 
 use crate::compiled::{damaged, Reader, Writer};
 use crate::string_list::Texts;
@@ -41,6 +41,10 @@ const CHAIN_BYTES: usize = 16;
 
 /// How many partly filled blocks are searched for a place. More packs tighter and builds slower.
 const OPEN_BLOCKS: usize = 16;
+/// After so many looks in vain a block is searched no more.
+const MISSES: u32 = 8;
+/// How many free slots of a block are tried for an only child.
+const SLOTS_TRIED: usize = 4;
 
 /// A state: from the low bits, the label that leads to it, whether there is a tail, the value, and the base of its children.
 #[derive(Clone, Copy, Debug)]
@@ -214,30 +218,28 @@ impl Trie {
     }
 }
 
-/// A text in the order of the texts: its first five bytes, and in the low bits its index.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Entry(u64);
+/// A text in the order of the texts. Of most texts this is all that is needed to build.
+#[derive(Clone, Copy)]
+struct Entry {
+    /// The first eight bytes, the first one highest, with zeros behind a shorter text.
+    key: u64,
+    index: u32,
+    length: u32,
+}
 
 impl Entry {
-    const INDEX_BITS: u32 = 24;
-    const FIRST_BYTES: usize = 5;
+    const FIRST_BYTES: usize = 8;
 
     fn new(index: u32, text: &[u8]) -> Self {
-        let first = (0..Self::FIRST_BYTES).map(|at| u64::from(text.get(at).copied().unwrap_or(0)));
-        Self(first.fold(0, |key, byte| key << 8 | byte) << Self::INDEX_BITS | u64::from(index))
+        let key = match text.first_chunk::<8>() {
+            Some(first) => u64::from_be_bytes(*first),
+            None => text.iter().fold(0, |key, &byte| key << 8 | u64::from(byte)).checked_shl(64 - 8 * text.len() as u32).unwrap_or(0),
+        };
+        Self { key, index, length: text.len() as u32 }
     }
 
-    fn index(self) -> u32 {
-        self.0 as u32 & ((1 << Self::INDEX_BITS) - 1)
-    }
-
-    fn first_bytes(self) -> u64 {
-        self.0 >> Self::INDEX_BITS
-    }
-
-    /// The byte at `depth`, one of the first five.
-    fn byte(self, depth: usize) -> u8 {
-        self.0.to_be_bytes()[depth]
+    fn len(self) -> usize {
+        self.length as usize
     }
 }
 
@@ -253,13 +255,22 @@ struct Sorted {
 
 impl Sorted {
     fn new<T: Texts>(texts: &T) -> Self {
-        let text = |entry: Entry| texts.bytes(entry.index() as usize);
+        let text = |entry: Entry| texts.bytes(entry.index as usize);
         let mut entries: Vec<Entry> = Vec::with_capacity(texts.count());
         entries.extend((0..texts.count() as u32).map(|index| Entry::new(index, texts.bytes(index as usize))));
-        // Most comparisons are decided by the first bytes.
-        entries.sort_unstable_by(|&a, &b| {
-            a.first_bytes().cmp(&b.first_bytes()).then_with(|| text(a).cmp(text(b))).then(a.index().cmp(&b.index()))
-        });
+        // Nearly all are told apart by their first bytes, without a jump for each comparison.
+        entries.sort_unstable_by_key(|entry| entry.key);
+        for group in entries.chunk_by_mut(|a, b| a.key == b.key).filter(|group| group.len() > 1) {
+            group.sort_unstable_by(|&a, &b| text(a).cmp(text(b)).then(a.index.cmp(&b.index)));
+        }
+        let shared = |a: Entry, b: Entry| match a.key ^ b.key {
+            0 => {
+                let (a, b) = (text(a).iter(), text(b).iter());
+                a.zip(b).take_while(|(a, b)| a == b).count()
+            }
+            // A zero byte is like none.
+            other => (other.leading_zeros() as usize / 8).min(a.len()).min(b.len()),
+        };
         let mut repeated: Option<u32> = None;
         let mut states = 1;
         // The states of a text are those that it does not share with the one before, but for a tail.
@@ -271,18 +282,17 @@ impl Sorted {
             shared_before = shared_after;
         };
         entries.dedup_by(|later, kept| {
-            let (before, after) = (text(*kept), text(*later));
-            let shared = before.iter().zip(after).take_while(|(a, b)| a == b).count();
-            if shared < after.len() {
-                add_states(before.len(), shared);
+            let shared = shared(*kept, *later);
+            if shared < later.len() {
+                add_states(kept.len(), shared);
                 return false;
             }
-            repeated = Some(repeated.map_or(kept.index(), |first| first.min(kept.index())));
+            repeated = Some(repeated.map_or(kept.index, |first| first.min(kept.index)));
             *kept = *later;
             true
         });
         if let Some(&last) = entries.last() {
-            add_states(text(last).len(), 0);
+            add_states(last.len(), 0);
         }
         Self { entries, repeated, states }
     }
@@ -330,6 +340,21 @@ impl Set {
         self.0.iter().map(|word| word.count_ones() as usize).sum()
     }
 
+    fn has(self, slot: usize) -> bool {
+        self.0[slot >> 6 & 3] >> (slot & 63) & 1 == 1
+    }
+
+    /// The slots in the set, the first one first.
+    fn iter(self) -> impl Iterator<Item = usize> {
+        (0..).zip(self.0).flat_map(|(index, mut word)| {
+            std::iter::from_fn(move || {
+                let bit = word.checked_ilog2().map(|_| word.trailing_zeros() as usize)?;
+                word &= word - 1;
+                Some(64 * index + bit)
+            })
+        })
+    }
+
     fn remove(&mut self, slot: usize) {
         self.0[slot >> 6 & 3] &= !(1 << (slot & 63));
     }
@@ -342,6 +367,8 @@ struct OpenBlock {
     free: Set,
     /// The places in it that are no state's base.
     unused_bases: Set,
+    /// How often it was looked at in vain since it was last of use.
+    misses: u32,
 }
 
 struct Builder<'t, T> {
@@ -373,8 +400,8 @@ enum Parent {
 impl<T: Texts> Builder<'_, T> {
     fn build(mut self) -> Result<Trie> {
         self.slots.resize(256, State::new(FREE, NONE));
-        if let Some(first) = self.entries.first().filter(|&&first| self.text(first).is_empty()) {
-            self.slots[0] = State::new(FREE, first.index());
+        if let Some(first) = self.entries.first().filter(|first| first.length == 0) {
+            self.slots[0] = State::new(FREE, first.index);
         }
         // Depth first, so that few states wait for their children to be placed.
         let mut waiting = vec![Task { parent: Parent::Slot(0), start: 0, end: self.entries.len() as u32, depth: 0 }];
@@ -388,30 +415,36 @@ impl<T: Texts> Builder<'_, T> {
     }
 
     fn text(&self, entry: Entry) -> &[u8] {
-        self.texts.bytes(entry.index() as usize)
+        self.texts.bytes(entry.index as usize)
+    }
+
+    /// The byte at `depth` of a text that has it.
+    #[inline(always)]
+    fn byte(&self, entry: Entry, depth: usize) -> u8 {
+        match depth {
+            0..Entry::FIRST_BYTES => (entry.key >> (56 - 8 * depth)) as u8,
+            _ => self.text(entry)[depth],
+        }
     }
 
     /// Places the children of a state, and lists those that have children themselves.
     fn place_children(&mut self, task: Task, children: &mut Vec<(u8, Range<u32>)>, waiting: &mut Vec<Task>) -> Result<()> {
         let Task { parent, mut start, end, depth } = task;
-        children.clear();
         // The text that ends here comes first; it was the state's value.
-        start += u32::from(self.entries.get(start as usize).is_some_and(|&entry| self.text(entry).len() == depth as usize));
+        start += u32::from(self.entries.get(start as usize).is_some_and(|entry| entry.length == depth));
+        children.clear();
         for place in start..end {
-            let entry = self.entries[place as usize];
-            let byte = match depth as usize {
-                depth @ 0..Entry::FIRST_BYTES => entry.byte(depth),
-                depth => self.text(entry)[depth],
-            };
+            let byte = self.byte(self.entries[place as usize], depth as usize);
             match children.last_mut() {
                 Some((last, places)) if *last == byte => places.end = place + 1,
                 _ => children.push((byte, place..place + 1)),
             }
         }
-        if children.is_empty() {
-            return Ok(());
-        }
-        let base = self.place(children)?;
+        let base = match children.as_slice() {
+            [] => return Ok(()),
+            [(byte, _)] => self.place_one(*byte)?,
+            children => self.place(children)?,
+        };
         match parent {
             Parent::Slot(slot) => self.slots[slot as usize].set_base(base),
             Parent::Chain(chain) => self.chains[chain as usize].next.set_base(base),
@@ -428,47 +461,100 @@ impl<T: Texts> Builder<'_, T> {
     fn state(&mut self, byte: u8, task: Task, waiting: &mut Vec<Task>) -> State {
         let label = u64::from(byte);
         let depth = task.depth as usize;
-        let (entry, last) = (self.entries[task.start as usize], self.entries[task.end as usize - 1]);
-        let (text, first) = (self.text(entry), entry.index());
-        // What the first and the last have in common, all have.
-        let shared = text.iter().zip(self.text(last)).skip(depth).take_while(|(a, b)| a == b).count();
-        let is_on_prefix = depth <= self.prefix.len() && text.starts_with(&self.prefix[..depth]);
-        if task.end - task.start == 1 && shared >= TAIL_BYTES && !is_on_prefix {
-            return State(State::new(label, first).0 | TAIL);
+        let (first, last) = (self.entries[task.start as usize], self.entries[task.end as usize - 1]);
+        let is_one = task.end - task.start == 1;
+        if is_one && first.len() >= depth + TAIL_BYTES && !self.is_on_prefix(first, depth) {
+            return State(State::new(label, first.index).0 | TAIL);
         }
-        if shared >= CHAIN_BYTES && !is_on_prefix {
-            let value = if text.len() == depth + shared { first } else { NONE };
+        if let Some(shared) = self.chain(first, last, depth).filter(|_| !is_one && !self.is_on_prefix(first, depth)) {
+            let value = if first.len() == depth + shared { first.index } else { NONE };
             let chain = self.chains.len();
-            self.chains.push(Chain { text: first, length: shared as u32, next: State::new(FREE, value) });
+            self.chains.push(Chain { text: first.index, length: shared as u32, next: State::new(FREE, value) });
             waiting.push(Task { parent: Parent::Chain(chain as u32), depth: task.depth + shared as u32, ..task });
             let mut state = State(State::new(label, CHAIN).0 | TAIL);
             state.set_base(chain);
             return state;
         }
-        let value = if text.len() == depth { first } else { NONE };
-        if task.end - task.start > 1 || value == NONE {
+        let value = if first.len() == depth { first.index } else { NONE };
+        if !is_one || value == NONE {
             waiting.push(task);
         }
         State::new(label, value)
     }
 
-    /// A base of its own that has a free slot for each child; the slots are taken.
+    /// Whether the state behind the first `depth` bytes of a text is one of the prefix, which are states in any case.
+    fn is_on_prefix(&self, entry: Entry, depth: usize) -> bool {
+        depth <= self.prefix.len() && self.text(entry).starts_with(&self.prefix[..depth])
+    }
+
+    /// How many bytes at `depth` all texts from the first to the last have in common, if they make a chain.
+    #[inline(always)]
+    fn chain(&self, first: Entry, last: Entry, depth: usize) -> Option<usize> {
+        if first.len().min(last.len()) < depth + CHAIN_BYTES {
+            return None;
+        }
+        // What the first and the last have in common, all have.
+        let (first, last) = (&self.text(first)[depth..], &self.text(last)[depth..]);
+        let shared = first.iter().zip(last).take_while(|(a, b)| a == b).count();
+        (shared >= CHAIN_BYTES).then_some(shared)
+    }
+
+    /// A base of its own that has a free slot for one child; the slot is taken.
+    fn place_one(&mut self, byte: u8) -> Result<usize> {
+        // In all but the blocks that are nearly full, one of the first few is as good as any.
+        self.place_where(|block| {
+            let slot = block.free.iter().take(SLOTS_TRIED).find(|&slot| block.unused_bases.has(slot ^ usize::from(byte)))?;
+            Some(slot ^ usize::from(byte))
+        }, std::iter::once(byte))
+    }
+
+    /// The same for several children.
     fn place(&mut self, children: &[(u8, Range<u32>)]) -> Result<usize> {
-        let found = self.open.iter().enumerate().find_map(|(index, block)| {
+        self.place_where(|block| {
             if block.free.len() < children.len() {
                 return None;
             }
-            let bases = children.iter().fold(block.unused_bases, |bases, (byte, _)| bases.and(block.free.permuted(*byte)));
-            Some((index, bases.first()?))
-        });
+            let mut bases = block.unused_bases;
+            for (byte, _) in children {
+                bases = bases.and(block.free.permuted(*byte));
+                bases.first()?;
+            }
+            bases.first()
+        }, children.iter().map(|&(byte, _)| byte))
+    }
+
+    /// The first place that `find` finds in an open block, or else one in another block, for children of these bytes.
+    #[inline(always)]
+    fn place_where(&mut self, find: impl Fn(&OpenBlock) -> Option<usize>, bytes: impl Iterator<Item = u8>) -> Result<usize> {
+        let mut found = None;
+        let mut index = 0;
+        while let Some(block) = self.open.get_mut(index) {
+            if let Some(base) = find(block) {
+                found = Some((index, base));
+                break;
+            }
+            // Where nothing fits any more, it is not worth the time to look.
+            block.misses += 1;
+            if block.misses > MISSES {
+                self.open.remove(index);
+            } else {
+                index += 1;
+            }
+        }
+        self.take_place(found, bytes)
+    }
+
+    /// Takes a place in an open block, or else one in another.
+    fn take_place(&mut self, found: Option<(usize, usize)>, bytes: impl Iterator<Item = u8>) -> Result<usize> {
         let (index, base) = match found {
             Some(found) => found,
             None => (self.add_block()?, 0),
         };
         let block = &mut self.open[index];
+        block.misses = 0;
         block.unused_bases.remove(base);
-        for (byte, _) in children {
-            block.free.remove(base ^ usize::from(*byte));
+        for byte in bytes {
+            block.free.remove(base ^ usize::from(byte));
         }
         let base = block.start + base;
         if block.free.len() == 0 {
@@ -492,7 +578,7 @@ impl<T: Texts> Builder<'_, T> {
             let fullest = (0..self.open.len()).min_by_key(|&index| self.open[index].free.len());
             self.open.remove(fullest.unwrap_or(0));
         }
-        self.open.push(OpenBlock { start, free: Set::ALL, unused_bases: Set::ALL });
+        self.open.push(OpenBlock { start, free: Set::ALL, unused_bases: Set::ALL, misses: 0 });
         Ok(self.open.len() - 1)
     }
 }
