@@ -18,11 +18,11 @@ use crate::added_tokens::{AddedToken, AddedTokens};
 use crate::conversation::Conversation;
 use crate::cuts::{Begin, Cuts};
 use crate::decoders::{DecodeTables, Decoder};
-use crate::formats::prepared::{PlacedMerges, Prepared};
-use crate::formats::{self, Limits};
 use crate::formats::config::{
     AddedTokenConfig, Config, DecoderConfig, ModelConfig, NormalizerConfig, PatternConfig, PostProcessorConfig, PreTokenizerConfig,
 };
+use crate::formats::prepared::{PlacedMerges, Prepared};
+use crate::formats::{self, Limits};
 use crate::models::{Alphabet, Model};
 use crate::normalizers::Normalizer;
 use crate::padding::Padding;
@@ -222,14 +222,14 @@ impl Tokenizer {
             false => {
                 let limits = Limits::default();
                 let bytes = formats::contents(path, &limits)?;
-                match Self::from_usual(&bytes, &limits) {
-                    Some(tokenizer) => Ok(tokenizer),
-                    None => {
-                        let config = formats::read_contents(path, &bytes, &limits)?;
-                        drop(bytes);
-                        Self::from_config(config)
-                    }
+                // What cannot be read again is read in the way that tells what is wrong.
+                if let Some(prepared) = formats::prepare(&bytes, &limits).filter(|_| path.is_file()) {
+                    drop(bytes);
+                    return Self::from_prepared(prepared).or_else(|_| Self::from_config(formats::read_file(path)?));
                 }
+                let config = formats::read_contents(path, &bytes, &limits)?;
+                drop(bytes);
+                Self::from_config(config)
             }
         }
     }
@@ -238,16 +238,11 @@ impl Tokenizer {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         match crate::compiled::is_compiled(bytes) {
             true => Self::from_compiled_bytes(bytes),
-            false => match Self::from_usual(bytes, &Limits::default()) {
-                Some(tokenizer) => Ok(tokenizer),
-                None => Self::from_config(formats::read_bytes(bytes)?),
-            },
+            false => {
+                let usual = formats::prepare(bytes, &Limits::default()).and_then(|prepared| Self::from_prepared(prepared).ok());
+                usual.map_or_else(|| Self::from_config(formats::read_bytes(bytes)?), Ok)
+            }
         }
-    }
-
-    /// Reads tokenizer.json that is as usual. What is wrong with others is found when they are read again.
-    fn from_usual(bytes: &[u8], limits: &Limits) -> Option<Self> {
-        Self::from_prepared(formats::prepare(bytes, limits)?).ok()
     }
 
     /// The file's truncation. It is not applied by itself: pass it in [`EncodeOptions`].

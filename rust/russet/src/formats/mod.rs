@@ -99,6 +99,9 @@ pub(crate) fn open(path: &Path, limits: &Limits) -> Result<(File, u64)> {
     Ok((file, announced))
 }
 
+/// Smaller files are read to usual pages: a huge one would be more memory than loading them takes.
+const HUGE_BYTES: usize = 3 << 19;
+
 /// The bytes of a file.
 pub(crate) enum Contents {
     /// As many of a table, which has one more.
@@ -122,7 +125,14 @@ pub(crate) fn contents(path: &Path, limits: &Limits) -> Result<Contents> {
     let io = |source| Error::Io { path: path.to_owned(), source };
     let (mut file, announced) = open(path, limits)?;
     // The limit keeps this far below usize::MAX.
-    let mut table = Zeroed::new(announced as usize + 1);
+    let room = announced as usize + 1;
+    if room < HUGE_BYTES {
+        let mut bytes = Vec::with_capacity(room);
+        file.take(limits.file_bytes.saturating_add(1)).read_to_end(&mut bytes).map_err(io)?;
+        limits.check_file(bytes.len() as u64)?;
+        return Ok(Contents::Grown(bytes));
+    }
+    let mut table = Zeroed::new(room);
     let mut length = 0;
     while let Some(room) = table.as_mut_slice().get_mut(length..).filter(|room| !room.is_empty()) {
         match file.read(room) {
@@ -132,7 +142,7 @@ pub(crate) fn contents(path: &Path, limits: &Limits) -> Result<Contents> {
             Err(error) => return Err(io(error)),
         }
     }
-    // What is no regular file, or grows meanwhile, can have more than it says.
+    // A file that grows meanwhile can have more than it says.
     let mut bytes = table.to_vec();
     file.take(limits.file_bytes.saturating_sub(announced)).read_to_end(&mut bytes).map_err(io)?;
     limits.check_file(bytes.len() as u64)?;

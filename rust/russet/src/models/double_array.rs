@@ -233,7 +233,9 @@ impl Entry {
     fn new(index: u32, text: &[u8]) -> Self {
         let key = match text.first_chunk::<8>() {
             Some(first) => u64::from_be_bytes(*first),
-            None => text.iter().fold(0, |key, &byte| key << 8 | u64::from(byte)).checked_shl(64 - 8 * text.len() as u32).unwrap_or(0),
+            None => {
+                text.iter().fold(0, |key, &byte| key << 8 | u64::from(byte)).checked_shl(64 - 8 * text.len() as u32).unwrap_or(0)
+            }
         };
         Self { key, index, length: text.len() as u32 }
     }
@@ -502,25 +504,31 @@ impl<T: Texts> Builder<'_, T> {
     /// A base of its own that has a free slot for one child; the slot is taken.
     fn place_one(&mut self, byte: u8) -> Result<usize> {
         // In all but the blocks that are nearly full, one of the first few is as good as any.
-        self.place_where(|block| {
-            let slot = block.free.iter().take(SLOTS_TRIED).find(|&slot| block.unused_bases.has(slot ^ usize::from(byte)))?;
-            Some(slot ^ usize::from(byte))
-        }, std::iter::once(byte))
+        self.place_where(
+            |block| {
+                let slot = block.free.iter().take(SLOTS_TRIED).find(|&slot| block.unused_bases.has(slot ^ usize::from(byte)))?;
+                Some(slot ^ usize::from(byte))
+            },
+            std::iter::once(byte),
+        )
     }
 
     /// The same for several children.
     fn place(&mut self, children: &[(u8, Range<u32>)]) -> Result<usize> {
-        self.place_where(|block| {
-            if block.free.len() < children.len() {
-                return None;
-            }
-            let mut bases = block.unused_bases;
-            for (byte, _) in children {
-                bases = bases.and(block.free.permuted(*byte));
-                bases.first()?;
-            }
-            bases.first()
-        }, children.iter().map(|&(byte, _)| byte))
+        self.place_where(
+            |block| {
+                if block.free.len() < children.len() {
+                    return None;
+                }
+                let mut bases = block.unused_bases;
+                for (byte, _) in children {
+                    bases = bases.and(block.free.permuted(*byte));
+                    bases.first()?;
+                }
+                bases.first()
+            },
+            children.iter().map(|&(byte, _)| byte),
+        )
     }
 
     /// The first place that `find` finds in an open block, or else one in another block, for children of these bytes.

@@ -116,13 +116,7 @@ pub(super) struct Compiled {
 
 impl Compiled {
     /// Leaves out what is never met.
-    pub(super) fn new(
-        listed: &[Joined],
-        ids: usize,
-        vocabulary: &Vocabulary,
-        parts: &Parts,
-        unreachable: &[u32],
-    ) -> Self {
+    pub(super) fn new(listed: &[Joined], ids: usize, vocabulary: &Vocabulary, parts: &Parts, unreachable: &[u32]) -> Self {
         let is_reachable = |id: u32| unreachable.binary_search(&id).is_err();
         let mut made = vec![NEVER; ids];
         for (_, id) in vocabulary.iter().filter(|&(token, id)| is_single(parts, token) && is_reachable(id)) {

@@ -163,13 +163,13 @@ impl Merges {
                     is_done = false;
                     let Border { left, right, .. } = candidate.border;
                     if !candidate.is_slot_read {
-                    self.fetch_made(left);
-                    self.fetch_made(right);
-                    self.fetch_slot(left, right);
+                        self.fetch_made(left);
+                        self.fetch_made(right);
+                        self.fetch_slot(left, right);
                     }
                 } else {
-                        let [left, right, _] = list[candidate.rank as usize];
-                        self.fetch_slot(left, right);
+                    let [left, right, _] = list[candidate.rank as usize];
+                    self.fetch_slot(left, right);
                 }
             }
         }

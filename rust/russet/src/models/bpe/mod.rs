@@ -32,7 +32,9 @@ use crate::vocab::Vocabulary;
 use crate::{Error, Result, StringList};
 use alphabet::{byte_level_char, ByteIds, Characters};
 use backtrack::Backtracker;
-use compile::{all_lengthen, byte_joints, char_joints, has_repeated_pair, makes_from_texts, new_ids, placed, read_merges, Compiled};
+use compile::{
+    all_lengthen, byte_joints, char_joints, has_repeated_pair, makes_from_texts, new_ids, placed, read_merges, Compiled,
+};
 use cuts::{ByteJoints, CharJoints};
 use merge::{Dropout, Order, Symbol};
 use merges::{Listed, Merge, Merges};
