@@ -487,3 +487,112 @@ impl Resolver<'_> {
 /// The powers of ten that doubles hold exactly.
 const POWERS: [f64; 20] =
     [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19];
+
+#[cfg(test)]
+mod tests {
+    use super::super::{prepare, read};
+    use super::*;
+    use crate::formats::config::{Config, ModelConfig};
+    use proptest::prelude::*;
+    use std::collections::HashSet;
+
+    /// What serde reads, and what is read by hand, if anything is; repeated tokens are left to those who compile.
+    fn both(json: &[u8]) -> Option<(Config, Config)> {
+        let prepared = prepare(json, &Limits::default())?;
+        let mut config = prepared.config;
+        if let ModelConfig::Bpe(bpe) = &mut config.model {
+            let texts = prepared.merges.iter().flat_map(|merges| merges.places.iter());
+            let text = |place: &u32| bpe.vocab.tokens.get(*place as usize).unwrap_or_default();
+            for [left, right, made] in texts {
+                assert_eq!(format!("{}{}", text(left), text(right)), text(made));
+                [left, right].iter().for_each(|place| bpe.merges.push(text(place)));
+            }
+        }
+        let tokens = match &config.model {
+            ModelConfig::WordPiece(model) => Some(&model.vocab.tokens),
+            ModelConfig::WordLevel(model) => Some(&model.vocab.tokens),
+            _ => None,
+        };
+        let mut seen = HashSet::new();
+        let is_distinct = tokens.is_none_or(|tokens| tokens.iter().all(|token| seen.insert(token)));
+        let expected = read(json, &Limits::default());
+        assert!(expected.is_ok(), "{expected:?} for {}", String::from_utf8_lossy(json));
+        is_distinct.then_some((config, expected.ok()?))
+    }
+
+    const BPE: &str = r#"{"version": "1.0", "added_tokens": [{"id": 0, "content": "a\"]", "single_word": false, "lstrip": false,
+        "rstrip": false, "normalized": false, "special": true}], "model": {"type": "BPE", "unk_token": null, "fuse_unk": true,
+        "vocab": {"a": 0, "b": 1, "é": 2, "\"": 3, "\\": 4, "\u0061b": 5,
+        "aé":4294967295, "abaé" : 17, "a b": 8}, "merges": [["a", "b"], ["a" ,"é"], [ "ab", "a\u00e9" ]]} }"#;
+    const LINES: &str =
+        r#"{"model":{"type":"BPE","vocab":{"a":0,"b":1,"ab":2,"\n":3,"\na":4},"merges":["a b","\n a"],"dropout":0.5}}"#;
+    const PIECES: &str = r#"{"model": {"unk_id": 0, "vocab": [["<unk>", 0.0], ["▁", -2.0122928619384766], ["\u2581a", -11], ["b", -1.5e-3],
+        ["b", 12345678901234567890.5], ["c", 0.1234567890123456789], ["", -0], ["d",-0.0]]}, "version": "1.0"}"#;
+    const WORDS: &str = r###"{"version":"1.0","model":{"type":"WordPiece","unk_token":"a","continuing_subword_prefix":"##",
+        "max_input_chars_per_word":100,"vocab":{"a":0,"##b":1,"c":2}}}"###;
+
+    #[test]
+    fn usual_files_are_read_by_hand() {
+        for json in [BPE, LINES, PIECES, WORDS] {
+            let (found, expected) = both(json.as_bytes()).unwrap();
+            assert_eq!(found, expected);
+        }
+    }
+
+    #[test]
+    fn what_is_not_usual_is_left_to_serde() {
+        let merges = |merges: &str| LINES.replace(r#"["a b","\n a"]"#, merges);
+        for json in [
+            merges(r#"["a b", ["a", "b"]]"#),
+            merges(r#"["a x"]"#),
+            merges(r#"["a  b"]"#),
+            merges(r#"["b a"]"#),
+            merges(r##"["#version: 0.2", "a b"]"##),
+            merges(r#"[["a", ""]]"#),
+            merges("[\"a b\",]"),
+            merges("null"),
+            LINES.replace("BPE", "BPe"),
+            LINES.replace(r#""b":1"#, r#""a":1"#),
+            LINES.replace(r#""b":1"#, r#""b":01"#),
+            LINES.replace(r#""b":1"#, r#""b":4294967296"#),
+            LINES.replace(r#""b":1"#, r#""b":-1"#),
+            LINES.replace(r#""b":1"#, r#""b":1.0"#),
+            LINES.replace("dropout", "vocab"),
+            LINES.replace("\"dropout\":0.5", "\"continuing_subword_prefix\":\"#\""),
+            LINES.replace("model", "mod\\u0065l"),
+            LINES.replace("\"a\":0", "\"a\u{1}\":0"),
+            LINES.replace("}}", "}"),
+            LINES.replace("}}", "}}}"),
+        ] {
+            assert!(prepare(json.as_bytes(), &Limits::default()).is_none(), "{json}");
+        }
+        let few = Limits { vocabulary: 4, ..Limits::default() };
+        assert!(prepare(LINES.as_bytes(), &few).is_none());
+        let short = Limits { token_bytes: 1, ..Limits::default() };
+        assert!(prepare(LINES.as_bytes(), &short).is_none());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(3000))]
+
+        #[test]
+        fn what_is_accepted_is_what_serde_reads(
+            file in 0usize..4,
+            changes in proptest::collection::vec((any::<prop::sample::Index>(), 0usize..4, 0usize..24), 0..3),
+        ) {
+            const PARTS: [&[u8]; 24] = [
+                b"\"", b"\\", b"{", b"}", b"[", b"]", b",", b":", b" ", b"null", b"0", b"1", b"-", b".5", b"e9", b"\n", b"\0", b"\xff",
+                b"\xc3", b"a", b"\\u0041", b"\\ud800", b"#version", b"\xc3\xa9",
+            ];
+            let mut json = [BPE, LINES, PIECES, WORDS][file].as_bytes().to_vec();
+            for (at, cut, part) in changes {
+                let at = at.index(json.len());
+                let end = (at + cut).min(json.len());
+                json.splice(at..end, PARTS[part].iter().copied());
+            }
+            if let Some((found, expected)) = both(&json) {
+                prop_assert_eq!(found, expected);
+            }
+        }
+    }
+}
