@@ -8,8 +8,10 @@ use russet::{Encoding, Fields, Offsets};
 use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
+use crate::error::exception;
 use crate::options::{padding_direction, truncation_direction};
-use crate::strings::{integer_list, list};
+use crate::strings::{integer_list, list, RangeList};
+use crate::tokens::token_list;
 use crate::{arrays, detach};
 
 type IntegerList<'py> = PyResult<Bound<'py, PyList>>;
@@ -72,13 +74,16 @@ impl PyEncoding {
     /// The text of each token.
     #[getter]
     fn tokens<'py>(&self, py: Python<'py>) -> IntegerList<'py> {
-        list(py, &self.ask(py, Encoding::tokens)?, |token| Ok(*token))
+        token_list(py, &self.core)
     }
 
     /// The characters of the text that each token stands for: first, and one past the last.
     #[getter]
     fn offsets<'py>(&self, py: Python<'py>) -> IntegerList<'py> {
-        list(py, &self.ask(py, Encoding::offsets)?, |offset| Ok(*offset))
+        self.ask(py, Encoding::locate)?;
+        let mut ranges = RangeList::new(py, self.core.len())?;
+        self.core.for_each_offset(|range| ranges.push(range), |error| exception(py, &error))?;
+        ranges.finish()
     }
 
     /// The same in bytes of the text's UTF-8.

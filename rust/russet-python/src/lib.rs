@@ -1,7 +1,7 @@
 //! The Python binding of russet: the module `russet._core`.
 //!
 //! Every call does the same four things: take the arguments ([`inputs`], [`options`]), detach from the interpreter ([`detach`]),
-//! call the core, convert what comes back ([`strings`], [`arrays`]). Decisions are made in the core or in Python. All classes are
+//! call the core, convert what comes back ([`strings`], [`tokens`], [`arrays`]). Decisions are made in the core or in Python. All classes are
 //! frozen, no lock is held while the interpreter is waited for, and no panic leaves the module.
 
 // Signatures are Python's: tuples, and as many arguments as there are keywords.
@@ -17,6 +17,7 @@ mod inputs;
 mod options;
 mod strings;
 mod tokenizer;
+mod tokens;
 
 /// The compiled part of the package `russet`.
 #[pyo3::pymodule(gil_used = false)]

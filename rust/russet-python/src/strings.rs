@@ -5,7 +5,7 @@
 //! a copy in it for good. The limited API (the feature `abi3`) hides the characters: there Python encodes the text into a `bytes`
 //! object that lives as long as the call, which takes several times as long.
 //!
-//! Lists of ids hand out integer objects that are made once per process (up to 2^18, in blocks on demand): making fresh ones
+//! Lists of ids and of offsets hand out integer objects that are made once per process (up to 2^18, on demand): making fresh ones
 //! costs several times as much.
 
 #[cfg(not(Py_GIL_DISABLED))]
@@ -21,12 +21,12 @@ use pyo3::types::PySlice;
 use pyo3::types::{PyBytes, PyList, PyString};
 #[cfg(not(Py_LIMITED_API))]
 use russet::transcode::{to_utf8, to_utf8_into, NotACharacter, Unit};
+use russet::Error;
 #[cfg(not(Py_LIMITED_API))]
 use std::cell::Cell;
-use std::ptr::NonNull;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use crate::error::classes;
+use crate::error::{classes, exception};
 
 /// What happens to lone surrogates, which no UTF-8 text can hold.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -185,33 +185,51 @@ const INTEGERS: usize = 1 << 18;
 #[cfg(not(Py_GIL_DISABLED))]
 const AHEAD: usize = 16;
 
-/// A new reference to an integer object.
+/// Integer objects that were made: references that are never given back, or null.
+static MADE: [AtomicPtr<ffi::PyObject>; INTEGERS] = [const { AtomicPtr::new(std::ptr::null_mut()) }; INTEGERS];
+
 #[inline(always)]
-fn integer(py: Python<'_>, value: u32) -> PyResult<NonNull<ffi::PyObject>> {
-    /// References that are never given back.
-    static MADE: [AtomicPtr<ffi::PyObject>; INTEGERS] = [const { AtomicPtr::new(std::ptr::null_mut()) }; INTEGERS];
-    let place = MADE.get(value as usize);
-    if let Some(object) = place.and_then(|place| NonNull::new(place.load(Ordering::Acquire))) {
-        // SAFETY: `MADE` holds a reference, so the object is alive; the interpreter is held.
-        unsafe { ffi::Py_INCREF(object.as_ptr()) };
-        return Ok(object);
-    }
-    make_integer(py, value, place)
+fn made<'py>(py: Python<'py>, value: usize) -> Option<Bound<'py, PyAny>> {
+    let object = MADE.get(value)?.load(Ordering::Acquire);
+    // SAFETY: `MADE` holds a reference, so an object that is there is alive; the interpreter is held.
+    unsafe { Bound::from_borrowed_ptr_or_opt(py, object) }
 }
 
-/// A new integer object, also put into `place`. In the order in which a text asks for them, so that frequent ones lie together.
-#[cold]
-fn make_integer(py: Python<'_>, value: u32, place: Option<&AtomicPtr<ffi::PyObject>>) -> PyResult<NonNull<ffi::PyObject>> {
-    let object = value.into_pyobject(py)?.into_ptr();
-    let is_kept = |place: &AtomicPtr<_>| {
-        // Another thread may be faster where there is no lock.
-        place.compare_exchange(std::ptr::null_mut(), object, Ordering::AcqRel, Ordering::Acquire).is_ok()
-    };
-    if place.is_some_and(is_kept) {
-        // SAFETY: the object was made above; this reference is that of `place`.
-        unsafe { ffi::Py_INCREF(object) };
+/// An integer object.
+#[inline(always)]
+fn integer<'py>(py: Python<'py>, value: u32) -> PyResult<Bound<'py, PyAny>> {
+    match made(py, value as usize) {
+        Some(object) => Ok(object),
+        None => make_integers(py, value as usize, BLOCK),
     }
-    NonNull::new(object).ok_or_else(|| PyErr::fetch(py))
+}
+
+/// The integer object of a place in a text. In a long text few of all places are asked for, so they are made one by one.
+#[inline(always)]
+fn position<'py>(py: Python<'py>, value: usize) -> PyResult<Bound<'py, PyAny>> {
+    match made(py, value) {
+        Some(object) => Ok(object),
+        None => make_integers(py, value, if value < PIECE / 16 { BLOCK } else { 1 }),
+    }
+}
+
+/// Makes the block of integers that has `value`.
+#[cold]
+fn make_integers<'py>(py: Python<'py>, value: usize, block: usize) -> PyResult<Bound<'py, PyAny>> {
+    let first = value - value % block;
+    for (place, value) in MADE.get(first..first + block).unwrap_or_default().iter().zip(first..) {
+        if place.load(Ordering::Acquire).is_null() {
+            let object = value.into_pyobject(py)?.into_ptr();
+            if place.compare_exchange(std::ptr::null_mut(), object, Ordering::AcqRel, Ordering::Acquire).is_err() {
+                // SAFETY: `object` is the reference made above; another thread was faster.
+                drop(unsafe { Bound::from_owned_ptr(py, object) });
+            }
+        }
+    }
+    match made(py, value) {
+        Some(object) => Ok(object),
+        None => Ok(value.into_pyobject(py)?.into_any()),
+    }
 }
 
 /// The numbers of a list, if all of them are of the type `int` itself and fit.
@@ -274,43 +292,104 @@ pub fn integers(_: &Bound<'_, PyList>) -> PyResult<Option<Vec<u32>>> {
     Ok(None)
 }
 
-/// Puts a new reference into a list whose item at this index is null.
-///
-/// # Safety
-/// The list has such an index and nobody else sees it.
-unsafe fn set_item(list: *mut ffi::PyObject, index: ffi::Py_ssize_t, item: NonNull<ffi::PyObject>) {
-    // SAFETY: by this function's contract.
-    unsafe {
-        #[cfg(not(Py_LIMITED_API))]
-        ffi::PyList_SET_ITEM(list, index, item.as_ptr());
-        #[cfg(Py_LIMITED_API)]
-        ffi::PyList_SetItem(list, index, item.as_ptr());
+/// A list of a length that is known, filled in place. Its items are null until they are set, so it is hidden from the garbage
+/// collector, and with it from all other code, until it is full.
+pub struct NewList<'py> {
+    list: Bound<'py, PyList>,
+    length: usize,
+    filled: usize,
+}
+
+impl<'py> NewList<'py> {
+    pub fn new(py: Python<'py>, length: usize) -> PyResult<Self> {
+        // SAFETY: a new list, or null with an error that is set; nobody else has seen it.
+        let list = unsafe {
+            let list = Bound::from_owned_ptr_or_err(py, ffi::PyList_New(length as ffi::Py_ssize_t))?;
+            ffi::PyObject_GC_UnTrack(list.as_ptr().cast());
+            list.cast_into_unchecked()
+        };
+        Ok(Self { list, length, filled: 0 })
+    }
+
+    /// Puts `item` behind the others. What goes beyond the length is dropped.
+    #[inline(always)]
+    pub fn push(&mut self, item: Bound<'py, PyAny>) -> PyResult<()> {
+        if self.filled == self.length {
+            return Ok(());
+        }
+        if self.filled % PIECE == 0 && self.filled > 0 {
+            pause(self.list.py())?;
+        }
+        // SAFETY: the list has such an index, its item there is null, and nobody else sees it; it takes the reference over.
+        unsafe {
+            let (list, index) = (self.list.as_ptr(), self.filled as ffi::Py_ssize_t);
+            #[cfg(not(Py_LIMITED_API))]
+            ffi::PyList_SET_ITEM(list, index, item.into_ptr());
+            #[cfg(Py_LIMITED_API)]
+            ffi::PyList_SetItem(list, index, item.into_ptr());
+        }
+        self.filled += 1;
+        Ok(())
+    }
+
+    pub fn finish(self) -> PyResult<Bound<'py, PyList>> {
+        if self.filled < self.length {
+            return Err(exception(self.list.py(), &Error::Internal("a list was not filled".into())));
+        }
+        // SAFETY: a list that is not tracked, whose items are all set.
+        unsafe { ffi::PyObject_GC_Track(self.list.as_ptr().cast()) };
+        Ok(self.list)
     }
 }
 
 /// A list of ids, or of other small numbers.
 pub fn integer_list<'py>(py: Python<'py>, values: &[u32]) -> PyResult<Bound<'py, PyList>> {
-    // SAFETY: a new list, or null with an error that is set. Its items are null until they are set, so it is hidden from the garbage
-    // collector, and with it from all other code, while that may run. Each item is a new reference, which the list takes over.
-    unsafe {
-        let list = Bound::from_owned_ptr_or_err(py, ffi::PyList_New(values.len() as ffi::Py_ssize_t))?;
-        if values.len() > PIECE {
-            ffi::PyObject_GC_UnTrack(list.as_ptr().cast());
-        }
-        let mut index = 0;
-        for part in values.chunks(PIECE) {
-            if index > 0 {
-                pause(py)?;
+    let mut list = NewList::new(py, values.len())?;
+    for &value in values {
+        list.push(integer(py, value)?)?;
+    }
+    list.finish()
+}
+
+/// A list of ranges as tuples. Mostly a range begins where the one before ends: that number is looked up once.
+pub struct RangeList<'py> {
+    list: NewList<'py>,
+    last: (usize, Bound<'py, PyAny>),
+}
+
+impl<'py> RangeList<'py> {
+    pub fn new(py: Python<'py>, length: usize) -> PyResult<Self> {
+        Ok(Self { list: NewList::new(py, length)?, last: (0, integer(py, 0)?) })
+    }
+
+    #[inline(always)]
+    pub fn push(&mut self, (start, end): (usize, usize)) -> PyResult<()> {
+        let py = self.last.1.py();
+        let first = if start == self.last.0 { self.last.1.clone() } else { position(py, start)? };
+        self.last = (end, position(py, end)?);
+        let last = self.last.1.clone();
+        // SAFETY: a new tuple of two items, or null with an error that is set; nobody else has seen it, and its items are null. It takes
+        // the references over. It holds numbers alone, so the garbage collector need not know it, which would find that out by itself.
+        let pair = unsafe {
+            let pair = Bound::from_owned_ptr_or_err(py, ffi::PyTuple_New(2))?;
+            ffi::PyObject_GC_UnTrack(pair.as_ptr().cast());
+            #[cfg(not(Py_LIMITED_API))]
+            {
+                ffi::PyTuple_SET_ITEM(pair.as_ptr(), 0, first.into_ptr());
+                ffi::PyTuple_SET_ITEM(pair.as_ptr(), 1, last.into_ptr());
             }
-            for &value in part {
-                set_item(list.as_ptr(), index, integer(py, value)?);
-                index += 1;
+            #[cfg(Py_LIMITED_API)]
+            {
+                ffi::PyTuple_SetItem(pair.as_ptr(), 0, first.into_ptr());
+                ffi::PyTuple_SetItem(pair.as_ptr(), 1, last.into_ptr());
             }
-        }
-        if values.len() > PIECE {
-            ffi::PyObject_GC_Track(list.as_ptr().cast());
-        }
-        Ok(list.cast_into_unchecked())
+            pair
+        };
+        self.list.push(pair)
+    }
+
+    pub fn finish(self) -> PyResult<Bound<'py, PyList>> {
+        self.list.finish()
     }
 }
 

@@ -105,6 +105,10 @@ impl AddedTokens {
         Some(self.normalized_forms.get(&id).unwrap_or(&token.content))
     }
 
+    pub(crate) fn get(&self, id: u32) -> Option<&AddedToken> {
+        self.by_id.get(&id)
+    }
+
     pub(crate) fn id(&self, content: &str) -> Option<u32> {
         self.ids.get(content).copied()
     }

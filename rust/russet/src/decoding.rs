@@ -11,9 +11,6 @@ use std::sync::OnceLock;
 /// From so many ids on, [`Watch::check`] is called in between.
 const WATCHED_IDS: usize = 1 << 16;
 
-/// A table takes memory for each number below the highest id: not more than so many times the vocabulary.
-const MAX_SPARSE: usize = 4;
-
 impl Tokenizer {
     /// The text of `ids`. With `skip_special_tokens`, special tokens are left out, but for a SentencePiece model's unknown piece,
     /// which has a text there.
@@ -35,7 +32,7 @@ impl Tokenizer {
         on_unknown: OnUnknown,
         watch: Option<&dyn Watch>,
     ) -> Result<String> {
-        if let Some(ids_end) = self.ids_end() {
+        if let Some(ids_end) = self.core.ids_end() {
             let decoding = Decoding { ids, skip_special_tokens, skip_unknown: on_unknown == OnUnknown::Skip };
             let source = self.tokens(skip_special_tokens, on_unknown);
             let is_special = |token: &str| self.core.added_tokens.is_special(token);
@@ -98,13 +95,6 @@ impl Tokenizer {
                 Ok(text)
             }
         }
-    }
-
-    /// One more than the highest id, if most numbers below it are ids.
-    fn ids_end(&self) -> Option<usize> {
-        let of_model = self.core.model.ids_end()?;
-        let of_added = self.core.added_tokens.ids_end();
-        Some(of_model.max(of_added)).filter(|&end| end <= MAX_SPARSE * (of_model + self.core.added_tokens.len()))
     }
 }
 

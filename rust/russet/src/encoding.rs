@@ -2,8 +2,9 @@
 //!
 //! An [`Encoding`] is a list of segments: runs of tokens of one sequence, special tokens, padding. Truncation, post-processing,
 //! merging and padding only cut and list segments; no token is copied. The ids of a sequence are computed at once. Everything
-//! else (tokens, offsets, word ids) is computed when first asked for, by encoding the kept text once more with the full record,
-//! and is then shared by all encodings that show a part of that sequence, overflowing ones included.
+//! else is computed when first asked for, and is then shared by all encodings that show a part of that sequence, overflowing ones
+//! included: the texts of tokens by their ids where these tell them, offsets by a walk along the ids where that is proved
+//! ([`walk`](crate::walk)), and the rest by encoding the kept text once more with the full record.
 //!
 //! Cost: a segment is a few words, so an operation is O(segments); asking for a field is O(tokens).
 
@@ -13,7 +14,9 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
+use crate::tokenizer::Core;
 use crate::truncation::TruncationDirection;
+use crate::walk::Walked;
 use crate::{Error, Result, StringList};
 
 pub use fields::Fields;
@@ -35,7 +38,23 @@ pub(crate) struct Details {
 
 /// Computes the details of a sequence from its text.
 pub(crate) trait Recipe: Send + Sync + std::fmt::Debug {
+    /// All details, by encoding the text once more.
     fn details(&self, ids: &[u32]) -> Result<Details>;
+
+    /// Offsets, and the texts that ids do not tell, by a walk along the ids; `None` where that is not possible.
+    fn walk(&self, _: &[u32]) -> Option<Walked> {
+        None
+    }
+
+    /// The text that every token with this id shows, if they all show the same.
+    fn text_of_all(&self, _: u32) -> Option<&str> {
+        None
+    }
+
+    /// What encoded the text.
+    fn core(&self) -> Option<&Core> {
+        None
+    }
 }
 
 /// The tokens of one sequence, as the model gave them.
@@ -43,13 +62,14 @@ pub(crate) trait Recipe: Send + Sync + std::fmt::Debug {
 pub(crate) struct Rows {
     ids: Vec<u32>,
     details: OnceLock<Details>,
+    walked: OnceLock<Option<Box<Walked>>>,
     recipe: Option<Box<dyn Recipe>>,
 }
 
 impl Rows {
     /// Rows whose details follow `recipe`; without one, asking for them is an error.
     pub(crate) fn new(ids: Vec<u32>, recipe: Option<Box<dyn Recipe>>) -> Self {
-        Self { ids, details: OnceLock::new(), recipe }
+        Self { ids, details: OnceLock::new(), walked: OnceLock::new(), recipe }
     }
 
     /// Rows whose tokens are empty and whose offsets are 0, as the reference's `encode_batch_fast` gives them.
@@ -58,7 +78,11 @@ impl Rows {
         ids.iter().for_each(|_| tokens.close());
         let zeros = vec![(0, 0); ids.len()];
         let details = Details { tokens, byte_offsets: zeros.clone(), offsets: zeros, words: vec![None; ids.len()] };
-        Self { ids, details: OnceLock::from(details), recipe: None }
+        Self::with_details(ids, details)
+    }
+
+    fn with_details(ids: Vec<u32>, details: Details) -> Self {
+        Self { ids, details: OnceLock::from(details), walked: OnceLock::new(), recipe: None }
     }
 
     fn details(&self) -> Result<&Details> {
@@ -74,6 +98,84 @@ impl Rows {
         let details = recipe.details(&self.ids)?;
         Ok(self.details.get_or_init(|| details))
     }
+
+    /// What a walk finds, unless all details are known already.
+    fn walked(&self) -> Option<&Walked> {
+        let recipe = self.recipe.as_ref().filter(|_| self.details.get().is_none())?;
+        if self.walked.get().is_none() {
+            // Outside `get_or_init`, which would have others wait.
+            let _ = self.walked.set(recipe.walk(&self.ids).map(Box::new)); // another thread may have been faster
+        }
+        self.walked.get()?.as_deref()
+    }
+
+    /// The character ranges.
+    fn offsets(&self) -> Result<&[(u32, u32)]> {
+        match self.walked() {
+            Some(walked) => Ok(&walked.offsets),
+            None => Ok(&self.details()?.offsets),
+        }
+    }
+
+    /// The text of a token.
+    fn token(&self, row: usize) -> Result<&str> {
+        let recipe = self.recipe.as_ref().filter(|_| self.details.get().is_none());
+        if let Some(text) = recipe.zip(self.ids.get(row)).and_then(|(recipe, id)| recipe.text_of_all(*id)) {
+            return Ok(text);
+        }
+        let found = self.walked().and_then(|walked| {
+            let index = walked.texts.binary_search_by_key(&row, |(row, _)| *row as usize).ok()?;
+            walked.texts.get(index)
+        });
+        match found {
+            Some((_, text)) => Ok(text),
+            None => Ok(self.details()?.tokens.get(row).unwrap_or_default()),
+        }
+    }
+}
+
+/// The tokens of a text among those of an [`Encoding`].
+#[doc(hidden)] // for the binding
+#[derive(Clone, Copy, Debug)]
+pub struct TokenRows<'e> {
+    rows: &'e Rows,
+    first: usize,
+    ids: &'e [u32],
+}
+
+impl<'e> TokenRows<'e> {
+    /// Their ids.
+    pub fn ids(&self) -> &'e [u32] {
+        self.ids
+    }
+
+    /// The text of the token at `index`.
+    pub fn text(&self, index: usize) -> Result<&'e str> {
+        self.rows.token(self.first + index)
+    }
+
+    /// The text that every token with this id shows, whatever text it comes from; `None` if that is not known.
+    pub fn text_of_all(&self, id: u32) -> Option<&'e str> {
+        self.rows.recipe.as_ref()?.text_of_all(id)
+    }
+
+    /// What is kept beside the tokenizer, for all texts that it encodes. `make` makes it for ids below the given number. `None` where
+    /// the ids do not tell the texts.
+    pub fn attachment<T: std::any::Any + Send + Sync>(&self, make: impl FnOnce(usize) -> T) -> Option<&'e T> {
+        let core = self.rows.recipe.as_ref()?.core()?;
+        let ids_end = core.ids_end()?;
+        core.walk.attachment(|| make(ids_end))
+    }
+}
+
+/// Tokens of one kind in an [`Encoding`].
+#[doc(hidden)] // for the binding
+#[derive(Clone, Copy, Debug)]
+pub enum TokenRun<'e> {
+    /// Those of a text.
+    Rows(TokenRows<'e>),
+    /// A token so many times.
+    Repeated(&'e str, usize),
 }
 
 /// A correction of offsets: leading and trailing white space of the token is left out.
@@ -127,6 +229,15 @@ impl Segment {
             Source::Special { tokens, range } => ids.extend(tokens[range.clone()].iter().map(|token| token.0)),
             Source::Padding { id, count, .. } => ids.extend(std::iter::repeat_n(*id, *count)),
         }
+    }
+
+    /// The range of a row with the corrections of this segment; `width` is what one space counts.
+    fn trimmed(&self, rows: &Rows, row: usize, (start, end): (u32, u32), width: impl Fn(char) -> usize + Copy) -> Result<Offsets> {
+        let mut span = (start as usize, end as usize);
+        for trim in &self.trims {
+            span = trimmed(span, rows.token(row)?, trim.add_prefix_space, row == trim.first, width);
+        }
+        Ok((span.0 + self.shift, span.1 + self.shift))
     }
 
     fn slice(&self, part: Range<usize>) -> Self {
@@ -231,34 +342,91 @@ impl Encoding {
     /// The text of each token.
     pub fn tokens(&self) -> Result<Vec<&str>> {
         let mut texts = Vec::with_capacity(self.len());
-        for segment in &self.segments {
-            match &segment.source {
-                Source::Rows { rows, range } => {
-                    let tokens = &rows.details()?.tokens;
-                    texts.extend(range.clone().map(|row| tokens.get(row).unwrap_or_default()));
-                }
-                Source::Special { tokens, range } => texts.extend(tokens[range.clone()].iter().map(|token| token.1.as_str())),
-                Source::Padding { token, count, .. } => texts.extend(std::iter::repeat_n(&**token, *count)),
+        for run in self.token_runs() {
+            match run {
+                TokenRun::Rows(rows) => (0..rows.ids.len()).try_for_each(|index| rows.text(index).map(|text| texts.push(text)))?,
+                TokenRun::Repeated(text, count) => texts.extend(std::iter::repeat_n(text, count)),
             }
         }
         Ok(texts)
     }
 
+    /// The tokens, run by run.
+    #[doc(hidden)] // for the binding
+    pub fn token_runs(&self) -> impl Iterator<Item = TokenRun<'_>> {
+        self.segments.iter().flat_map(|segment| {
+            let (rows, special, repeated) = match &segment.source {
+                Source::Rows { rows, range } => {
+                    let rows = TokenRows { rows, first: range.start, ids: &rows.ids[range.clone()] };
+                    (Some(TokenRun::Rows(rows)), &[][..], None)
+                }
+                Source::Special { tokens, range } => (None, &tokens[range.clone()], None),
+                Source::Padding { token, count, .. } => (None, &[][..], Some(TokenRun::Repeated(token, *count))),
+            };
+            let special = special.iter().map(|(_, token)| TokenRun::Repeated(token, 1));
+            rows.into_iter().chain(special).chain(repeated)
+        })
+    }
+
     /// The range of each token in its sequence, in characters.
     pub fn offsets(&self) -> Result<Vec<Offsets>> {
-        self.collect_offsets(|details| &details.offsets, |_| 1)
+        let mut offsets = Vec::with_capacity(self.len());
+        let push = |range| {
+            offsets.push(range);
+            Ok(())
+        };
+        self.for_each_offset(push, |error| error)?;
+        Ok(offsets)
+    }
+
+    /// Computes what [`for_each_offset`](Self::for_each_offset) gives, if that was not done before.
+    #[doc(hidden)] // for the binding
+    pub fn locate(&self) -> Result<()> {
+        for segment in &self.segments {
+            if let Source::Rows { rows, range } = &segment.source {
+                rows.offsets()?;
+                if !segment.trims.is_empty() {
+                    range.clone().try_for_each(|row| rows.token(row).map(|_| ()))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a walk along the ids found the offsets.
+    #[cfg(test)]
+    pub(crate) fn is_walked(&self) -> bool {
+        self.segments.iter().any(|segment| matches!(&segment.source, Source::Rows { rows, .. } if rows.walked().is_some()))
+    }
+
+    /// Gives `take` each range of [`offsets`](Self::offsets); what goes wrong here becomes an error of its kind by `fail`.
+    #[doc(hidden)] // for the binding
+    pub fn for_each_offset<E>(
+        &self,
+        mut take: impl FnMut(Offsets) -> std::result::Result<(), E>,
+        fail: impl Fn(Error) -> E,
+    ) -> std::result::Result<(), E> {
+        for segment in &self.segments {
+            let Source::Rows { rows, range } = &segment.source else {
+                (0..segment.len()).try_for_each(|_| take((segment.shift, segment.shift)))?;
+                continue;
+            };
+            let offsets = &rows.offsets().map_err(&fail)?[range.clone()];
+            if segment.trims.is_empty() {
+                let shifted = |&(start, end): &(u32, u32)| (start as usize + segment.shift, end as usize + segment.shift);
+                offsets.iter().try_for_each(|span| take(shifted(span)))?;
+                continue;
+            }
+            for (row, span) in range.clone().zip(offsets) {
+                take(segment.trimmed(rows, row, *span, |_| 1).map_err(&fail)?)?;
+            }
+        }
+        Ok(())
     }
 
     /// The range of each token in its sequence, in UTF-8 bytes.
     pub fn byte_offsets(&self) -> Result<Vec<Offsets>> {
-        self.collect_offsets(|details| &details.byte_offsets, |space| if space == BYTE_LEVEL_SPACE { 1 } else { space.len_utf8() })
-    }
-
-    fn collect_offsets(
-        &self,
-        column: impl Fn(&Details) -> &Vec<(u32, u32)>,
-        width: impl Fn(char) -> usize + Copy,
-    ) -> Result<Vec<Offsets>> {
+        let width = |space: char| if space == BYTE_LEVEL_SPACE { 1 } else { space.len_utf8() };
         let mut offsets = Vec::with_capacity(self.len());
         for segment in &self.segments {
             let Source::Rows { rows, range } = &segment.source else {
@@ -267,13 +435,7 @@ impl Encoding {
             };
             let details = rows.details()?;
             for row in range.clone() {
-                let (start, end) = column(details)[row];
-                let mut span = (start as usize, end as usize);
-                for trim in &segment.trims {
-                    let token = details.tokens.get(row).unwrap_or_default();
-                    span = trimmed(span, token, trim.add_prefix_space, row == trim.first, width);
-                }
-                offsets.push((span.0 + segment.shift, span.1 + segment.shift));
+                offsets.push(segment.trimmed(rows, row, details.byte_offsets[row], width)?);
             }
         }
         Ok(offsets)

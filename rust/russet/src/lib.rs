@@ -56,6 +56,7 @@ pub mod transcode;
 pub mod truncation;
 mod unicode;
 mod vocab;
+mod walk;
 mod wire;
 mod words;
 
@@ -65,6 +66,8 @@ pub use compiled::seal as seal_compiled;
 pub use conversation::Conversation;
 pub use decoding::Tokens;
 pub use encoding::{Encoding, Fields, Offsets};
+#[doc(hidden)] // for the binding
+pub use encoding::{TokenRows, TokenRun};
 pub use error::{Error, Result};
 #[doc(hidden)] // for the binding
 pub use memory::prefetch;

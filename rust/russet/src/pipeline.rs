@@ -17,6 +17,8 @@ use crate::piece_cache::PieceKind;
 use crate::pre_tokenizers::{PreTokenizer, PreTokenizerScratch};
 use crate::text::{Align, NormalizedText, Piece, Span};
 use crate::tokenizer::{Core, EncodeOptions, Input, Keep, PieceToken, Watch};
+use crate::unicode::is_whitespace;
+use crate::walk::{Class, Measures, Plan, Walked, SPACE_SYMBOL};
 use crate::words::Words;
 use crate::{Error, Result, StringList};
 
@@ -435,6 +437,38 @@ struct KeptInput {
 }
 
 impl Recipe for KeptInput {
+    fn walk(&self, ids: &[u32]) -> Option<Walked> {
+        let (KeptText::Text(text), Some(plan)) = (&self.text, &self.core.walk.plan) else { return None };
+        if text.len() > DETAILS_LIMIT_BYTES {
+            return None;
+        }
+        let core = &self.core;
+        let mut walker = Walker {
+            core,
+            measures: core.walk.measures(&core.model, core.ids_end()),
+            ids,
+            byte: 0,
+            character: 0,
+            walked: Walked { offsets: Vec::with_capacity(ids.len()), texts: Vec::new() },
+            ends: Vec::new(),
+            characters: Vec::new(),
+            is_lost: false,
+        };
+        let walked = with_scratch(text.len(), |scratch| {
+            let Scratch { tracked, normalizer, model, .. } = scratch;
+            walker.walk(plan, text, self.split_special_tokens, tracked, normalizer, model)
+        });
+        walked.is_ok().then_some(walker.walked)
+    }
+
+    fn text_of_all(&self, id: u32) -> Option<&str> {
+        self.core.text_of_all(id)
+    }
+
+    fn core(&self) -> Option<&Core> {
+        Some(&self.core)
+    }
+
     fn details(&self, ids: &[u32]) -> Result<Details> {
         let words: Vec<&str>;
         let input = match &self.text {
@@ -466,6 +500,233 @@ impl Recipe for KeptInput {
         debug_assert_eq!(collector.ids, ids, "the run with details gives other ids");
         Ok(collector.details)
     }
+}
+
+/// One walk along the ids of a text. An error, of any kind, says that the way was lost.
+struct Walker<'w> {
+    core: &'w Core,
+    measures: Measures<'w>,
+    /// Those behind which it has not come yet.
+    ids: &'w [u32],
+    /// How far it has come in the text.
+    byte: usize,
+    character: usize,
+    walked: Walked,
+    /// Where words end.
+    ends: Vec<u32>,
+    /// The character of each byte of a word.
+    characters: Vec<u32>,
+    is_lost: bool,
+}
+
+impl Walker<'_> {
+    fn walk(
+        &mut self,
+        plan: &Plan,
+        text: &str,
+        split_special_tokens: bool,
+        stages: &mut StageScratch<Span>,
+        normalizer_scratch: &mut NormalizerScratch,
+        model_scratch: &mut ModelScratch,
+    ) -> Result<()> {
+        let Core { normalizer, added_tokens, .. } = self.core;
+        if normalizer.is_some() && added_tokens.has_normalized() {
+            return Err(lost());
+        }
+        added_tokens.split_raw(text, split_special_tokens, |section| {
+            let raw = &text[section.range.clone()];
+            if section.range.start != self.byte {
+                return Err(lost());
+            }
+            if let Some(id) = section.id {
+                return self.added(id, raw);
+            }
+            // Without a normalizer this is the normalized text, and with one there is nothing to be found in it.
+            added_tokens.split_normalized(raw, split_special_tokens, |section| {
+                let part = &raw[section.range];
+                match (section.id, plan) {
+                    (Some(id), _) => self.added(id, part),
+                    (None, Plan::Tiles { .. }) => self.tiles(plan, part),
+                    (None, Plan::Words { has_prefix, ascii }) => {
+                        self.words(*has_prefix, ascii, part, stages, normalizer_scratch, model_scratch)
+                    }
+                }
+            })
+        })?;
+        if self.ids.is_empty() && self.byte == text.len() {
+            Ok(())
+        } else {
+            Err(lost())
+        }
+    }
+
+    /// Passes over text of so many characters.
+    fn pass(&mut self, text: &str, characters: usize) {
+        self.byte += text.len();
+        self.character += characters;
+    }
+
+    fn added(&mut self, id: u32, text: &str) -> Result<()> {
+        let Some((_, rest)) = self.ids.split_first().filter(|(first, _)| **first == id) else { return Err(lost()) };
+        self.ids = rest;
+        let characters = text.chars().count();
+        if self.core.text_of_all(id) != Some(text) {
+            self.walked.texts.push((self.walked.offsets.len() as u32, text.into()));
+        }
+        self.walked.offsets.push((self.character as u32, (self.character + characters) as u32));
+        self.pass(text, characters);
+        Ok(())
+    }
+
+    fn tiles(&mut self, plan: &Plan, section: &str) -> Result<()> {
+        let Plan::Tiles { prefix, needs_ascii, may_read_like_bytes } = plan else { return Err(lost()) };
+        if *needs_ascii && !section.is_ascii() || *may_read_like_bytes && reads_like_bytes(section) {
+            return Err(lost());
+        }
+        let characters = section.chars().count();
+        let is_put = prefix.is_some_and(|prefix| prefix.is_put(section, self.byte));
+        self.measures.take(&mut self.ids, self.character, characters, is_put, &mut self.walked.offsets).ok_or_else(lost)?;
+        self.pass(section, characters);
+        Ok(())
+    }
+
+    fn words(
+        &mut self,
+        has_prefix: bool,
+        ascii: &[Class; 128],
+        section: &str,
+        stages: &mut StageScratch<Span>,
+        normalizer_scratch: &mut NormalizerScratch,
+        model_scratch: &mut ModelScratch,
+    ) -> Result<()> {
+        let mut ends = std::mem::take(&mut self.ends);
+        let mut start = 0;
+        while start < section.len() {
+            ends.clear();
+            let next = Words::scan(section, start, SCANNED_PIECES, &mut ends);
+            for range in ranges(start, &ends) {
+                let word = &section[range];
+                let (ids, rows) = (self.ids, self.walked.offsets.len());
+                if let Some(characters) = self.plain_word(has_prefix, ascii, word) {
+                    self.pass(word, characters);
+                } else {
+                    self.ids = ids;
+                    self.walked.offsets.truncate(rows);
+                    self.odd_word(word, stages, normalizer_scratch, model_scratch)?;
+                }
+            }
+            start = next;
+        }
+        self.ends = ends;
+        Ok(())
+    }
+
+    /// Takes the tokens of a word all of whose characters are known to stay one character; returns how many those are.
+    fn plain_word(&mut self, has_prefix: bool, ascii: &[Class; 128], word: &str) -> Option<usize> {
+        let keeps = |character| {
+            let normalizer = self.core.normalizer.as_ref();
+            character != SPACE_SYMBOL
+                && !is_whitespace(character)
+                && normalizer.is_none_or(|normalizer| normalizer.keeps(character))
+        };
+        let mut take = |start: usize, length: usize| match length {
+            0 => Some(()),
+            _ => self.measures.take(&mut self.ids, self.character + start, length, has_prefix, &mut self.walked.offsets),
+        };
+        let (bytes, mut at, mut character, mut kept) = (word.as_bytes(), 0, 0, 0);
+        while let Some(&byte) = bytes.get(at) {
+            let class = match ascii.get(usize::from(byte)) {
+                Some(class) => {
+                    at += 1;
+                    *class
+                }
+                None => {
+                    let character = word[at..].chars().next().filter(|character| keeps(*character))?;
+                    at += character.len_utf8();
+                    Class::Kept
+                }
+            };
+            match class {
+                Class::Kept => kept += 1,
+                Class::Space => take(character - kept, std::mem::take(&mut kept))?,
+                Class::Odd => return None,
+            }
+            character += 1;
+        }
+        take(character - kept, kept)?;
+        Some(character)
+    }
+
+    /// Encodes a word with the full record and takes its tokens.
+    fn odd_word(
+        &mut self,
+        word: &str,
+        stages: &mut StageScratch<Span>,
+        normalizer_scratch: &mut NormalizerScratch,
+        model_scratch: &mut ModelScratch,
+    ) -> Result<()> {
+        let Core { normalizer, pre_tokenizer, model, .. } = self.core;
+        let StageScratch { text: normalized, pre_tokenizer: pre_tokenizer_scratch, .. } = stages;
+        normalized.reset(word, self.byte);
+        if let Some(normalizer) = normalizer {
+            normalizer.normalize(normalized, normalizer_scratch)?;
+        }
+        self.characters.clear();
+        for (index, character) in (self.character as u32..).zip(word.chars()) {
+            self.characters.extend(std::iter::repeat_n(index, character.len_utf8()));
+        }
+        let characters = self.characters.last().map_or(0, |last| last + 1 - self.character as u32);
+        let mut tokenize =
+            |piece: Piece<'_, Span>| model.tokenize(piece.text, 0, model_scratch, &mut WalkSink { walker: self, piece });
+        match pre_tokenizer {
+            Some(pre_tokenizer) => pre_tokenizer.pre_tokenize(normalized.as_piece(), pre_tokenizer_scratch, &mut tokenize)?,
+            None => tokenize(normalized.as_piece())?,
+        }
+        if self.is_lost {
+            return Err(lost());
+        }
+        self.pass(word, characters as usize);
+        Ok(())
+    }
+}
+
+/// Takes the tokens of a piece of an odd word.
+struct WalkSink<'s, 'w, 'p> {
+    walker: &'s mut Walker<'w>,
+    piece: Piece<'p, Span>,
+}
+
+impl TokenSink for WalkSink<'_, '_, '_> {
+    fn token(&mut self, id: u32, range: Range<usize>, surface: bool) {
+        let Walker { core, ids, byte, walked, characters, is_lost, .. } = &mut *self.walker;
+        let next = ids.split_first().filter(|(first, _)| **first == id);
+        // The characters of the first and the last byte.
+        let of_byte = |at: usize| characters.get(at.checked_sub(*byte)?).copied();
+        let ends = self
+            .piece
+            .source(range.clone())
+            .and_then(|source| Some((of_byte(source.start)?, of_byte(source.end.checked_sub(1)?)? + 1)));
+        let (Some((_, rest)), Some(ends)) = (next, ends) else {
+            *is_lost = true;
+            return;
+        };
+        *ids = rest;
+        if core.text_of_all(id).is_none() {
+            let text = if surface { self.piece.text.get(range) } else { core.model.id_to_token(id) };
+            walked.texts.push((walked.offsets.len() as u32, text.unwrap_or_default().into()));
+        }
+        walked.offsets.push(ends);
+    }
+}
+
+#[cold]
+fn lost() -> Error {
+    Error::Internal(String::new())
+}
+
+/// Whether a text has something like the name of a byte's token.
+fn reads_like_bytes(text: &str) -> bool {
+    memchr::memmem::find(text.as_bytes(), b"<0x").is_some()
 }
 
 /// Appends byte ranges of `text` as character ranges. A position inside a character counts as that character; a range that

@@ -31,6 +31,7 @@ use crate::post_processors::{self, PostProcessor};
 use crate::pre_tokenizers::PreTokenizer;
 use crate::regex::Regex;
 use crate::truncation::Truncation;
+use crate::walk::Walk;
 use crate::words::Words;
 use crate::{batch, long_text, pipeline, Encoding, Error, Result};
 
@@ -134,6 +135,27 @@ pub(crate) struct Core {
     pub(crate) cuts: Option<Cuts>,
     /// The ids of words and pieces that were met by these stages.
     pub(crate) cache: Arc<PieceCache>,
+    /// How the places of tokens are told by their ids.
+    pub(crate) walk: Arc<Walk>,
+}
+
+impl Core {
+    /// The text that every token with this id shows, if they all show the same.
+    pub(crate) fn text_of_all(&self, id: u32) -> Option<&str> {
+        let Some(added) = self.added_tokens.get(id) else { return self.model.text_of_all(id) };
+        let takes_more = added.lstrip || added.rstrip || added.normalized && self.normalizer.is_some();
+        let is_other = self.model.id_to_token(id).is_some() && self.model.text_of_all(id) != Some(&added.content);
+        Some(added.content.as_str()).filter(|_| !takes_more && !is_other)
+    }
+
+    /// One more than the highest id, if most numbers below it are ids.
+    pub(crate) fn ids_end(&self) -> Option<usize> {
+        /// A table takes memory for each number below the highest id: not more than so many times the vocabulary.
+        const MAX_SPARSE: usize = 4;
+        let of_model = self.model.ids_end()?;
+        let of_added = self.added_tokens.ids_end();
+        Some(of_model.max(of_added)).filter(|&end| end <= MAX_SPARSE * (of_model + self.added_tokens.len()))
+    }
 }
 
 /// What was compiled, as the file says it, but for the model: that knows its own.
@@ -198,6 +220,12 @@ impl Tokenizer {
         let words = words(parts.normalizer.as_ref(), normalizer.as_ref(), parts.pre_tokenizer.as_ref(), &model)?;
         let core = Core {
             cuts: Cuts::of(words.as_ref(), parts.normalizer.as_ref(), pre_tokenizer.as_deref(), &model),
+            walk: Arc::new(Walk::of(
+                parts.normalizer.as_ref().zip(normalizer.as_ref()),
+                parts.pre_tokenizer.as_ref(),
+                &model,
+                words.as_ref(),
+            )),
             words,
             cache: Arc::new(PieceCache::new(DEFAULT_LIMIT)),
             normalizer,
@@ -523,6 +551,7 @@ impl Tokenizer {
         let (added, count) = self.core.added_tokens.with(tokens, &self.core.model, self.core.normalizer.as_deref())?;
         let mut tokenizer = self.clone();
         tokenizer.core.added_tokens = Arc::new(added);
+        tokenizer.core.walk = Arc::new(self.core.walk.renewed());
         tokenizer.decode_tables = Arc::new(DecodeTables::new());
         Ok((tokenizer, count))
     }
@@ -590,7 +619,9 @@ impl Tokenizer {
         let Parts { normalizer, pre_tokenizer, .. } = &*self.parts;
         let Core { normalizer: compiled, pre_tokenizer: compiled_pre_tokenizer, model, .. } = &self.core;
         let words = words(normalizer.as_ref(), compiled.as_ref(), pre_tokenizer.as_ref(), model)?;
+        let walk = Walk::of(normalizer.as_ref().zip(compiled.as_ref()), pre_tokenizer.as_ref(), model, words.as_ref());
         self.core.cuts = Cuts::of(words.as_ref(), normalizer.as_ref(), compiled_pre_tokenizer.as_deref(), model);
+        self.core.walk = Arc::new(walk);
         self.core.words = words;
         self.core.cache = Arc::new(PieceCache::new(self.core.cache.limit()));
         Ok(self)

@@ -174,7 +174,8 @@ fn is_cut(pre_tokenizer: Option<&PreTokenizerConfig>, around: Around, model: &Mo
     }
 }
 
-fn flatten<'c>(pre_tokenizer: &'c PreTokenizerConfig, stages: &mut Vec<&'c PreTokenizerConfig>) {
+/// The stages of a pre-tokenizer in their order.
+pub(crate) fn flatten<'c>(pre_tokenizer: &'c PreTokenizerConfig, stages: &mut Vec<&'c PreTokenizerConfig>) {
     match pre_tokenizer {
         PreTokenizerConfig::Sequence(parts) => parts.iter().for_each(|part| flatten(part, stages)),
         stage => stages.push(stage),

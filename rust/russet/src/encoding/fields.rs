@@ -4,7 +4,7 @@
 //! runs of equal type id and masks become segments. Cost: O(tokens).
 
 use std::ops::Range;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use super::{Details, Encoding, Offsets, Rows, Segment, Source};
 use crate::{Error, Result, StringList};
@@ -59,7 +59,7 @@ impl Encoding {
         let mut starts: Vec<(usize, (u32, bool, bool))> = runs.enumerate().collect();
         starts.dedup_by_key(|(_, run)| *run);
         let details = Details { tokens: fields.tokens, byte_offsets: offsets.clone(), offsets, words: fields.word_ids };
-        let rows = Arc::new(Rows { ids: fields.ids, details: OnceLock::from(details), recipe: None });
+        let rows = Arc::new(Rows::with_details(fields.ids, details));
         let ends = starts.iter().skip(1).map(|(start, _)| *start).chain([length]);
         let segments = starts.iter().zip(ends).map(|((start, (type_id, special, attention)), end)| Segment {
             special: *special,

@@ -6,6 +6,7 @@
 
 mod bpe;
 mod double_array;
+mod measure;
 #[cfg(test)]
 mod naive;
 mod unigram;
@@ -13,6 +14,7 @@ mod wordlevel;
 mod wordpiece;
 
 pub(crate) use double_array::Trie;
+pub(crate) use measure::Measure;
 
 use crate::cached::{self, BatchScratch, IdLists, IdSink};
 use crate::compiled::{damaged, Reader, Writer};

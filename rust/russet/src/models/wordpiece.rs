@@ -8,7 +8,7 @@
 //! memory than the vocabulary.
 
 use super::double_array::{State, Trie};
-use super::TokenSink;
+use super::{Measure, TokenSink};
 use crate::compiled::{damaged, Reader, Writer};
 use crate::formats::config::WordPieceConfig;
 use crate::vocab::Vocabulary;
@@ -106,6 +106,17 @@ impl WordPiece {
             start = end;
         }
         Ok(())
+    }
+
+    pub(super) fn continuing_subword_prefix(&self) -> &str {
+        &self.continuing_subword_prefix
+    }
+
+    /// How much of a piece a token stands for, if its id tells: all that follows the prefix, as if it were not a piece's first. Not
+    /// for the unknown token.
+    pub(super) fn measure(&self, id: u32) -> Option<Measure> {
+        let token = self.vocabulary.token(id).filter(|_| self.unk_id != Some(id))?;
+        Measure::of_text(token.strip_prefix(self.continuing_subword_prefix.as_str()).unwrap_or(token))
     }
 
     /// The index and the length of the longest token that `bytes` begin with, behind the state and the bytes `from`.

@@ -82,6 +82,11 @@ impl BertNormalizer {
         }
     }
 
+    /// Whether a character beyond ASCII stays as it is.
+    pub(super) fn keeps(&self, character: char) -> bool {
+        self.inert.contains(character)
+    }
+
     /// Writes the whole normalized text, whose characters before `first` are inert, or returns false at a character with a mark
     /// that stays.
     fn write<A: Align>(&self, new: &mut Rewrite<'_, A>, first: usize) -> bool {

@@ -39,6 +39,11 @@ impl Inert {
         Self { words, ascii }
     }
 
+    /// Whether a character is in the set.
+    pub(super) fn contains(&self, character: char) -> bool {
+        self.words.get(character as usize >> 6).is_some_and(|word| word >> (character as u32 & 63) & 1 == 1)
+    }
+
     /// The end of the run of inert characters that begins at byte `at` of `text`, where a character begins.
     #[inline]
     pub(super) fn run_end(&self, text: &str, mut at: usize) -> usize {

@@ -120,6 +120,16 @@ impl Normalizer {
         result
     }
 
+    /// Whether a character stays as it is whatever is beside it, as long as that is so for the characters beside it too. May be
+    /// false where it is so.
+    pub(crate) fn keeps(&self, character: char) -> bool {
+        match &self.0 {
+            Kind::Bert(bert) => bert.keeps(character),
+            Kind::Precompiled(precompiled) => precompiled.keeps(character),
+            _ => false,
+        }
+    }
+
     /// Whether a space stays one, whatever follows it, unless a `Replace` or `ByteLevel` changes it.
     pub(crate) fn leaves_spaces(&self) -> bool {
         match &self.0 {

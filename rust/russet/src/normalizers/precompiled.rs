@@ -99,6 +99,11 @@ impl Precompiled {
         }
     }
 
+    /// Whether a character stays as it is beside others of which the same holds.
+    pub(super) fn keeps(&self, character: char) -> bool {
+        self.inert.contains(character)
+    }
+
     /// Gives `found` each part of `text` that has an entry and what replaces it, in order, until it returns false.
     fn for_each_match<'m>(&'m self, text: &str, mut found: impl FnMut(Range<usize>, &'m str) -> bool) {
         let mut at = 0;

@@ -12,6 +12,7 @@ mod backtrack;
 mod compile;
 mod cuts;
 mod ids;
+mod measure;
 mod merge;
 mod merges;
 #[cfg(test)]

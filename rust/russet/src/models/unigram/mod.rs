@@ -10,7 +10,7 @@ mod naive;
 
 pub(super) use lattice::Scratch;
 
-use super::{byte_tokens, TokenSink};
+use super::{byte_tokens, Measure, TokenSink};
 use crate::compiled::{damaged, Reader, Writer};
 use crate::formats::config::{SentencePieceUnigram, UnigramConfig};
 use crate::vocab::Vocabulary;
@@ -124,6 +124,17 @@ impl Unigram {
 
     pub(super) fn vocabulary(&self) -> &Vocabulary {
         &self.vocabulary
+    }
+
+    /// Whether this is the unknown token, which shows what it stands for.
+    pub(super) fn is_unknown(&self, id: u32) -> bool {
+        self.unk_id == Some(id)
+    }
+
+    /// How much of a piece a token stands for, if its id tells. The bytes of a run of unknown characters stand for the run.
+    pub(super) fn measure(&self, id: u32) -> Option<Measure> {
+        let is_byte = || self.byte_tokens.iter().any(|tokens| tokens.contains(&Some(id)));
+        self.vocabulary.token(id).filter(|_| !self.is_unknown(id) && !is_byte()).and_then(Measure::of_text)
     }
 
     /// Emits a run of unknown characters: as the token that they spell if there is one (not in a SentencePiece model), as their

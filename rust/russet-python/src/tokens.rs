@@ -1,0 +1,100 @@
+//! Lists of tokens: `str` objects that are made once for each id.
+//!
+//! Most ids tell the text of their tokens, so a tokenizer's tokens are made as objects when they are first asked for, and are kept
+//! beside its core: a list is filled with new references to them, which costs a tenth of new objects. They take some 60 bytes each, and
+//! are given back with the core. Other tokens (unknown ones that show the text, added ones that took white space) are made anew.
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PyString};
+use russet::{Encoding, TokenRows, TokenRun};
+use std::ptr::{null_mut, NonNull};
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+use crate::detach;
+use crate::error::exception;
+use crate::strings::NewList;
+
+/// The objects of one tokenizer's tokens, by id: references, or null.
+struct TokenObjects(Vec<AtomicPtr<ffi::PyObject>>);
+
+impl TokenObjects {
+    fn new(ids_end: usize) -> Self {
+        Self((0..ids_end).map(|_| AtomicPtr::new(null_mut())).collect())
+    }
+
+    /// A new reference to the object of a token that was made.
+    #[inline(always)]
+    fn get(&self, _: Python<'_>, id: u32) -> Option<NonNull<ffi::PyObject>> {
+        let object = NonNull::new(self.0.get(id as usize)?.load(Ordering::Acquire))?;
+        // SAFETY: this table holds a reference, so the object is alive; the interpreter is held.
+        unsafe { ffi::Py_INCREF(object.as_ptr()) };
+        Some(object)
+    }
+
+    /// Keeps `object` for `id`, unless another thread was faster.
+    fn keep(&self, id: u32, object: Bound<'_, PyString>) {
+        if let Some(place) = self.0.get(id as usize) {
+            let py = object.py();
+            let object = object.into_ptr();
+            if place.compare_exchange(null_mut(), object, Ordering::AcqRel, Ordering::Acquire).is_err() {
+                // SAFETY: `object` is the reference that was handed in; it is given back.
+                drop(unsafe { Bound::from_owned_ptr(py, object) });
+            }
+        }
+    }
+}
+
+impl Drop for TokenObjects {
+    fn drop(&mut self) {
+        // Without an interpreter there is nothing to give back.
+        let _ = Python::try_attach(|py| {
+            for object in self.0.iter_mut().filter_map(|place| NonNull::new(*place.get_mut())) {
+                // SAFETY: the table's own reference, which nobody else gives back.
+                drop(unsafe { Bound::from_owned_ptr(py, object.as_ptr()) });
+            }
+        });
+    }
+}
+
+/// The text of each token.
+pub fn token_list<'py>(py: Python<'py>, encoding: &Encoding) -> PyResult<Bound<'py, PyList>> {
+    let mut list = NewList::new(py, encoding.len())?;
+    for run in encoding.token_runs() {
+        match run {
+            TokenRun::Rows(rows) => take_rows(py, &rows, &mut list)?,
+            TokenRun::Repeated(text, count) => {
+                let object = PyString::new(py, text);
+                (0..count).try_for_each(|_| list.push(object.clone().into_any()))?;
+            }
+        }
+    }
+    list.finish()
+}
+
+fn take_rows<'py>(py: Python<'py>, rows: &TokenRows<'_>, list: &mut NewList<'py>) -> PyResult<()> {
+    let objects = rows.attachment(TokenObjects::new);
+    let mut is_resolved = false;
+    for (index, &id) in rows.ids().iter().enumerate() {
+        if let Some(object) = objects.and_then(|objects| objects.get(py, id)) {
+            // SAFETY: a new reference.
+            list.push(unsafe { Bound::from_owned_ptr(py, object.as_ptr()) })?;
+            continue;
+        }
+        if let (Some(objects), Some(text)) = (objects, rows.text_of_all(id)) {
+            let object = PyString::new(py, text);
+            objects.keep(id, object.clone());
+            list.push(object.into_any())?;
+            continue;
+        }
+        // The first of these may mean to encode the text once more.
+        let work = if is_resolved { 0 } else { 4 * rows.ids().len() };
+        is_resolved = true;
+        let text = match work {
+            0 => rows.text(index).map_err(|error| exception(py, &error))?,
+            _ => detach::run(py, work, |_| rows.text(index))?,
+        };
+        list.push(PyString::new(py, text).into_any())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,58 @@
+//! How much text a token stands for, as far as its id alone tells.
+//!
+//! Where the tokens of a text tile it, where each stands follows from how long they are, and those that tokenized it need not do so
+//! again. Lengths are in characters: a character is counted by the token that has its first byte. O(token).
+
+use super::{Kind, Model};
+
+/// The text of a token: how many characters begin in it, and whether it begins inside one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Measure {
+    pub(crate) characters: usize,
+    pub(crate) begins_inside: bool,
+}
+
+impl Measure {
+    /// Of one byte of UTF-8.
+    pub(super) fn of_byte(byte: u8) -> Self {
+        let is_first = byte & 0xC0 != 0x80;
+        Self { characters: usize::from(is_first), begins_inside: !is_first }
+    }
+
+    /// Of whole characters, `None` if there are none.
+    pub(super) fn of_text(text: &str) -> Option<Self> {
+        (!text.is_empty()).then(|| Self { characters: text.chars().count(), begins_inside: false })
+    }
+
+    /// Of this and what follows it.
+    pub(super) fn and(self, next: Self) -> Self {
+        Self { characters: self.characters + next.characters, ..self }
+    }
+}
+
+impl Model {
+    /// How much of a piece a token stands for, if its id tells; never more than that.
+    pub(crate) fn measure(&self, id: u32) -> Option<Measure> {
+        match &self.0 {
+            Kind::Bpe(model) => model.measure(id),
+            Kind::Unigram(model) => model.measure(id),
+            Kind::WordPiece(model) => model.measure(id),
+            Kind::WordLevel(_) => None,
+        }
+    }
+
+    /// What tokens inside a piece are written with.
+    pub(crate) fn inner_prefix(&self) -> Option<&str> {
+        match &self.0 {
+            Kind::WordPiece(model) => Some(model.continuing_subword_prefix()),
+            _ => None,
+        }
+    }
+
+    /// The text that every token with this id shows, if they all show the same.
+    pub(crate) fn text_of_all(&self, id: u32) -> Option<&str> {
+        let shows_piece = matches!(&self.0, Kind::Unigram(model) if model.is_unknown(id));
+        // Tokens that share an id may show the piece.
+        self.vocabulary().token(id).filter(|_| !shows_piece && !self.vocabulary().has_shared_ids())
+    }
+}
