@@ -213,17 +213,23 @@ fn position<'py>(py: Python<'py>, value: usize) -> PyResult<Bound<'py, PyAny>> {
     }
 }
 
+/// Keeps a reference in a table for good, unless another thread was faster.
+pub fn keep(place: &AtomicPtr<ffi::PyObject>, object: Bound<'_, PyAny>) {
+    let py = object.py();
+    let object = object.into_ptr();
+    if place.compare_exchange(std::ptr::null_mut(), object, Ordering::AcqRel, Ordering::Acquire).is_err() {
+        // SAFETY: `object` is the reference that was handed in; it is given back.
+        drop(unsafe { Bound::from_owned_ptr(py, object) });
+    }
+}
+
 /// Makes the block of integers that has `value`.
 #[cold]
 fn make_integers<'py>(py: Python<'py>, value: usize, block: usize) -> PyResult<Bound<'py, PyAny>> {
     let first = value - value % block;
     for (place, value) in MADE.get(first..first + block).unwrap_or_default().iter().zip(first..) {
         if place.load(Ordering::Acquire).is_null() {
-            let object = value.into_pyobject(py)?.into_ptr();
-            if place.compare_exchange(std::ptr::null_mut(), object, Ordering::AcqRel, Ordering::Acquire).is_err() {
-                // SAFETY: `object` is the reference made above; another thread was faster.
-                drop(unsafe { Bound::from_owned_ptr(py, object) });
-            }
+            keep(place, value.into_pyobject(py)?.into_any());
         }
     }
     match made(py, value) {
@@ -294,10 +300,36 @@ pub fn integers(_: &Bound<'_, PyList>) -> PyResult<Option<Vec<u32>>> {
 
 /// A list of a length that is known, filled in place. Its items are null until they are set, so it is hidden from the garbage
 /// collector, and with it from all other code, until it is full.
+///
+/// The items that are made for it are alive and mostly hold nothing to be collected, so the collector, which would look for garbage after
+/// each few hundred of them, waits until other code runs.
 pub struct NewList<'py> {
     list: Bound<'py, PyList>,
     length: usize,
     filled: usize,
+    collector: Waiting,
+}
+
+/// Keeps the garbage collector from running, until it is dropped or told to go on.
+struct Waiting {
+    was_enabled: bool,
+}
+
+impl Waiting {
+    fn new(_: Python<'_>) -> Self {
+        // SAFETY: the interpreter is held. Where threads run without it, this would reach into others: there the collector goes on.
+        let was_enabled = cfg!(not(Py_GIL_DISABLED)) && unsafe { ffi::PyGC_Disable() } != 0;
+        Self { was_enabled }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if self.was_enabled {
+            // SAFETY: as in `new`: it lies in a list that is bound to the interpreter.
+            unsafe { ffi::PyGC_Enable() };
+        }
+    }
 }
 
 impl<'py> NewList<'py> {
@@ -308,7 +340,7 @@ impl<'py> NewList<'py> {
             ffi::PyObject_GC_UnTrack(list.as_ptr().cast());
             list.cast_into_unchecked()
         };
-        Ok(Self { list, length, filled: 0 })
+        Ok(Self { list, length, filled: 0, collector: Waiting::new(py) })
     }
 
     /// Puts `item` behind the others. What goes beyond the length is dropped.
@@ -318,7 +350,7 @@ impl<'py> NewList<'py> {
             return Ok(());
         }
         if self.filled % PIECE == 0 && self.filled > 0 {
-            pause(self.list.py())?;
+            self.pause()?;
         }
         // SAFETY: the list has such an index, its item there is null, and nobody else sees it; it takes the reference over.
         unsafe {
@@ -330,6 +362,25 @@ impl<'py> NewList<'py> {
         }
         self.filled += 1;
         Ok(())
+    }
+
+    /// Lets other code run.
+    #[cold]
+    pub fn pause(&mut self) -> PyResult<()> {
+        self.outside(pause)
+    }
+
+    /// Runs `work`, which other code may run beside.
+    pub fn outside<T>(&mut self, work: impl FnOnce(Python<'py>) -> T) -> T {
+        let py = self.py();
+        self.collector = Waiting { was_enabled: false };
+        let result = work(py);
+        self.collector = Waiting::new(py);
+        result
+    }
+
+    pub fn py(&self) -> Python<'py> {
+        self.list.py()
     }
 
     pub fn finish(self) -> PyResult<Bound<'py, PyList>> {
@@ -351,11 +402,20 @@ pub fn integer_list<'py>(py: Python<'py>, values: &[u32]) -> PyResult<Bound<'py,
     list.finish()
 }
 
-/// A list of ranges as tuples. Mostly a range begins where the one before ends: that number is looked up once.
+/// A list of ranges as tuples. Short ranges near the beginning of a text are handed out as tuples that are made once per process, as
+/// integers are. Mostly a range begins where the one before ends: that number is looked up once.
 pub struct RangeList<'py> {
     list: NewList<'py>,
     last: (usize, Bound<'py, PyAny>),
 }
+
+/// The ranges whose tuples are kept begin before this place, and are shorter than that.
+const KEPT_STARTS: usize = 1 << 12;
+const KEPT_LENGTHS: usize = 1 << 4;
+
+/// Tuples that were made, by start and length: references that are never given back, or null.
+static PAIRS: [AtomicPtr<ffi::PyObject>; KEPT_STARTS * KEPT_LENGTHS] =
+    [const { AtomicPtr::new(std::ptr::null_mut()) }; KEPT_STARTS * KEPT_LENGTHS];
 
 impl<'py> RangeList<'py> {
     pub fn new(py: Python<'py>, length: usize) -> PyResult<Self> {
@@ -364,13 +424,34 @@ impl<'py> RangeList<'py> {
 
     #[inline(always)]
     pub fn push(&mut self, (start, end): (usize, usize)) -> PyResult<()> {
-        let py = self.last.1.py();
+        let length = end.wrapping_sub(start);
+        if start >= KEPT_STARTS || length >= KEPT_LENGTHS {
+            let pair = self.pair(start, end)?;
+            return self.list.push(pair);
+        }
+        let place = &PAIRS[start * KEPT_LENGTHS + length];
+        // SAFETY: `PAIRS` holds a reference, so an object that is there is alive; the interpreter is held.
+        let made = unsafe { Bound::from_borrowed_ptr_or_opt(self.list.py(), place.load(Ordering::Acquire)) };
+        let pair = match made {
+            Some(pair) => pair,
+            None => {
+                let pair = self.pair(start, end)?;
+                keep(place, pair.clone());
+                pair
+            }
+        };
+        self.list.push(pair)
+    }
+
+    #[inline]
+    fn pair(&mut self, start: usize, end: usize) -> PyResult<Bound<'py, PyAny>> {
+        let py = self.list.py();
         let first = if start == self.last.0 { self.last.1.clone() } else { position(py, start)? };
         self.last = (end, position(py, end)?);
         let last = self.last.1.clone();
         // SAFETY: a new tuple of two items, or null with an error that is set; nobody else has seen it, and its items are null. It takes
         // the references over. It holds numbers alone, so the garbage collector need not know it, which would find that out by itself.
-        let pair = unsafe {
+        unsafe {
             let pair = Bound::from_owned_ptr_or_err(py, ffi::PyTuple_New(2))?;
             ffi::PyObject_GC_UnTrack(pair.as_ptr().cast());
             #[cfg(not(Py_LIMITED_API))]
@@ -383,9 +464,8 @@ impl<'py> RangeList<'py> {
                 ffi::PyTuple_SetItem(pair.as_ptr(), 0, first.into_ptr());
                 ffi::PyTuple_SetItem(pair.as_ptr(), 1, last.into_ptr());
             }
-            pair
-        };
-        self.list.push(pair)
+            Ok(pair)
+        }
     }
 
     pub fn finish(self) -> PyResult<Bound<'py, PyList>> {

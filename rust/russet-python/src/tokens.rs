@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 
 use crate::detach;
 use crate::error::exception;
-use crate::strings::NewList;
+use crate::strings::{keep, NewList};
 
 /// The objects of one tokenizer's tokens, by id: references, or null.
 struct TokenObjects(Vec<AtomicPtr<ffi::PyObject>>);
@@ -23,24 +23,18 @@ impl TokenObjects {
         Self((0..ids_end).map(|_| AtomicPtr::new(null_mut())).collect())
     }
 
-    /// A new reference to the object of a token that was made.
+    /// The object of a token, if it was made.
     #[inline(always)]
-    fn get(&self, _: Python<'_>, id: u32) -> Option<NonNull<ffi::PyObject>> {
-        let object = NonNull::new(self.0.get(id as usize)?.load(Ordering::Acquire))?;
-        // SAFETY: this table holds a reference, so the object is alive; the interpreter is held.
-        unsafe { ffi::Py_INCREF(object.as_ptr()) };
-        Some(object)
+    fn get<'py>(&self, py: Python<'py>, id: u32) -> Option<Bound<'py, PyAny>> {
+        let object = self.0.get(id as usize)?.load(Ordering::Acquire);
+        // SAFETY: this table holds a reference, so an object that is there is alive; the interpreter is held.
+        unsafe { Bound::from_borrowed_ptr_or_opt(py, object) }
     }
 
-    /// Keeps `object` for `id`, unless another thread was faster.
-    fn keep(&self, id: u32, object: Bound<'_, PyString>) {
+    /// Keeps `object` for `id`.
+    fn keep(&self, id: u32, object: Bound<'_, PyAny>) {
         if let Some(place) = self.0.get(id as usize) {
-            let py = object.py();
-            let object = object.into_ptr();
-            if place.compare_exchange(null_mut(), object, Ordering::AcqRel, Ordering::Acquire).is_err() {
-                // SAFETY: `object` is the reference that was handed in; it is given back.
-                drop(unsafe { Bound::from_owned_ptr(py, object) });
-            }
+            keep(place, object);
         }
     }
 }
@@ -77,14 +71,13 @@ fn take_rows<'py>(py: Python<'py>, rows: &TokenRows<'_>, list: &mut NewList<'py>
     let mut is_resolved = false;
     for (index, &id) in rows.ids().iter().enumerate() {
         if let Some(object) = objects.and_then(|objects| objects.get(py, id)) {
-            // SAFETY: a new reference.
-            list.push(unsafe { Bound::from_owned_ptr(py, object.as_ptr()) })?;
+            list.push(object)?;
             continue;
         }
         if let (Some(objects), Some(text)) = (objects, rows.text_of_all(id)) {
-            let object = PyString::new(py, text);
+            let object = PyString::new(py, text).into_any();
             objects.keep(id, object.clone());
-            list.push(object.into_any())?;
+            list.push(object)?;
             continue;
         }
         // The first of these may mean to encode the text once more.
@@ -92,7 +85,7 @@ fn take_rows<'py>(py: Python<'py>, rows: &TokenRows<'_>, list: &mut NewList<'py>
         is_resolved = true;
         let text = match work {
             0 => rows.text(index).map_err(|error| exception(py, &error))?,
-            _ => detach::run(py, work, |_| rows.text(index))?,
+            _ => list.outside(|py| detach::run(py, work, |_| rows.text(index)))?,
         };
         list.push(PyString::new(py, text).into_any())?;
     }
