@@ -17,8 +17,8 @@ use crate::piece_cache::PieceKind;
 use crate::pre_tokenizers::{PreTokenizer, PreTokenizerScratch};
 use crate::text::{Align, NormalizedText, Piece, Span};
 use crate::tokenizer::{Core, EncodeOptions, Input, Keep, PieceToken, Watch};
-use crate::unicode::is_whitespace;
-use crate::walk::{Class, Measures, Plan, Walked, SPACE_SYMBOL};
+use crate::unicode::{is_punctuation, is_whitespace};
+use crate::walk::{Measures, Pieces, Plan, Walked, ODD, SPACE, SPACE_SYMBOL};
 use crate::words::Words;
 use crate::{Error, Result, StringList};
 
@@ -445,7 +445,7 @@ impl Recipe for KeptInput {
         let core = &self.core;
         let mut walker = Walker {
             core,
-            measures: core.walk.measures(&core.model, core.ids_end()),
+            measures: core.walk.measures(core),
             ids,
             byte: 0,
             character: 0,
@@ -530,7 +530,9 @@ impl Walker<'_> {
         model_scratch: &mut ModelScratch,
     ) -> Result<()> {
         let Core { normalizer, added_tokens, .. } = self.core;
-        if normalizer.is_some() && added_tokens.has_normalized() {
+        // Added tokens that are found in the normalized text are found in the raw one only if that is the same.
+        let keeps_ascii = matches!(plan, Plan::Tiles { keeps_ascii: true, .. });
+        if normalizer.is_some() && added_tokens.has_normalized() && !(keeps_ascii && text.is_ascii()) {
             return Err(lost());
         }
         added_tokens.split_raw(text, split_special_tokens, |section| {
@@ -541,14 +543,16 @@ impl Walker<'_> {
             if let Some(id) = section.id {
                 return self.added(id, raw);
             }
-            // Without a normalizer this is the normalized text, and with one there is nothing to be found in it.
             added_tokens.split_normalized(raw, split_special_tokens, |section| {
                 let part = &raw[section.range];
                 match (section.id, plan) {
                     (Some(id), _) => self.added(id, part),
                     (None, Plan::Tiles { .. }) => self.tiles(plan, part),
-                    (None, Plan::Words { has_prefix, ascii }) => {
-                        self.words(*has_prefix, ascii, part, stages, normalizer_scratch, model_scratch)
+                    (None, Plan::Words { pieces, ascii, moves }) => {
+                        if *moves && part.chars().next().is_some_and(|first| self.is_odd(ascii, first)) {
+                            return Err(lost());
+                        }
+                        self.words(*pieces, ascii, part, stages, normalizer_scratch, model_scratch)
                     }
                 }
             })
@@ -579,21 +583,22 @@ impl Walker<'_> {
     }
 
     fn tiles(&mut self, plan: &Plan, section: &str) -> Result<()> {
-        let Plan::Tiles { prefix, needs_ascii, may_read_like_bytes } = plan else { return Err(lost()) };
+        let Plan::Tiles { prefix, needs_ascii, may_read_like_bytes, .. } = plan else { return Err(lost()) };
         if *needs_ascii && !section.is_ascii() || *may_read_like_bytes && reads_like_bytes(section) {
             return Err(lost());
         }
         let characters = section.chars().count();
         let is_put = prefix.is_some_and(|prefix| prefix.is_put(section, self.byte));
-        self.measures.take(&mut self.ids, self.character, characters, is_put, &mut self.walked.offsets).ok_or_else(lost)?;
+        let offsets = &mut self.walked.offsets;
+        self.measures.take(&mut self.ids, self.character, characters, is_put, offsets, |_, _, _, _| None).ok_or_else(lost)?;
         self.pass(section, characters);
         Ok(())
     }
 
     fn words(
         &mut self,
-        has_prefix: bool,
-        ascii: &[Class; 128],
+        pieces: Pieces,
+        ascii: &[u8; 128],
         section: &str,
         stages: &mut StageScratch<Span>,
         normalizer_scratch: &mut NormalizerScratch,
@@ -606,12 +611,13 @@ impl Walker<'_> {
             let next = Words::scan(section, start, SCANNED_PIECES, &mut ends);
             for range in ranges(start, &ends) {
                 let word = &section[range];
-                let (ids, rows) = (self.ids, self.walked.offsets.len());
-                if let Some(characters) = self.plain_word(has_prefix, ascii, word) {
+                let (ids, rows, texts) = (self.ids, self.walked.offsets.len(), self.walked.texts.len());
+                if let Some(characters) = self.plain_word(pieces, ascii, word) {
                     self.pass(word, characters);
                 } else {
                     self.ids = ids;
                     self.walked.offsets.truncate(rows);
+                    self.walked.texts.truncate(texts);
                     self.odd_word(word, stages, normalizer_scratch, model_scratch)?;
                 }
             }
@@ -621,40 +627,108 @@ impl Walker<'_> {
         Ok(())
     }
 
-    /// Takes the tokens of a word all of whose characters are known to stay one character; returns how many those are.
-    fn plain_word(&mut self, has_prefix: bool, ascii: &[Class; 128], word: &str) -> Option<usize> {
-        let keeps = |character| {
-            let normalizer = self.core.normalizer.as_ref();
-            character != SPACE_SYMBOL
-                && !is_whitespace(character)
-                && normalizer.is_none_or(|normalizer| normalizer.keeps(character))
+    /// Whether nothing is known of what becomes of a character.
+    fn is_odd(&self, ascii: &[u8; 128], character: char) -> bool {
+        match ascii.get(character as usize) {
+            Some(&result) => result == ODD,
+            None => self.core.normalizer.as_ref().is_some_and(|normalizer| normalizer.one_for_one(character).is_none()),
+        }
+    }
+
+    /// Takes the tokens of a word of each of whose characters it is known that one character becomes of it, or white space; returns
+    /// how many those are.
+    fn plain_word(&mut self, pieces: Pieces, ascii: &[u8; 128], word: &str) -> Option<usize> {
+        let normalizer = self.core.normalizer.as_deref();
+        let one_for_one = |character: char| match ascii.get(character as usize) {
+            Some(&result) => Some(char::from(result)),
+            None => match normalizer {
+                Some(normalizer) => normalizer.one_for_one(character),
+                None => Some(character),
+            },
         };
-        let mut take = |start: usize, length: usize| match length {
-            0 => Some(()),
-            _ => self.measures.take(&mut self.ids, self.character + start, length, has_prefix, &mut self.walked.offsets),
-        };
-        let (bytes, mut at, mut character, mut kept) = (word.as_bytes(), 0, 0, 0);
-        while let Some(&byte) = bytes.get(at) {
-            let class = match ascii.get(usize::from(byte)) {
-                Some(class) => {
-                    at += 1;
-                    *class
-                }
-                None => {
-                    let character = word[at..].chars().next().filter(|character| keeps(*character))?;
-                    at += character.len_utf8();
-                    Class::Kept
-                }
+        let (bytes, mut at, mut character) = (word.as_bytes(), 0, 0);
+        // Where the characters begin that were kept since the last white space, and how many they are.
+        let (mut start, mut kept) = (0, 0);
+        loop {
+            let next = at;
+            let result = match bytes.get(at) {
+                None => SPACE,
+                Some(&byte) => match ascii.get(usize::from(byte)) {
+                    Some(&result) => {
+                        at += 1;
+                        result
+                    }
+                    None => {
+                        let character = word[at..].chars().next()?;
+                        at += character.len_utf8();
+                        match one_for_one(character)? {
+                            SPACE_SYMBOL => ODD,
+                            one if is_whitespace(one) => SPACE,
+                            _ => b'x',
+                        }
+                    }
+                },
             };
-            match class {
-                Class::Kept => kept += 1,
-                Class::Space => take(character - kept, std::mem::take(&mut kept))?,
-                Class::Odd => return None,
+            match result {
+                ODD => return None,
+                SPACE => {
+                    if kept > 0 {
+                        let stretch = Stretch { text: &word[start..next], characters: kept, passed: (0, 0) };
+                        self.stretch(pieces, stretch, self.character + character - kept, one_for_one)?;
+                    }
+                    (start, kept) = (at, 0);
+                    if next == word.len() {
+                        return Some(character);
+                    }
+                }
+                _ => kept += 1,
             }
             character += 1;
         }
-        take(character - kept, kept)?;
-        Some(character)
+    }
+
+    /// Takes the tokens of a stretch without white space that begins at a character.
+    #[inline(always)]
+    fn stretch(
+        &mut self,
+        pieces: Pieces,
+        mut stretch: Stretch<'_>,
+        start: usize,
+        one_for_one: impl Fn(char) -> Option<char>,
+    ) -> Option<()> {
+        let Self { core, measures, ids, walked, .. } = self;
+        let Walked { offsets, texts } = walked;
+        let characters = stretch.characters;
+        let unknown = |id: u32, rest: &[u32], before: usize, row: usize| {
+            if !core.model.is_unknown(id) {
+                return None;
+            }
+            match pieces {
+                Pieces::Other => None,
+                Pieces::Bert => {
+                    let text = stretch.pass(before);
+                    let is_piece = |character: &char| {
+                        let isolates = core.normalizer.as_ref().is_some_and(|normalizer| normalizer.isolates(*character));
+                        isolates || one_for_one(*character).is_none_or(is_punctuation)
+                    };
+                    let first = text.chars().next()?;
+                    Some(if is_piece(&first) { 1 } else { text.chars().take_while(|character| !is_piece(character)).count() })
+                }
+                // Its text is what the tokens around it leave.
+                Pieces::Prefixed => {
+                    let length =
+                        (characters + 1).checked_sub(before + measures.up_to_next_piece(rest)?).filter(|length| *length > 0)?;
+                    let text = stretch.pass(before.checked_sub(1)?);
+                    let text = &text[..text.char_indices().nth(length).map_or(text.len(), |(end, _)| end)];
+                    if !text.chars().all(|character| one_for_one(character) == Some(character)) {
+                        return None;
+                    }
+                    texts.push((row as u32, text.into()));
+                    Some(length)
+                }
+            }
+        };
+        measures.take(ids, start, characters, pieces == Pieces::Prefixed, offsets, unknown)
     }
 
     /// Encodes a word with the full record and takes its tokens.
@@ -690,6 +764,24 @@ impl Walker<'_> {
     }
 }
 
+/// A text without white space.
+struct Stretch<'t> {
+    text: &'t str,
+    characters: usize,
+    /// How many of its characters, and their bytes, were passed over.
+    passed: (usize, usize),
+}
+
+impl<'t> Stretch<'t> {
+    /// What is behind so many characters, not fewer than were asked for before.
+    fn pass(&mut self, characters: usize) -> &'t str {
+        let rest = &self.text[self.passed.1..];
+        let more = rest.char_indices().nth(characters.saturating_sub(self.passed.0)).map_or(rest.len(), |(start, _)| start);
+        self.passed = (characters, self.passed.1 + more);
+        &rest[more..]
+    }
+}
+
 /// Takes the tokens of a piece of an odd word.
 struct WalkSink<'s, 'w, 'p> {
     walker: &'s mut Walker<'w>,
@@ -698,7 +790,7 @@ struct WalkSink<'s, 'w, 'p> {
 
 impl TokenSink for WalkSink<'_, '_, '_> {
     fn token(&mut self, id: u32, range: Range<usize>, surface: bool) {
-        let Walker { core, ids, byte, walked, characters, is_lost, .. } = &mut *self.walker;
+        let Walker { core, measures, ids, byte, walked, characters, is_lost, .. } = &mut *self.walker;
         let next = ids.split_first().filter(|(first, _)| **first == id);
         // The characters of the first and the last byte.
         let of_byte = |at: usize| characters.get(at.checked_sub(*byte)?).copied();
@@ -711,7 +803,7 @@ impl TokenSink for WalkSink<'_, '_, '_> {
             return;
         };
         *ids = rest;
-        if core.text_of_all(id).is_none() {
+        if !measures.has(id) && core.text_of_all(id).is_none() {
             let text = if surface { self.piece.text.get(range) } else { core.model.id_to_token(id) };
             walked.texts.push((walked.offsets.len() as u32, text.unwrap_or_default().into()));
         }

@@ -23,6 +23,7 @@ use crate::memory::Once;
 use crate::models::{Alphabet, Measure, Model};
 use crate::normalizers::{Normalizer, NormalizerScratch};
 use crate::text::NormalizedText;
+use crate::tokenizer::Core;
 use crate::unicode::is_whitespace;
 use crate::words::{self, Words};
 
@@ -53,16 +54,21 @@ impl Prefix {
     }
 }
 
-/// What the stages make of an ASCII character.
+/// What a pre-tokenizer makes of a stretch of text without white space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Class {
-    /// One character that is not white space.
-    Kept,
-    /// White space, between pieces.
-    Space,
-    /// Anything else.
-    Odd,
+pub(crate) enum Pieces {
+    /// Pieces as BERT has them: an unknown token is one of them.
+    Bert,
+    /// One, behind a prefix that is found nowhere else.
+    Prefixed,
+    /// Any.
+    Other,
 }
+
+/// In [`Plan::Words`]: nothing is known of what becomes of an ASCII character.
+pub(crate) const ODD: u8 = 0;
+/// It is white space, between pieces.
+pub(crate) const SPACE: u8 = b' ';
 
 /// How the tokens of a pipeline can be walked along.
 #[derive(Clone, Debug)]
@@ -71,13 +77,17 @@ pub(crate) enum Plan {
         prefix: Option<Prefix>,
         /// Whether characters beyond ASCII may change.
         needs_ascii: bool,
+        /// Whether ASCII stays as it is.
+        keeps_ascii: bool,
         /// Whether a text may read like the tokens of byte fallback.
         may_read_like_bytes: bool,
     },
     Words {
-        /// Whether a character is put before each piece.
-        has_prefix: bool,
-        ascii: Box<[Class; 128]>,
+        pieces: Pieces,
+        /// What becomes of each ASCII character: one character, [`SPACE`], or [`ODD`].
+        ascii: Box<[u8; 128]>,
+        /// Whether something odd at the beginning of a section moves the places of all that follows.
+        moves: bool,
     },
 }
 
@@ -129,23 +139,24 @@ impl Walk {
         self.attachment.get()?.downcast_ref()
     }
 
-    /// The measures of this model's tokens; a table of those below `ids_end`.
-    pub(crate) fn measures<'w>(&'w self, model: &'w Model, ids_end: Option<usize>) -> Measures<'w> {
+    /// The measures of the tokens of `core`, whose walk this is.
+    pub(crate) fn measures<'w>(&'w self, core: &'w Core) -> Measures<'w> {
         if self.measures.get().is_none() {
-            self.measures.set(Box::new((0..ids_end.unwrap_or(0)).map(|_| AtomicU8::new(0)).collect()));
+            self.measures.set(Box::new((0..core.ids_end().unwrap_or(0)).map(|_| AtomicU8::new(0)).collect()));
         }
-        Measures { model, known: self.measures.get().map_or(&[], |measures| measures) }
+        Measures { core, known: self.measures.get().map_or(&[], |measures| measures) }
     }
 }
 
 /// The measures of a model's tokens, worked out when they are first met.
 #[derive(Clone, Copy)]
 pub(crate) struct Measures<'w> {
-    model: &'w Model,
-    /// By id: 0 is not known yet, `OTHER` is not written here, else the number of characters and `INSIDE`.
+    core: &'w Core,
+    /// By id: 0 is not known yet, `OTHER` is not written here, else the number of characters with `BEGINS_PIECE` and `INSIDE`.
     known: &'w [AtomicU8],
 }
 
+const BEGINS_PIECE: u8 = 0x20;
 const INSIDE: u8 = 0x40;
 const OTHER: u8 = 0x80;
 
@@ -154,26 +165,51 @@ impl Measures<'_> {
     #[inline(always)]
     fn of(&self, id: u32) -> Option<Measure> {
         match self.known.get(id as usize).map(|known| known.load(Ordering::Relaxed)) {
-            Some(known @ 1..OTHER) => {
-                Some(Measure { characters: usize::from(known & (INSIDE - 1)), begins_inside: known & INSIDE != 0 })
-            }
+            Some(known @ 1..OTHER) => Some(Measure {
+                characters: usize::from(known & (BEGINS_PIECE - 1)),
+                begins_inside: known & INSIDE != 0,
+                begins_piece: known & BEGINS_PIECE != 0,
+            }),
             _ => self.work_out(id),
         }
     }
 
     #[cold]
     fn work_out(&self, id: u32) -> Option<Measure> {
-        let measure = self.model.measure(id);
+        let measure = self.core.model.measure(id);
         if let Some(known) = self.known.get(id as usize) {
-            let written = measure.filter(|measure| measure.characters < usize::from(INSIDE));
-            let inside = written.filter(|measure| measure.begins_inside).map_or(0, |_| INSIDE);
-            known.store(written.map_or(OTHER, |measure| measure.characters as u8 | inside), Ordering::Relaxed);
+            let is_plain = self.core.added_tokens.get(id).is_none() && self.core.text_of_all(id).is_some();
+            let written = measure.filter(|measure| is_plain && measure.characters < usize::from(BEGINS_PIECE));
+            let flags = written
+                .map_or(0, |measure| u8::from(measure.begins_inside) * INSIDE | u8::from(measure.begins_piece) * BEGINS_PIECE);
+            known.store(written.map_or(OTHER, |measure| measure.characters as u8 | flags), Ordering::Relaxed);
         }
         measure
     }
 
+    /// Whether the table has the token: then its id tells its text, and it is not an added token. May be false where that is so.
+    pub(crate) fn has(&self, id: u32) -> bool {
+        self.known.get(id as usize).is_some_and(|known| matches!(known.load(Ordering::Relaxed), 1..OTHER))
+    }
+
+    /// How many characters those of `ids` stand for that come before the next piece, or before the end.
+    pub(crate) fn up_to_next_piece(&self, ids: &[u32]) -> Option<usize> {
+        let mut sum = 0;
+        for &id in ids {
+            let measure = self.of(id).filter(|_| self.has(id))?;
+            if measure.begins_piece {
+                break;
+            }
+            sum += measure.characters;
+        }
+        Some(sum)
+    }
+
     /// Takes tokens from the front of `ids` that stand for `length` characters, and for the prefix before them if there is one. The
     /// first of the characters is the input's character `start`. `None` if there are no such tokens.
+    ///
+    /// `unknown` tells for a token without a measure how many characters it stands for; it gets the token, those behind it, how many
+    /// characters are before it, and its row.
     #[inline(always)]
     pub(crate) fn take(
         &self,
@@ -182,6 +218,7 @@ impl Measures<'_> {
         length: usize,
         has_prefix: bool,
         offsets: &mut Vec<(u32, u32)>,
+        mut unknown: impl FnMut(u32, &[u32], usize, usize) -> Option<usize>,
     ) -> Option<()> {
         let prefix = usize::from(has_prefix);
         let length = length + prefix;
@@ -189,8 +226,8 @@ impl Measures<'_> {
         while let Some((&id, rest)) = ids.split_first() {
             let measure = match self.of(id) {
                 Some(measure) if end < length || measure.characters == 0 => measure,
-                _ if end == length => break,
-                _ => return None,
+                _ if end >= length => break,
+                _ => Measure::of_characters(unknown(id, rest, end, offsets.len())?),
             };
             let first = end - usize::from(measure.begins_inside && end > 0);
             end += measure.characters;
@@ -221,11 +258,12 @@ fn tiles(normalizers: &[&NormalizerConfig], stages: &[&PreTokenizerConfig], mode
     use PreTokenizerConfig as P;
     let is_space = |text: &str| [" ", "\u{2581}"].contains(&text);
     let mut prefix = None;
-    let (mut needs_ascii, mut replaces) = (false, false);
+    let (mut needs_ascii, mut keeps_ascii, mut replaces) = (false, true, false);
     for normalizer in normalizers {
         match normalizer {
             // What they would make of other characters that were put in is not asked.
-            N::Nfc | N::Nfd | N::Nfkc | N::Nfkd | N::StripAccents | N::Lowercase if !replaces => needs_ascii = true,
+            N::Nfc | N::Nfd | N::Nfkc | N::Nfkd | N::StripAccents if !replaces => needs_ascii = true,
+            N::Lowercase if !replaces => (needs_ascii, keeps_ascii) = (true, false),
             N::Replace { pattern: PatternConfig::String(pattern), content } if is_space(pattern) && is_space(content) => {
                 replaces = true
             }
@@ -257,6 +295,7 @@ fn tiles(normalizers: &[&NormalizerConfig], stages: &[&PreTokenizerConfig], mode
     (stages.iter().all(only_cuts) && !(needs_ascii && may_read_like_bytes)).then_some(Plan::Tiles {
         prefix,
         needs_ascii,
+        keeps_ascii: keeps_ascii && !replaces,
         may_read_like_bytes,
     })
 }
@@ -270,36 +309,37 @@ fn in_words(
 ) -> Option<Plan> {
     use NormalizerConfig as N;
     use PreTokenizerConfig as P;
-    let has_prefix = match (model.kind(), stages) {
-        ("WordPiece", [P::Bert | P::Whitespace | P::WhitespaceSplit]) => false,
+    let pieces = match (model.kind(), stages) {
+        ("WordPiece", [P::Bert]) => Pieces::Bert,
+        ("WordPiece", [P::Whitespace | P::WhitespaceSplit]) => Pieces::Other,
         (
             "Unigram",
             [P::WhitespaceSplit, P::Metaspace { replacement: SPACE_SYMBOL, prepend_scheme: PrependScheme::Always, .. }],
-        ) => true,
+        ) => Pieces::Prefixed,
         _ => return None,
     };
     // Where a piece may begin with what tokens inside a piece are written with, those may be met there.
-    let prefix = model.inner_prefix().filter(|_| !matches!(stages, [P::Bert])).unwrap_or_default();
+    let prefix = model.inner_prefix().filter(|_| pieces != Pieces::Bert).unwrap_or_default();
     if !prefix.is_ascii() {
         return None;
     }
-    let mut ascii = Box::new([Class::Odd; 128]);
+    let mut ascii = Box::new([ODD; 128]);
     let mut text = NormalizedText::<()>::new();
     let mut scratch = NormalizerScratch::default();
-    for (byte, class) in (0..).zip(ascii.iter_mut()) {
+    for (byte, result) in (0..).zip(ascii.iter_mut()) {
         let character = char::from(byte);
         text.reset(&format!("x{character}x"), 1);
         if let Some(compiled) = compiled {
             compiled.normalize(&mut text, &mut scratch).ok()?;
         }
         let mut inner = text.text().strip_prefix('x')?.strip_suffix('x')?.chars();
-        *class = match (inner.next(), inner.next()) {
-            (Some(one), None) if is_whitespace(one) => Class::Space,
-            (Some(one), None) if one.is_ascii() && !prefix.contains(one) => Class::Kept,
-            _ => Class::Odd,
+        *result = match (inner.next(), inner.next()) {
+            (Some(one), None) if is_whitespace(one) => SPACE,
+            (Some(one @ '!'..='~'), None) if !prefix.contains(one) => one as u8,
+            _ => ODD,
         };
     }
-    let mut others = 0;
+    let (mut others, mut moves) = (0, false);
     for normalizer in normalizers {
         match normalizer {
             N::Replace { pattern: PatternConfig::Regex(pattern), content } if pattern == " {2,}" && content == " " => continue,
@@ -313,18 +353,21 @@ fn in_words(
                 if others > 0 {
                     return None; // other characters may have become these
                 }
-                pattern.bytes().for_each(|byte| ascii[usize::from(byte)] = Class::Odd);
+                pattern.bytes().for_each(|byte| ascii[usize::from(byte)] = ODD);
                 continue;
             }
             // Character by character in ASCII, but for this one of a cluster.
-            N::Precompiled { .. } if others == 0 => ascii[usize::from(b'\r')] = Class::Odd,
+            N::Precompiled { .. } if others == 0 => {
+                ascii[usize::from(b'\r')] = ODD;
+                moves = true;
+            }
             // Character by character in ASCII; or at the ends, where there is white space.
             N::Bert { .. } | N::Nfc | N::Nfd | N::Nfkc | N::Nfkd | N::StripAccents | N::Lowercase | N::Nmt | N::Strip { .. } => {}
             _ => return None,
         }
         others += 1;
     }
-    Some(Plan::Words { has_prefix, ascii })
+    Some(Plan::Words { pieces, ascii, moves })
 }
 
 #[cfg(test)]

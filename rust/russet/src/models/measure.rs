@@ -4,24 +4,33 @@
 //! again. Lengths are in characters: a character is counted by the token that has its first byte. O(token).
 
 use super::{Kind, Model};
+use crate::walk::SPACE_SYMBOL;
 
 /// The text of a token: how many characters begin in it, and whether it begins inside one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Measure {
     pub(crate) characters: usize,
     pub(crate) begins_inside: bool,
+    /// Whether it begins with what SentencePiece writes for a space.
+    pub(crate) begins_piece: bool,
 }
 
 impl Measure {
     /// Of one byte of UTF-8.
     pub(super) fn of_byte(byte: u8) -> Self {
         let is_first = byte & 0xC0 != 0x80;
-        Self { characters: usize::from(is_first), begins_inside: !is_first }
+        Self { characters: usize::from(is_first), begins_inside: !is_first, begins_piece: false }
     }
 
     /// Of whole characters, `None` if there are none.
     pub(super) fn of_text(text: &str) -> Option<Self> {
-        (!text.is_empty()).then(|| Self { characters: text.chars().count(), begins_inside: false })
+        let measure = Self::of_characters(text.chars().count());
+        (!text.is_empty()).then_some(Self { begins_piece: text.starts_with(SPACE_SYMBOL), ..measure })
+    }
+
+    /// Of so many characters of which nothing else is known.
+    pub(crate) fn of_characters(characters: usize) -> Self {
+        Self { characters, begins_inside: false, begins_piece: false }
     }
 
     /// Of this and what follows it.
@@ -38,6 +47,15 @@ impl Model {
             Kind::Unigram(model) => model.measure(id),
             Kind::WordPiece(model) => model.measure(id),
             Kind::WordLevel(_) => None,
+        }
+    }
+
+    /// Whether this is the unknown token of a model whose unknown tokens stand for text.
+    pub(crate) fn is_unknown(&self, id: u32) -> bool {
+        match &self.0 {
+            Kind::Unigram(model) => model.is_unknown(id),
+            Kind::WordPiece(model) => model.is_unknown(id),
+            _ => false,
         }
     }
 

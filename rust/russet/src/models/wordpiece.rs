@@ -112,6 +112,10 @@ impl WordPiece {
         &self.continuing_subword_prefix
     }
 
+    pub(super) fn is_unknown(&self, id: u32) -> bool {
+        self.unk_id == Some(id)
+    }
+
     /// How much of a piece a token stands for, if its id tells: all that follows the prefix, as if it were not a piece's first. Not
     /// for the unknown token.
     pub(super) fn measure(&self, id: u32) -> Option<Measure> {

@@ -11,7 +11,9 @@ use super::inert::Inert;
 use super::lowercase;
 use super::unicode::Form;
 use crate::text::{Align, NormalizedText, Rewrite};
-use crate::unicode::{flags, to_lowercase, CHINESE, CONTROL, KEPT_MARK, LOWERCASED, MARK_NONSPACING, NFD_ACTIVE, WHITESPACE};
+use crate::unicode::{
+    flags, is_whitespace, to_lowercase, CHINESE, CONTROL, KEPT_MARK, LOWERCASED, MARK_NONSPACING, NFD_ACTIVE, WHITESPACE,
+};
 use unicode_normalization_alignments::char::decompose_canonical;
 
 /// Characters below this one are looked up.
@@ -82,9 +84,28 @@ impl BertNormalizer {
         }
     }
 
-    /// Whether a character beyond ASCII stays as it is.
-    pub(super) fn keeps(&self, character: char) -> bool {
-        self.inert.contains(character)
+    /// See [`Normalizer::one_for_one`](super::Normalizer::one_for_one).
+    pub(super) fn one_for_one(&self, character: char) -> Option<char> {
+        match self.results.get(character as usize).copied().unwrap_or(OTHER) {
+            REMOVED => return None,
+            OTHER if self.inert.contains(character) => return Some(character),
+            OTHER => {}
+            one => return char::from_u32(one.into()),
+        }
+        let (mut count, mut result) = (0, None);
+        let is_done = self.for_each_result(character, |one| match is_whitespace(one) {
+            true => result = result.or(Some(' ')),
+            false => {
+                count += 1;
+                result = Some(one);
+            }
+        });
+        result.filter(|_| is_done && count <= 1)
+    }
+
+    /// Whether spaces are put around a character.
+    pub(super) fn isolates(&self, character: char) -> bool {
+        self.handle_chinese_chars && flags(character) & CHINESE != 0
     }
 
     /// Writes the whole normalized text, whose characters before `first` are inert, or returns false at a character with a mark

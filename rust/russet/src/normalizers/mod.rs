@@ -120,14 +120,19 @@ impl Normalizer {
         result
     }
 
-    /// Whether a character stays as it is whatever is beside it, as long as that is so for the characters beside it too. May be
-    /// false where it is so.
-    pub(crate) fn keeps(&self, character: char) -> bool {
+    /// The one character that becomes of a character beyond ASCII, or a space if white space becomes of it, beside other characters of
+    /// which something is known here, ASCII included. White space that is put around it is left out.
+    pub(crate) fn one_for_one(&self, character: char) -> Option<char> {
         match &self.0 {
-            Kind::Bert(bert) => bert.keeps(character),
-            Kind::Precompiled(precompiled) => precompiled.keeps(character),
-            _ => false,
+            Kind::Bert(bert) => bert.one_for_one(character),
+            Kind::Precompiled(precompiled) => precompiled.keeps(character).then_some(character),
+            _ => None,
         }
+    }
+
+    /// Whether white space is put around a character.
+    pub(crate) fn isolates(&self, character: char) -> bool {
+        matches!(&self.0, Kind::Bert(bert) if bert.isolates(character))
     }
 
     /// Whether a space stays one, whatever follows it, unless a `Replace` or `ByteLevel` changes it.
