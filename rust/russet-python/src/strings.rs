@@ -178,7 +178,7 @@ fn without_surrogates(mut bytes: Vec<u8>) -> String {
 /// From so many characters or objects on, other Python threads get a turn.
 pub const PIECE: usize = 1 << 16;
 
-/// Integers less than this are made once.
+/// The integers whose objects are kept are below this.
 const INTEGERS: usize = 1 << 18;
 
 /// Objects are fetched from memory so many before they are read: those of a list lie all over.
@@ -197,19 +197,10 @@ fn made<'py>(py: Python<'py>, value: usize) -> Option<Bound<'py, PyAny>> {
 
 /// An integer object.
 #[inline(always)]
-fn integer<'py>(py: Python<'py>, value: u32) -> PyResult<Bound<'py, PyAny>> {
-    match made(py, value as usize) {
-        Some(object) => Ok(object),
-        None => make_integers(py, value as usize, BLOCK),
-    }
-}
-
-/// The integer object of a place in a text. In a long text few of all places are asked for, so they are made one by one.
-#[inline(always)]
-fn position<'py>(py: Python<'py>, value: usize) -> PyResult<Bound<'py, PyAny>> {
+fn integer<'py>(py: Python<'py>, value: usize) -> PyResult<Bound<'py, PyAny>> {
     match made(py, value) {
         Some(object) => Ok(object),
-        None => make_integers(py, value, if value < PIECE / 16 { BLOCK } else { 1 }),
+        None => make_integer(py, value),
     }
 }
 
@@ -223,19 +214,13 @@ pub fn keep(place: &AtomicPtr<ffi::PyObject>, object: Bound<'_, PyAny>) {
     }
 }
 
-/// Makes the block of integers that has `value`.
 #[cold]
-fn make_integers<'py>(py: Python<'py>, value: usize, block: usize) -> PyResult<Bound<'py, PyAny>> {
-    let first = value - value % block;
-    for (place, value) in MADE.get(first..first + block).unwrap_or_default().iter().zip(first..) {
-        if place.load(Ordering::Acquire).is_null() {
-            keep(place, value.into_pyobject(py)?.into_any());
-        }
+fn make_integer<'py>(py: Python<'py>, value: usize) -> PyResult<Bound<'py, PyAny>> {
+    let object = value.into_pyobject(py)?.into_any();
+    if let Some(place) = MADE.get(value) {
+        keep(place, object.clone());
     }
-    match made(py, value) {
-        Some(object) => Ok(object),
-        None => Ok(value.into_pyobject(py)?.into_any()),
-    }
+    Ok(object)
 }
 
 /// The numbers of a list, if all of them are of the type `int` itself and fit.
@@ -397,7 +382,7 @@ impl<'py> NewList<'py> {
 pub fn integer_list<'py>(py: Python<'py>, values: &[u32]) -> PyResult<Bound<'py, PyList>> {
     let mut list = NewList::new(py, values.len())?;
     for &value in values {
-        list.push(integer(py, value)?)?;
+        list.push(integer(py, value as usize)?)?;
     }
     list.finish()
 }
@@ -446,8 +431,8 @@ impl<'py> RangeList<'py> {
     #[inline]
     fn pair(&mut self, start: usize, end: usize) -> PyResult<Bound<'py, PyAny>> {
         let py = self.list.py();
-        let first = if start == self.last.0 { self.last.1.clone() } else { position(py, start)? };
-        self.last = (end, position(py, end)?);
+        let first = if start == self.last.0 { self.last.1.clone() } else { integer(py, start)? };
+        self.last = (end, integer(py, end)?);
         let last = self.last.1.clone();
         // SAFETY: a new tuple of two items, or null with an error that is set; nobody else has seen it, and its items are null. It takes
         // the references over. It holds numbers alone, so the garbage collector need not know it, which would find that out by itself.

@@ -8,7 +8,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString};
 use russet::{Encoding, TokenRows, TokenRun};
-use std::ptr::{null_mut, NonNull};
+use std::ptr::NonNull;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use crate::detach;
@@ -16,11 +16,12 @@ use crate::error::exception;
 use crate::strings::{keep, NewList};
 
 /// The objects of one tokenizer's tokens, by id: references, or null.
-struct TokenObjects(Vec<AtomicPtr<ffi::PyObject>>);
+struct TokenObjects(Box<[AtomicPtr<ffi::PyObject>]>);
 
 impl TokenObjects {
     fn new(ids_end: usize) -> Self {
-        Self((0..ids_end).map(|_| AtomicPtr::new(null_mut())).collect())
+        // SAFETY: all bytes zero are a null pointer. Memory that is zero already is not touched before it is used.
+        Self(unsafe { Box::new_zeroed_slice(ids_end).assume_init() })
     }
 
     /// The object of a token, if it was made.
