@@ -609,8 +609,24 @@ impl Walker<'_> {
         while start < section.len() {
             ends.clear();
             let next = Words::scan(section, start, SCANNED_PIECES, &mut ends);
-            for range in ranges(start, &ends) {
-                let word = &section[range];
+            let ends_up_to = |at: usize| ends.partition_point(|&end| end as usize <= at);
+            let mut plain_end = start;
+            while start < next {
+                if plain_end <= start {
+                    let is_plain = |byte: &u8| ascii.get(usize::from(*byte)).is_some_and(|&result| result != ODD);
+                    let rest = &section.as_bytes()[start..next];
+                    plain_end = start + rest.iter().position(|byte| !is_plain(byte)).unwrap_or(rest.len());
+                }
+                let end = ends[..ends_up_to(plain_end)].last().map_or(start, |&end| end as usize);
+                if end > start {
+                    let passed = self.plain_words(pieces, ascii, &section[start..end]);
+                    start += passed;
+                    if start == end {
+                        continue;
+                    }
+                }
+                let end = ends.get(ends_up_to(start)).map_or(next, |&end| end as usize);
+                let word = &section[start..end];
                 let (ids, rows, texts) = (self.ids, self.walked.offsets.len(), self.walked.texts.len());
                 if let Some(characters) = self.plain_word(pieces, ascii, word) {
                     self.pass(word, characters);
@@ -620,8 +636,8 @@ impl Walker<'_> {
                     self.walked.texts.truncate(texts);
                     self.odd_word(word, stages, normalizer_scratch, model_scratch)?;
                 }
+                start = end;
             }
-            start = next;
         }
         self.ends = ends;
         Ok(())
@@ -633,6 +649,43 @@ impl Walker<'_> {
             Some(&result) => result == ODD,
             None => self.core.normalizer.as_ref().is_some_and(|normalizer| normalizer.one_for_one(character).is_none()),
         }
+    }
+
+    /// Takes the tokens of words of ASCII, nothing in which is odd, up to a word with a token that has no measure; returns where that
+    /// begins. No token has white space in it, so each begins at the next character that is none.
+    fn plain_words(&mut self, pieces: Pieces, ascii: &[u8; 128], text: &str) -> usize {
+        let is_space = |byte: &u8| ascii.get(usize::from(*byte)) == Some(&SPACE);
+        let bytes = text.as_bytes();
+        let mut at = 0;
+        // The beginning of the last word whose beginning was seen, and what was before it.
+        let mut word = (0, self.ids, self.walked.offsets.len());
+        loop {
+            let spaces = bytes[at..].iter().take_while(|byte| is_space(byte)).count();
+            if spaces > 0 && bytes[at] == b' ' {
+                word = (at, self.ids, self.walked.offsets.len());
+            }
+            at += spaces;
+            if at == bytes.len() {
+                self.pass(text, bytes.len());
+                return at;
+            }
+            let Some((&id, rest)) = self.ids.split_first() else { break };
+            let Some(measure) = self.measures.of(id) else { break };
+            let has_prefix = pieces == Pieces::Prefixed && measure.begins_piece;
+            let length = measure.characters - usize::from(has_prefix);
+            if at + length > bytes.len() {
+                break;
+            }
+            let start = self.character + at;
+            self.walked.offsets.push((start as u32, (start + length.max(1)) as u32));
+            self.ids = rest;
+            at += length;
+        }
+        let (start, ids, rows) = word;
+        self.ids = ids;
+        self.walked.offsets.truncate(rows);
+        self.pass(&text[..start], start);
+        start
     }
 
     /// Takes the tokens of a word of each of whose characters it is known that one character becomes of it, or white space; returns

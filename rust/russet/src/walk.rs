@@ -163,7 +163,7 @@ const OTHER: u8 = 0x80;
 impl Measures<'_> {
     /// How much text a token stands for.
     #[inline(always)]
-    fn of(&self, id: u32) -> Option<Measure> {
+    pub(crate) fn of(&self, id: u32) -> Option<Measure> {
         match self.known.get(id as usize).map(|known| known.load(Ordering::Relaxed)) {
             Some(known @ 1..OTHER) => Some(Measure {
                 characters: usize::from(known & (BEGINS_PIECE - 1)),
