@@ -752,6 +752,10 @@ impl Walker<'_> {
         let Self { core, measures, ids, walked, .. } = self;
         let Walked { offsets, texts } = walked;
         let characters = stretch.characters;
+        let first_that_is_token = |token: &str| {
+            let first = token.chars().next()?;
+            core.model.token_to_id(first.encode_utf8(&mut [0; 4])).filter(|id| !core.model.is_unknown(*id)).map(|_| first)
+        };
         let unknown = |id: u32, rest: &[u32], before: usize, row: usize| {
             if !core.model.is_unknown(id) {
                 return None;
@@ -767,17 +771,24 @@ impl Walker<'_> {
                     let first = text.chars().next()?;
                     Some(if is_piece(&first) { 1 } else { text.chars().take_while(|character| !is_piece(character)).count() })
                 }
-                // Its text is what the tokens around it leave.
                 Pieces::Prefixed => {
-                    let length =
-                        (characters + 1).checked_sub(before + measures.up_to_next_piece(rest)?).filter(|length| *length > 0)?;
-                    let text = stretch.pass(before.checked_sub(1)?);
-                    let text = &text[..text.char_indices().nth(length).map_or(text.len(), |(end, _)| end)];
-                    if !text.chars().all(|character| one_for_one(character) == Some(character)) {
-                        return None;
-                    }
+                    let rest_length = (characters + 1).checked_sub(before)?;
+                    let length = match rest.first().filter(|next| measures.begins_piece(**next) != Some(true)) {
+                        None => rest_length,
+                        // No character that is a token is part of an unknown one.
+                        Some(&next) => {
+                            match core.model.id_to_token(next).filter(|_| measures.has(next)).and_then(first_that_is_token) {
+                                Some(first) => stretch
+                                    .pass(before.checked_sub(1)?)
+                                    .chars()
+                                    .position(|character| one_for_one(character) == Some(first))?,
+                                None => rest_length.checked_sub(measures.up_to_next_piece(rest)?)?,
+                            }
+                        }
+                    };
+                    let text: String = stretch.pass(before.checked_sub(1)?).chars().take(length).map_while(&one_for_one).collect();
                     texts.push((row as u32, text.into()));
-                    Some(length)
+                    Some(length).filter(|length| *length > 0)
                 }
             }
         };

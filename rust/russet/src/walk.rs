@@ -118,7 +118,7 @@ impl Walk {
         normalizer.into_iter().for_each(|(normalizer, _)| flatten(normalizer, &mut normalizers));
         let plan = match model.kind() {
             "BPE" => tiles(&normalizers, &stages, model),
-            "Unigram" | "WordPiece" if words.is_some() => {
+            "Unigram" | "WordPiece" if words.is_some() && !model.has_hidden_tokens() => {
                 in_words(&normalizers, normalizer.map(|(_, compiled)| &**compiled), &stages, model)
             }
             _ => None,
@@ -190,6 +190,11 @@ impl Measures<'_> {
     /// Whether the table has the token: then its id tells its text, and it is not an added token. May be false where that is so.
     pub(crate) fn has(&self, id: u32) -> bool {
         self.known.get(id as usize).is_some_and(|known| matches!(known.load(Ordering::Relaxed), 1..OTHER))
+    }
+
+    /// Whether a token begins a piece, if the table has it.
+    pub(crate) fn begins_piece(&self, id: u32) -> Option<bool> {
+        self.of(id).filter(|_| self.has(id)).map(|measure| measure.begins_piece)
     }
 
     /// How many characters those of `ids` stand for that come before the next piece, or before the end.

@@ -59,6 +59,11 @@ impl Model {
         }
     }
 
+    /// Whether some of its tokens are never found in a text.
+    pub(crate) fn has_hidden_tokens(&self) -> bool {
+        matches!(&self.0, Kind::Unigram(model) if model.has_hidden_tokens())
+    }
+
     /// What tokens inside a piece are written with.
     pub(crate) fn inner_prefix(&self) -> Option<&str> {
         match &self.0 {

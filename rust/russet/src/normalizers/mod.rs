@@ -125,7 +125,7 @@ impl Normalizer {
     pub(crate) fn one_for_one(&self, character: char) -> Option<char> {
         match &self.0 {
             Kind::Bert(bert) => bert.one_for_one(character),
-            Kind::Precompiled(precompiled) => precompiled.keeps(character).then_some(character),
+            Kind::Precompiled(precompiled) => precompiled.one_for_one(character),
             _ => None,
         }
     }

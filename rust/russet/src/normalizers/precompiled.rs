@@ -99,9 +99,17 @@ impl Precompiled {
         }
     }
 
-    /// Whether a character stays as it is beside others of which the same holds.
-    pub(super) fn keeps(&self, character: char) -> bool {
-        self.inert.contains(character)
+    /// See [`Normalizer::one_for_one`](super::Normalizer::one_for_one). A character that stands alone is a cluster.
+    pub(super) fn one_for_one(&self, character: char) -> Option<char> {
+        if self.inert.contains(character) {
+            return Some(character);
+        }
+        if !is_alone(character) {
+            return None;
+        }
+        let Some(replacement) = self.find(character.encode_utf8(&mut [0; 4])) else { return Some(character) };
+        let mut characters = replacement.chars();
+        characters.next().filter(|_| characters.next().is_none())
     }
 
     /// Gives `found` each part of `text` that has an entry and what replaces it, in order, until it returns false.

@@ -131,6 +131,11 @@ impl Unigram {
         self.unk_id == Some(id)
     }
 
+    /// Whether some tokens are never found in a text.
+    pub(super) fn has_hidden_tokens(&self) -> bool {
+        self.sentencepiece.is_some()
+    }
+
     /// How much of a piece a token stands for, if its id tells. The bytes of a run of unknown characters stand for the run.
     pub(super) fn measure(&self, id: u32) -> Option<Measure> {
         let is_byte = || self.byte_tokens.iter().any(|tokens| tokens.contains(&Some(id)));
