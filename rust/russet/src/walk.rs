@@ -181,7 +181,7 @@ impl Measures<'_> {
             let is_plain = self.core.added_tokens.get(id).is_none() && self.core.text_of_all(id).is_some();
             let written = measure.filter(|measure| is_plain && measure.characters < usize::from(BEGINS_PIECE));
             let flags = written
-                .map_or(0, |measure| u8::from(measure.begins_inside) * INSIDE | u8::from(measure.begins_piece) * BEGINS_PIECE);
+                .map_or(0, |measure| (u8::from(measure.begins_inside) * INSIDE) | (u8::from(measure.begins_piece) * BEGINS_PIECE));
             known.store(written.map_or(OTHER, |measure| measure.characters as u8 | flags), Ordering::Relaxed);
         }
         measure
