@@ -334,7 +334,7 @@ impl<'py> NewList<'py> {
         if self.filled == self.length {
             return Ok(());
         }
-        if self.filled % PIECE == 0 && self.filled > 0 {
+        if self.filled > 0 && self.filled.is_multiple_of(PIECE) {
             self.pause()?;
         }
         // SAFETY: the list has such an index, its item there is null, and nobody else sees it; it takes the reference over.
