@@ -68,7 +68,7 @@ impl IdLists {
     }
 
     #[inline]
-    fn get(&self, index: usize) -> &[u32] {
+    pub(crate) fn get(&self, index: usize) -> &[u32] {
         let start = index.checked_sub(1).map_or(0, |before| self.ends[before]);
         &self.ids[start..self.ends[index]]
     }

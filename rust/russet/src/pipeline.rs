@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
-use crate::cached::{self, BatchScratch, IdSink};
+use crate::cached::{self, BatchScratch, IdLists, IdSink};
 use crate::cuts::Begin;
 use crate::encoding::{Details, Recipe, Rows};
 use crate::models::{Model, ModelScratch, TokenSink};
@@ -274,7 +274,12 @@ impl Run<'_> {
     ) -> Result<()> {
         let Core { normalizer, pre_tokenizer, model, cache, .. } = self.core;
         let StageScratch { text: normalized, pre_tokenizer: pre_tokenizer_scratch, ends, batch, .. } = stages;
-        let mut work_out = |normalizer: &Option<Arc<Normalizer>>, word: &str, offset: usize, ids: &mut Vec<u32>| {
+        let mut work_out = |normalizer: &Option<Arc<Normalizer>>,
+                            word: &str,
+                            offset: usize,
+                            model_scratch: &mut ModelScratch,
+                            watched: &mut Watched<'_>,
+                            ids: &mut Vec<u32>| {
             normalized.reset(word, offset);
             if let Some(normalizer) = normalizer {
                 normalizer.normalize(normalized, normalizer_scratch)?;
@@ -300,14 +305,23 @@ impl Run<'_> {
                 _ => (normalizer, 1),
             };
             let word = &text[first..end as usize];
-            cached::ids_of_piece(cache, kind, word, batch, ids, |word, ids| work_out(normalizer, word, offset, ids))?;
+            cached::ids_of_piece(cache, kind, word, batch, ids, |word, ids| {
+                work_out(normalizer, word, offset, model_scratch, watched, ids)
+            })?;
             first = end as usize;
         }
         while start < text.len() {
             ends.clear();
             let end = Words::scan(text, start, SCANNED_PIECES, ends);
             let pieces = ranges(start, ends);
-            let other = cached::each(|word, ids| work_out(&words.normalizer, word, 1, ids));
+            let other = |text: &str, pieces: &[Range<usize>], lists: &mut IdLists| {
+                if words.is_spelled && pieces.iter().all(|word| text[word.clone()].starts_with(' ')) {
+                    pieces.iter().try_for_each(|word| watched.add(word.len()))?;
+                    return model.ids_of_spelled(text, pieces, cache, model_scratch, lists);
+                }
+                let each = |word: &str, ids: &mut Vec<u32>| work_out(&words.normalizer, word, 1, model_scratch, watched, ids);
+                cached::each(each)(text, pieces, lists)
+            };
             cached::ids_of_pieces(cache, PieceKind::Word, text, pieces, batch, ids, other)?;
             start = end;
         }

@@ -21,13 +21,16 @@ use crate::pre_tokenizers::scanners::scan_spaces;
 use crate::Result;
 
 /// What SentencePiece writes for a space.
-const SPACE_SYMBOL: char = '\u{2581}';
+pub(crate) const SPACE_SYMBOL: char = '\u{2581}';
 
 /// How the words of a section are worked out that are not its first.
 #[derive(Clone, Debug)]
 pub(crate) struct Words {
     /// The normalizer without what it puts before a section.
     pub(crate) normalizer: Option<Arc<Normalizer>>,
+    /// Whether all that the stages before the model do to such a word, if it begins with a space, is to write spaces as U+2581, and
+    /// the model can read them so.
+    pub(crate) is_spelled: bool,
 }
 
 /// What is known of the text around a cut after some normalizers.
@@ -57,13 +60,14 @@ impl Words {
         if !around.is_some_and(|around| is_cut(pre_tokenizer, around, model)) {
             return Ok(None);
         }
-        let Some((config, compiled)) = normalizer else { return Ok(Some(Self { normalizer: None })) };
+        let is_spelled = model.reads_spelled() && only_spells(&kept, pre_tokenizer);
+        let Some((config, compiled)) = normalizer else { return Ok(Some(Self { normalizer: None, is_spelled })) };
         let normalizer = match kept.is_empty() {
             _ if !has_prepend(config) => Some(compiled.clone()),
             true => None,
             false => Some(Arc::new(Normalizer::from_config(&NormalizerConfig::Sequence(kept))?)),
         };
-        Ok(Some(Self { normalizer }))
+        Ok(Some(Self { normalizer, is_spelled }))
     }
 
     /// Appends the ends of the words of `text[start..]`, until at least `words` were found or the text ends; returns the last end.
@@ -169,6 +173,26 @@ fn is_cut(pre_tokenizer: Option<&PreTokenizerConfig>, around: Around, model: &Mo
         // As in Gemma, where no spaces are left to split at.
         [P::Split { pattern: PatternConfig::String(pattern), behavior: SplitBehavior::MergedWithPrevious, .. }] => {
             pattern == " " && around.boundary == SPACE_SYMBOL && !around.is_space_unsure && model.cuts_before(SPACE_SYMBOL)
+        }
+        _ => false,
+    }
+}
+
+/// Whether the stages only write spaces as U+2581 in a word that begins with one.
+fn only_spells(normalizer: &[NormalizerConfig], pre_tokenizer: Option<&PreTokenizerConfig>) -> bool {
+    use PreTokenizerConfig as P;
+    let is_replaced = match normalizer {
+        [] => false,
+        [NormalizerConfig::Replace { pattern: PatternConfig::String(pattern), content }] => {
+            pattern == " " && content.chars().eq([SPACE_SYMBOL])
+        }
+        _ => return false,
+    };
+    match pre_tokenizer {
+        None => is_replaced,
+        Some(P::Metaspace { replacement: SPACE_SYMBOL, split: false, .. }) => true,
+        Some(P::Split { pattern: PatternConfig::String(pattern), behavior: SplitBehavior::MergedWithPrevious, .. }) => {
+            is_replaced && pattern == " "
         }
         _ => false,
     }

@@ -22,7 +22,7 @@ use crate::formats::config::ModelConfig;
 use crate::formats::prepared::PlacedMerges;
 use crate::piece_cache::{PieceCache, PieceKind};
 use crate::vocab::Vocabulary;
-use crate::Result;
+use crate::{Error, Result};
 use std::ops::Range;
 
 /// Where tokens go: what is collected is a type parameter, so that ids alone cost no offsets.
@@ -264,6 +264,26 @@ impl Model {
                 };
                 cached::ids_of_pieces(cache, PieceKind::Piece, text, pieces, batch, sink, work_out)
             }
+        }
+    }
+
+    /// Whether [`ids_of_spelled`](Self::ids_of_spelled) is there.
+    pub(crate) fn reads_spelled(&self) -> bool {
+        matches!(&self.0, Kind::Bpe(model) if model.reads_spelled())
+    }
+
+    /// Appends the ids of pieces of `text` in which each space stands for U+2581, one list for each.
+    pub(crate) fn ids_of_spelled(
+        &self,
+        text: &str,
+        pieces: &[Range<usize>],
+        cache: &PieceCache,
+        scratch: &mut ModelScratch,
+        lists: &mut IdLists,
+    ) -> Result<()> {
+        match &self.0 {
+            Kind::Bpe(model) => model.ids_of_spelled(text, pieces, cache, &mut scratch.kinds.bpe, lists),
+            _ => Err(Error::Internal("a model that does not read spaces as U+2581".into())),
         }
     }
 

@@ -148,6 +148,29 @@ impl Characters {
         self.byte_tokens.as_ref().map_or(&[], |tokens| tokens.as_slice())
     }
 
+    /// Calls `take` for each character that is a token without affixes.
+    pub(super) fn each(&self, mut take: impl FnMut(char, u32)) {
+        let CharIds { page_of, pages } = &self.ids[0];
+        for (first, page) in
+            (0_u32..).step_by(64).zip(page_of).filter_map(|(first, &page)| Some((first, pages.get(usize::from(page))?)))
+        {
+            for (code, &id) in (first..).zip(&page.ids).filter(|&(code, _)| page.present >> (code % 64) & 1 == 1) {
+                if let Some(character) = char::from_u32(code) {
+                    take(character, id);
+                }
+            }
+        }
+    }
+
+    /// What byte fallback gives for each byte, if there is byte fallback for all characters that are no tokens. Not with affixes.
+    pub(super) fn all_bytes(&self) -> Option<Box<[u32; 256]>> {
+        let tokens = self.byte_tokens.as_ref()?;
+        // As in Gemma, whose tab is a token and has none for its byte.
+        let is_unused = |byte: u8| !is_in_utf8(byte) || byte.is_ascii() && self.id(byte.into(), false, false).is_some();
+        let is_complete = (0..=u8::MAX).all(|byte| tokens[usize::from(byte)].is_some() || is_unused(byte));
+        is_complete.then(|| Box::new(tokens.map(Option::unwrap_or_default)))
+    }
+
     /// The id of `character`, with the affixes of its place.
     #[inline(always)]
     pub(super) fn id(&self, character: char, is_first: bool, is_last: bool) -> Option<u32> {
@@ -216,5 +239,15 @@ mod tests {
         assert_eq!(characters.id('é', false, true), Some(3));
         assert_eq!(characters.id('\u{10ffff}', true, false), Some(4));
         assert_eq!(characters.id('a', false, false), None);
+    }
+
+    #[test]
+    fn each_character_is_told_with_its_id() {
+        let tokens = ["é", "ab", "\0", "\u{10ffff}", "a", "漢", "\u{3fff}", "\u{4000}"];
+        let characters = Characters::new(&vocabulary(tokens.iter().map(|token| token.to_string())), &[], "", "", false);
+        let mut told = Vec::new();
+        characters.each(|character, id| told.push((character, id)));
+        let expected = [('\0', 2), ('a', 4), ('é', 0), ('\u{3fff}', 6), ('\u{4000}', 7), ('漢', 5), ('\u{10ffff}', 3)];
+        assert_eq!(told, expected);
     }
 }

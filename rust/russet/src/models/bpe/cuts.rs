@@ -23,23 +23,23 @@ use std::ops::Range;
 
 /// A set of pairs of numbers: a blocked Bloom filter, which may also have others. One read.
 #[derive(Debug)]
-struct PairFilter {
+pub(super) struct PairFilter {
     words: Vec<u64>,
     shift: u32,
 }
 
 impl PairFilter {
     /// An empty set with about 16 bits for each of `pairs`; 256 KiB at most.
-    fn with_capacity(pairs: usize) -> Self {
+    pub(super) fn with_capacity(pairs: usize) -> Self {
         let words = (pairs / 4).clamp(16, 1 << 15).next_power_of_two();
         Self { words: vec![0; words], shift: 64 - words.trailing_zeros() }
     }
 
-    fn write(&self, to: &mut Writer) {
+    pub(super) fn write(&self, to: &mut Writer) {
         to.u64s(self.words.iter().copied());
     }
 
-    fn read(from: &mut Reader<'_>) -> Result<Self> {
+    pub(super) fn read(from: &mut Reader<'_>) -> Result<Self> {
         let words = from.u64s(|word| word)?;
         match words.len().is_power_of_two() && words.len() > 1 {
             true => Ok(Self { shift: 64 - words.len().trailing_zeros(), words }),
@@ -49,7 +49,7 @@ impl PairFilter {
 
     /// Halves the table while no more than a sixteenth of its bits are set, which makes them an eighth: what was in two neighbouring
     /// words is in one then.
-    fn shrink(&mut self) {
+    pub(super) fn shrink(&mut self) {
         while self.words.len() > 16
             && self.words.iter().map(|word| word.count_ones() as usize).sum::<usize>() <= self.words.len() * 4
         {
@@ -66,13 +66,13 @@ impl PairFilter {
         ((hash >> self.shift) as usize, 1 << (hash & 63) | 1 << (hash >> 6 & 63))
     }
 
-    fn insert(&mut self, left: u32, right: u32) {
+    pub(super) fn insert(&mut self, left: u32, right: u32) {
         let (word, bits) = self.place(left, right);
         self.words[word] |= bits;
     }
 
     #[inline(always)]
-    fn has(&self, left: u32, right: u32) -> bool {
+    pub(super) fn has(&self, left: u32, right: u32) -> bool {
         let (word, bits) = self.place(left, right);
         self.words[word] & bits == bits
     }

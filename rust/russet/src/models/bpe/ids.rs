@@ -82,7 +82,7 @@ impl Bpe {
     /// The pairs of tokens that merge, where the rule allows it and so many pieces were worked out that they are worth being made.
     /// `pieces` is how many are to be worked out now.
     #[inline]
-    fn pairs(&self, pieces: usize) -> Option<&Pairs> {
+    pub(super) fn pairs(&self, pieces: usize) -> Option<&Pairs> {
         match self.pairs.get() {
             Some(pairs) => pairs.as_ref(),
             None => self.make_pairs(pieces),

@@ -9,6 +9,7 @@
 
 mod alphabet;
 mod backtrack;
+mod char_units;
 mod compile;
 mod cuts;
 mod ids;
@@ -33,6 +34,7 @@ use crate::vocab::Vocabulary;
 use crate::{Error, Result, StringList};
 use alphabet::{byte_level_char, ByteIds, Characters};
 use backtrack::Backtracker;
+use char_units::{CharUnits, UnitScratch};
 use compile::{
     all_lengthen, byte_joints, char_joints, has_repeated_pair, makes_from_texts, new_ids, placed, read_merges, Compiled,
 };
@@ -72,6 +74,8 @@ pub(super) struct Bpe {
     worked_out: AtomicUsize,
     /// Where pieces of raw bytes can be cut into units.
     raw_units: Option<RawUnits>,
+    /// Where pieces of characters can.
+    char_units: Option<CharUnits>,
     unk_id: Option<u32>,
     dropout: Option<f32>,
     unk_token: Option<String>,
@@ -101,6 +105,7 @@ pub(super) struct Scratch {
     backtrack: backtrack::Scratch,
     scored: ScoredScratch,
     short: Vec<Symbols>,
+    units: UnitScratch,
     /// For units.
     batch: BatchScratch,
 }
@@ -168,12 +173,17 @@ impl Bpe {
         drop(listed);
         let has_raw_units = backtracker.is_some() && matches!(parts, Parts::Bytes { .. });
         let raw_units = has_raw_units.then(|| RawUnits::new(&vocabulary, &merges));
+        let char_units = match &parts {
+            Parts::Characters { characters, .. } if backtracker.is_some() => Some(CharUnits::new(&vocabulary, &merges, characters)),
+            _ => None,
+        };
         let scored = config.scored.map(|config| Scored::new(config, &vocabulary)).transpose()?.map(Box::new);
         Ok(Self {
             backtracker,
             pairs: Once::new(),
             worked_out: AtomicUsize::new(0),
             raw_units,
+            char_units,
             never,
             unk_id,
             vocabulary,

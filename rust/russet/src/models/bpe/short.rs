@@ -43,6 +43,13 @@ impl Symbols {
         }
     }
 
+    /// These numbers, if there is room for them and each is a token.
+    #[inline(always)]
+    pub(super) fn of(numbers: impl Iterator<Item = u32>) -> Option<Self> {
+        let mut symbols = Self::default();
+        numbers.into_iter().all(|number| number != NO_TOKEN && symbols.push(number)).then_some(symbols)
+    }
+
     pub(super) fn as_slice(&self) -> &[u32] {
         &self.list[..self.len.min(MAX_SYMBOLS)]
     }
@@ -76,16 +83,24 @@ struct Step {
 }
 
 impl Lane {
+    /// One without a piece.
+    fn empty() -> Self {
+        let (numbers, keys) = ([NO_TOKEN; PLACES], [NONE; MAX_SYMBOLS]);
+        Self { piece: 0, length: 0, numbers, keys, left: 1, step: Step::default() }
+    }
+
+    /// Begins with another piece, in place: to move a lane costs as much as a merge.
     #[inline(always)]
-    fn new(piece: usize, symbols: &[u32], pairs: &Pairs) -> Self {
-        let length = symbols.len().min(MAX_SYMBOLS);
-        let mut numbers = [NO_TOKEN; PLACES];
-        numbers[..length].copy_from_slice(&symbols[..length]);
-        let mut keys = [NONE; MAX_SYMBOLS];
-        for place in 1..length {
-            keys[place - 1] = packed(pairs.get(numbers[place - 1], numbers[place]), place as u32 - 1);
+    fn begin(&mut self, piece: usize, symbols: &Symbols, pairs: &Pairs) {
+        let length = symbols.len.min(MAX_SYMBOLS);
+        for (place, (number, &symbol)) in self.numbers.iter_mut().zip(&symbols.list).enumerate() {
+            *number = if place < length { symbol } else { NO_TOKEN };
         }
-        Self { piece, length: length as u32, numbers, keys, left: (2 << length) - 1, step: Step::default() }
+        self.keys = [NONE; MAX_SYMBOLS];
+        for place in 1..length {
+            self.keys[place - 1] = packed(pairs.get(self.numbers[place - 1], self.numbers[place]), place as u32 - 1);
+        }
+        (self.piece, self.length, self.left) = (piece, length as u32, (2 << length) - 1);
     }
 
     /// Finds the next merge and asks for what it will read, or returns false if there is none.
@@ -143,24 +158,29 @@ const LANES: usize = 4;
 /// Merges the symbols of each piece, which are numbers of `pairs`, to the end, and puts their ids in place of them.
 pub(super) fn merge(pieces: &mut [Symbols], pairs: &Pairs) {
     let mut waiting = 0..pieces.len();
-    let mut next = |pieces: &[Symbols]| waiting.next().map(|piece| Lane::new(piece, pieces[piece].as_slice(), pairs));
-    let mut lanes: [Option<Lane>; LANES] = std::array::from_fn(|_| next(pieces));
-    loop {
-        let mut is_done = true;
-        for slot in &mut lanes {
-            while let Some(lane) = slot {
-                if lane.begin_step(pairs) {
-                    is_done = false;
-                    break;
+    let mut lanes: [Lane; LANES] = std::array::from_fn(|_| Lane::empty());
+    let mut busy = 0;
+    for (lane, piece) in lanes.iter_mut().zip(waiting.by_ref().take(LANES)) {
+        lane.begin(piece, &pieces[piece], pairs);
+        busy += 1;
+    }
+    while busy > 0 {
+        let mut index = 0;
+        while let Some(lane) = lanes[..busy].get_mut(index) {
+            if lane.begin_step(pairs) {
+                index += 1;
+                continue;
+            }
+            pieces[lane.piece] = lane.ids(pairs);
+            match waiting.next() {
+                Some(piece) => lane.begin(piece, &pieces[piece], pairs),
+                None => {
+                    busy -= 1;
+                    lanes.swap(index, busy);
                 }
-                pieces[lane.piece] = lane.ids(pairs);
-                *slot = next(pieces);
             }
         }
-        if is_done {
-            return;
-        }
-        lanes.iter_mut().flatten().for_each(|lane| lane.end_step(pairs));
+        lanes[..busy].iter_mut().for_each(|lane| lane.end_step(pairs));
     }
 }
 

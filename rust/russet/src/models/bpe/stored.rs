@@ -3,6 +3,7 @@
 
 use super::alphabet::{ByteIds, Characters};
 use super::backtrack::Backtracker;
+use super::char_units::CharUnits;
 use super::cuts::{ByteJoints, CharJoints};
 use super::merge::Order;
 use super::merges::Merges;
@@ -61,6 +62,7 @@ impl Bpe {
         }
         to.flag(self.backtracker.is_some());
         to.option(self.raw_units.as_ref(), |to, units| units.write(to));
+        to.option(self.char_units.as_ref(), |to, units| units.write(to));
     }
 
     pub(in crate::models) fn read(from: &mut Reader<'_>) -> Result<Self> {
@@ -110,6 +112,10 @@ impl Bpe {
         if raw_units.is_some() != (backtracker.is_some() && is_byte_level) {
             return Err(damaged("pieces of raw bytes can be cut where bytes have tokens, and only there"));
         }
+        let char_units = from.option(|from| match &parts {
+            Parts::Characters { characters, .. } if backtracker.is_some() => CharUnits::read(from, &vocabulary, characters),
+            _ => Err(damaged("there are units of characters where there are none")),
+        })?;
         Ok(Self {
             unk_id: unk_token.as_deref().and_then(|token| vocabulary.id(token)),
             vocabulary,
@@ -121,6 +127,7 @@ impl Bpe {
             pairs: Once::new(),
             worked_out: AtomicUsize::new(0),
             raw_units,
+            char_units,
             dropout,
             unk_token,
             continuing_subword_prefix,

@@ -147,6 +147,9 @@ impl Bpe {
                 return Ok(());
             }
         }
+        if self.ids_by_char_units(cache, piece, scratch, sink)? {
+            return Ok(());
+        }
         let mut cutter = Cutter::new(piece);
         let is_token = |character| characters.id(character, false, false).is_some();
         let is_free = |left, right| !joints.joins(left, right) && is_token(left) && is_token(right);
@@ -163,7 +166,7 @@ impl Bpe {
     }
 
     /// Appends the ids of a unit.
-    fn ids_of_unit(&self, unit: &str, scratch: &mut Scratch, ids: &mut Vec<u32>) -> Result<()> {
+    pub(super) fn ids_of_unit(&self, unit: &str, scratch: &mut Scratch, ids: &mut Vec<u32>) -> Result<()> {
         match self.backtracker.as_ref().is_some_and(|backtracker| self.ids_by_text(backtracker, unit, scratch, ids)) {
             true => Ok(()),
             false => self.tokenize_parts(unit, 0, scratch, ids),
