@@ -32,9 +32,9 @@ const MARK: u64 = 3 << 62;
 const MAY_NOT_STAND: u64 = 2 << 62;
 const MAY_STAND: u64 = 3 << 62;
 
-/// The trie is made when bytes were asked for without it that are this many for each token: to make it costs about what as many
-/// gain by it.
-const BYTES_FOR_A_TOKEN: usize = if cfg!(test) { 0 } else { 8 };
+/// The trie is made when bytes were asked for without it that are this many for each token: to make it costs about what twice as
+/// many gain by it.
+const BYTES_FOR_A_TOKEN: usize = if cfg!(test) { 0 } else { 4 };
 
 /// The tables for one model.
 #[derive(Debug)]
@@ -67,7 +67,6 @@ unsafe impl Zeroable for Pair {}
 /// Buffers, reused from piece to piece.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
-    tokens: Vec<Token>,
     /// A bit for each place from which there is no way on.
     dead: Vec<u64>,
 }
@@ -109,6 +108,9 @@ impl Backtracker {
     /// The token that is the whole piece, whether merges make it or not.
     #[inline]
     pub(super) fn whole(&self, piece: &[u8], vocabulary: &Vocabulary) -> Option<u32> {
+        if let Some(Some(TextTrie { trie, raw: Some(texts) })) = self.texts.get() {
+            return trie.find(texts, piece).map(|index| vocabulary.id_at(index));
+        }
         match self.is_byte_level {
             false => vocabulary.id_of_bytes(piece),
             true if piece.len() <= SHORT_BYTES => {
@@ -216,7 +218,7 @@ impl<T: Texts> Search<'_, T> {
     /// [`Backtracker::tokenize`].
     #[inline]
     fn run(&self, piece: &[u8], scratch: &mut Scratch, ids: &mut Vec<u32>) -> bool {
-        let Scratch { tokens, dead } = scratch;
+        let Scratch { dead } = scratch;
         let mut found = Prefixes::default();
         self.prefixes(piece, &mut found);
         let Some(first) = self.next_prefix(piece, &mut found) else { return false };
@@ -224,19 +226,20 @@ impl<T: Texts> Search<'_, T> {
             ids.push(first.id);
             return true;
         }
-        tokens.clear();
         dead.clear();
         dead.resize(piece.len() / 64 + 1, 0);
+        // What is chosen is put where it belongs; of a piece of a megabyte a list of its own would be the most that is written.
+        let before = ids.len();
         let mut start = 0;
         let mut next = Some(first);
         while let Some(mut token) = next {
-            let last = tokens.last().copied();
+            let last = ids[before..].last().copied();
             loop {
                 let end = start + token.length;
                 let is_dead = dead[end / 64] >> (end % 64) & 1 == 1;
-                let fits = |last: Token| self.fits(last.id, token.id);
+                let fits = |last: u32| self.fits(last, token.id);
                 if !is_dead && self.merges.made(token.id) != NEVER && last.is_none_or(fits) {
-                    tokens.push(token);
+                    ids.push(token.id);
                     start = end;
                     self.prefixes(&piece[end..], &mut found);
                     next = self.next_prefix(&piece[end..], &mut found);
@@ -247,8 +250,9 @@ impl<T: Texts> Search<'_, T> {
                     continue;
                 }
                 dead[start / 64] |= 1 << (start % 64);
-                next = tokens.pop();
-                if let Some(last) = last {
+                next = last.map(|id| self.token(id));
+                if let Some(last) = next {
+                    ids.pop();
                     // What is shorter than the one taken back.
                     start -= last.length;
                     self.prefixes(&piece[start..start + last.length - 1], &mut found);
@@ -258,10 +262,16 @@ impl<T: Texts> Search<'_, T> {
         }
         // Else the search ended before a byte or character that begins no token.
         let is_complete = start == piece.len();
-        if is_complete {
-            ids.extend(tokens.iter().map(|token| token.id));
+        if !is_complete {
+            ids.truncate(before);
         }
         is_complete
+    }
+
+    /// A token that was chosen.
+    fn token(&self, id: u32) -> Token {
+        let length = self.vocabulary.index(id).map_or(0, |index| self.texts.bytes(index as usize).len());
+        Token { id, length }
     }
 
     /// Whether `left` and `right`, each made by merges, stay as they are side by side.
