@@ -337,16 +337,42 @@ impl<'py> NewList<'py> {
         if self.filled > 0 && self.filled.is_multiple_of(PIECE) {
             self.pause()?;
         }
-        // SAFETY: the list has such an index, its item there is null, and nobody else sees it; it takes the reference over.
+        // SAFETY: the list has such an index, and its item there is null.
+        unsafe { self.set(self.filled, item) };
+        self.filled += 1;
+        Ok(())
+    }
+
+    /// Puts the objects of `values` behind the others, with one look at the length for many. What goes beyond it is dropped.
+    fn push_integers(&mut self, values: &[u32]) -> PyResult<()> {
+        for values in values[..values.len().min(self.length - self.filled)].chunks(PIECE) {
+            if self.filled > 0 {
+                self.pause()?;
+            }
+            for (index, &value) in (self.filled..).zip(values) {
+                let item = integer(self.list.py(), value as usize)?;
+                // SAFETY: there is room for all of them, and items that were not set are null.
+                unsafe { self.set(index, item) };
+            }
+            self.filled += values.len();
+        }
+        Ok(())
+    }
+
+    /// Sets an item.
+    ///
+    /// # Safety
+    /// The list has such an index, and its item there is null.
+    #[inline(always)]
+    unsafe fn set(&self, index: usize, item: Bound<'py, PyAny>) {
+        let (list, index) = (self.list.as_ptr(), index as ffi::Py_ssize_t);
+        // SAFETY: by this function's contract, and nobody else sees the list; it takes the reference over.
         unsafe {
-            let (list, index) = (self.list.as_ptr(), self.filled as ffi::Py_ssize_t);
             #[cfg(not(Py_LIMITED_API))]
             ffi::PyList_SET_ITEM(list, index, item.into_ptr());
             #[cfg(Py_LIMITED_API)]
             ffi::PyList_SetItem(list, index, item.into_ptr());
         }
-        self.filled += 1;
-        Ok(())
     }
 
     /// Lets other code run.
@@ -381,9 +407,7 @@ impl<'py> NewList<'py> {
 /// A list of ids, or of other small numbers.
 pub fn integer_list<'py>(py: Python<'py>, values: &[u32]) -> PyResult<Bound<'py, PyList>> {
     let mut list = NewList::new(py, values.len())?;
-    for &value in values {
-        list.push(integer(py, value as usize)?)?;
-    }
+    list.push_integers(values)?;
     list.finish()
 }
 
