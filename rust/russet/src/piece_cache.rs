@@ -11,15 +11,15 @@
 //! choice where pieces rarely repeat, and for texts that are one piece.
 
 mod slots;
+mod wide;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::hashing::fold;
 use crate::memory::{self, Once, Zeroed};
 pub(crate) use slots::MOST_IDS;
-use slots::{
-    few_ids, has_more, pack, unpack, words, LongSlot, MediumSlot, ShortPair, ShortSlot, WideSlot, ELSEWHERE, HAS_MORE, SHORT_BYTES,
-};
+use slots::{few_ids, has_more, pack, unpack, words, LongSlot, MediumSlot, ShortPair, ShortSlot, ELSEWHERE, HAS_MORE, SHORT_BYTES};
+use wide::{next_turn, prefetch, wide_hash, wide_name, WideTable};
 
 /// The sizes of the tables: pairs of short slots, medium slots, and long slots.
 const SIZES: [[usize; 3]; 5] = [
@@ -54,13 +54,6 @@ pub(crate) struct Tables {
     medium: WideTable<MediumSlot>,
     long: WideTable<LongSlot>,
     /// How many short pieces were put in.
-    inserted: AtomicUsize,
-}
-
-/// A table of slots for pieces that are not short.
-struct WideTable<T> {
-    slots: Zeroed<T>,
-    /// How many pieces were put in.
     inserted: AtomicUsize,
 }
 
@@ -143,153 +136,6 @@ fn short_key(kind: PieceKind, words: [u64; 2], length: usize) -> [u64; 2] {
 #[inline(always)]
 fn short_hash(key: [u64; 2]) -> u64 {
     fold(key[0], key[1])
-}
-
-/// The hash of a piece among those that are not short; any of one that is too long. `text` begins with the piece.
-#[inline(always)]
-fn wide_hash(kind: PieceKind, text: &[u8], length: usize) -> u64 {
-    match length <= MediumSlot::BYTES {
-        true => hash_of_words(kind, length, &words::<4>(text, length)),
-        false => hash_of_words(kind, length, &words::<8>(text, length)),
-    }
-}
-
-/// The same of a piece's words, of which medium ones have four.
-#[inline(always)]
-fn hash_of_words(kind: PieceKind, length: usize, words: &[u64]) -> u64 {
-    const KEYS: [u64; 3] = [0x9e37_79b9_7f4a_7c15, 0xd6e8_feb8_6659_fd93, 0xa076_1d64_78bd_642f];
-    let name = u64::from(name(kind, length));
-    let pairs = words.chunks_exact(2).enumerate().map(|(index, pair)| fold(pair[0] ^ KEYS[0] ^ index as u64, pair[1] ^ KEYS[1]));
-    fold(pairs.fold(name, |sum, pair| sum.rotate_left(17) ^ pair) ^ KEYS[1], KEYS[2])
-}
-
-/// The length of a piece that is cached and its kind.
-fn name(kind: PieceKind, length: usize) -> u32 {
-    length as u32 & 0xff | (kind as u32) << 8
-}
-
-/// What a wide slot says of a piece: its name, and a part of its hash.
-fn wide_name(kind: PieceKind, length: usize, hash: u64) -> u32 {
-    name(kind, length) | (hash as u32) << 12
-}
-
-impl<const KEY: usize, const IDS: usize> WideSlot<KEY, IDS> {
-    /// The longest piece.
-    const BYTES: usize = 8 * KEY;
-}
-
-/// Asks the processor to fetch two slots.
-#[inline(always)]
-fn prefetch<const KEY: usize, const IDS: usize>(slots: &[WideSlot<KEY, IDS>]) {
-    slots.iter().for_each(|slot| memory::prefetch(slot));
-    if size_of_val(&slots[0]) > 64 {
-        memory::prefetch(slots[0].key.last().map_or(std::ptr::null(), |last| last));
-    }
-}
-
-/// What [`WideSlot::get`] says of a piece that is in one of these slots.
-#[inline(always)]
-fn find<const KEY: usize, const IDS: usize>(
-    slots: &[WideSlot<KEY, IDS>],
-    name: u32,
-    key: &[u64; KEY],
-    ids: &mut [u32; MOST_IDS],
-) -> Option<usize> {
-    slots.iter().map(|slot| slot.get(name, key, ids)).find(|&count| count > 0)
-}
-
-/// Counts one more piece and tells which slot's turn it is. Where several threads count without care, some are missed.
-fn next_turn(inserted: &AtomicUsize) -> usize {
-    let turn = inserted.load(Ordering::Relaxed);
-    inserted.store(turn + 1, Ordering::Relaxed);
-    turn
-}
-
-impl<const KEY: usize, const IDS: usize> WideTable<WideSlot<KEY, IDS>> {
-    fn new(slots: usize) -> Self {
-        Self { slots: Zeroed::new(slots), inserted: AtomicUsize::new(0) }
-    }
-
-    /// The first two slots for a hash.
-    #[inline(always)]
-    fn first(&self, hash: u64) -> &[WideSlot<KEY, IDS>] {
-        self.pair(hash >> 32)
-    }
-
-    /// The other two.
-    #[inline(always)]
-    fn other(&self, hash: u64) -> &[WideSlot<KEY, IDS>] {
-        self.pair(hash & u64::from(u32::MAX))
-    }
-
-    /// Two slots by 32 bits of a hash.
-    #[inline(always)]
-    fn pair(&self, bits: u64) -> &[WideSlot<KEY, IDS>] {
-        let pair = (bits * (self.slots.len() as u64 / 2)) >> 32;
-        &self.slots[2 * pair as usize..][..2]
-    }
-
-    /// What [`WideSlot::get`] says of a piece that is in one of the first two slots. `None` if it may be in one of the other two,
-    /// which the processor is asked to fetch.
-    #[inline(always)]
-    fn get(&self, hash: u64, name: u32, key: &[u64; KEY], ids: &mut [u32; MOST_IDS]) -> Option<usize> {
-        let first = self.first(hash);
-        let known = find(first, name, key, ids);
-        if known.is_none() && has_more(&first[0].tail) {
-            prefetch(self.other(hash));
-            return None;
-        }
-        Some(known.unwrap_or(0))
-    }
-
-    /// The same, in any of them.
-    fn get_anywhere(&self, hash: u64, name: u32, key: &[u64; KEY], ids: &mut [u32; MOST_IDS]) -> usize {
-        let known = self.get(hash, name, key, ids);
-        known.or_else(|| find(self.other(hash), name, key, ids)).unwrap_or(0)
-    }
-
-    /// A free slot for a piece that is in none.
-    fn free_slot(&self, hash: u64) -> Option<&WideSlot<KEY, IDS>> {
-        let first = self.first(hash);
-        let other = || {
-            first[0].tail.fetch_or(HAS_MORE, Ordering::Relaxed);
-            self.other(hash).iter().find(|slot| slot.is_free())
-        };
-        first.iter().find(|slot| slot.is_free()).or_else(other)
-    }
-
-    /// Remembers the ids of a piece, or returns false if they are too many.
-    fn insert(&self, hash: u64, name: u32, key: &[u64; KEY], ids: &[u32]) -> bool {
-        let turn = next_turn(&self.inserted);
-        // In a table that was filled once, to look for a free slot elsewhere costs more than it is worth.
-        let free = (turn < self.slots.len()).then(|| self.free_slot(hash)).flatten();
-        free.unwrap_or(&self.first(hash)[turn & 1]).set(name, key, ids)
-    }
-
-    /// Whether half the slots may be taken.
-    fn is_full(&self) -> bool {
-        self.inserted.load(Ordering::Relaxed) > self.slots.len() / 2
-    }
-
-    /// Copies what is whole and finds a free slot.
-    fn copy_to(&self, other: &Self) {
-        let mut ids = [0; MOST_IDS];
-        for slot in self.slots.iter().filter(|slot| !slot.is_free()) {
-            let name = slot.tail.load(Ordering::Acquire) as u32;
-            let key: [u64; KEY] = std::array::from_fn(|index| slot.key[index].load(Ordering::Relaxed));
-            let (length, Some(kind)) = ((name & 0xff) as usize, PieceKind::of(name >> 8 & 0xf)) else { continue };
-            let words = if length <= MediumSlot::BYTES { 4 } else { KEY };
-            let hash = hash_of_words(kind, length, &key[..words]);
-            let count = slot.get(name, &key, &mut ids);
-            // Where a mark is, the next table has the ids.
-            let ids = if count == ELSEWHERE { &[u32::MAX; MOST_IDS][..] } else { &ids[..count] };
-            if count > 0 {
-                other.free_slot(hash).into_iter().for_each(|slot| {
-                    slot.set(name, &key, ids);
-                });
-            }
-        }
-    }
 }
 
 impl PieceCache {
