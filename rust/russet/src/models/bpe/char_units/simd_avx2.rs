@@ -1,6 +1,7 @@
-//! Characters read with AVX2, eight at a time: see [`super::Lanes`].
+//! Characters read with AVX2, eight at a time: see [`Lanes`](super::block::Lanes).
 
-use super::{Some8, BEGINS, EIGHT, NEAR};
+use super::block::{Some8, EIGHT};
+use super::{BEGINS, NEAR};
 use std::arch::x86_64::*;
 
 /// The proof that the processor has AVX2, BMI 1 and 2, LZCNT and POPCNT.
@@ -32,7 +33,7 @@ impl Avx2 {
         unsafe { compiled(self, work) }
     }
 
-    /// [`super::Lanes::read`].
+    /// [`Lanes::read`](super::block::Lanes::read).
     #[inline(always)]
     pub(super) fn read(self, text: &[u8], space: u32, near: &[u32; NEAR], previous: u32) -> Option<Some8> {
         let bytes: &[u8; READ] = text.first_chunk()?;
