@@ -3,7 +3,7 @@
 //! [`to_utf8`] reads Latin-1 (`u8`), UCS-2 (`u16`) and UCS-4 (`u32`). With AVX2 (`simd_avx2`) 32 ASCII characters are narrowed at a
 //! time; others are spread 8 at a time, their bytes in the last places of lanes of two or four bytes, from which a shuffle out of
 //! a table closes the gaps. Elsewhere (`scalar`) runs of ASCII are narrowed 16 at a time and other characters written one by one.
-//! The choice is that of the scanners ([`simd_level`](crate::pre_tokenizers::simd_level)).
+//! The choice is that of the process (`simd`).
 //!
 //! O(n). A text that is UTF-8 already, or ASCII, needs none of this: borrow it.
 
@@ -11,6 +11,8 @@ mod scalar;
 #[cfg(target_arch = "x86_64")]
 mod simd_avx2;
 
+#[cfg(target_arch = "x86_64")]
+use crate::simd::{Avx2, Level};
 use std::fmt::Debug;
 use std::ops::BitOr;
 use std::sync::OnceLock;
@@ -114,7 +116,7 @@ fn into<U: Unit>(way: Way, units: &[U], text: &mut String) -> Result<(), NotACha
 enum Way {
     Scalar,
     #[cfg(target_arch = "x86_64")]
-    Avx2(simd_avx2::Avx2),
+    Avx2(Avx2),
 }
 
 /// The way of this process.
@@ -122,7 +124,7 @@ fn way() -> Way {
     static WAY: OnceLock<Way> = OnceLock::new();
     *WAY.get_or_init(|| {
         #[cfg(target_arch = "x86_64")]
-        if let (Ok("avx2" | "avx512"), Some(lanes)) = (crate::pre_tokenizers::simd_level(), simd_avx2::Avx2::new()) {
+        if let Some(lanes) = Level::of_process().ok().and_then(Level::avx2) {
             return Way::Avx2(lanes);
         }
         Way::Scalar
@@ -146,7 +148,7 @@ mod tests {
     fn check<U: Unit>(units: &[U]) {
         let expected = naive(units);
         #[cfg(target_arch = "x86_64")]
-        let vectors = simd_avx2::Avx2::new().map(Way::Avx2);
+        let vectors = Avx2::new().map(Way::Avx2);
         #[cfg(not(target_arch = "x86_64"))]
         let vectors = None;
         for way in vectors.into_iter().chain([Way::Scalar]) {

@@ -1,21 +1,13 @@
 //! Texts read with AVX2: see [`super`].
 
 use super::{NotACharacter, Unit, PART, SLACK};
+use crate::simd::Avx2;
 use std::arch::x86_64::*;
-
-/// The proof that the processor has AVX2 and POPCNT.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Avx2(());
 
 /// Units at a time.
 const BLOCK: usize = 16;
 
 impl Avx2 {
-    /// The proof, if it is true.
-    pub(super) fn new() -> Option<Self> {
-        (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("popcnt")).then_some(Self(()))
-    }
-
     /// Appends characters up to some before the first that is none.
     pub(super) fn append<U: Unit>(self, units: &[U], text: &mut String) -> Result<(), NotACharacter> {
         let mut rest = units;

@@ -174,7 +174,9 @@ impl Bpe {
         let has_raw_units = backtracker.is_some() && matches!(parts, Parts::Bytes { .. });
         let raw_units = has_raw_units.then(|| RawUnits::new(&vocabulary, &merges));
         let char_units = match &parts {
-            Parts::Characters { characters, .. } if backtracker.is_some() => Some(CharUnits::new(&vocabulary, &merges, characters)),
+            Parts::Characters { characters, .. } if backtracker.is_some() => {
+                Some(CharUnits::new(&vocabulary, &merges, characters)?)
+            }
             _ => None,
         };
         let scored = config.scored.map(|config| Scored::new(config, &vocabulary)).transpose()?.map(Box::new);

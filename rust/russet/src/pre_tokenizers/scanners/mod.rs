@@ -28,11 +28,11 @@ mod spaces;
 
 use super::Stage;
 use crate::formats::config::SplitBehavior;
+use crate::simd::Level;
 use crate::Result;
 pub(crate) use spaces::scan_spaces;
 
 use blocks::Scan;
-use levels::Level;
 use std::marker::PhantomData;
 use std::ops::Range;
 
@@ -139,7 +139,7 @@ impl Scanner {
         use scalar::{Bloom, Cl100k, DeepSeek, Gpt2, Kimi, O200k, O200kLike, Tekken, TekkenSpaced};
         macro_rules! scan {
             ($pattern:ty) => {
-                level.run(Scan { text, start, pieces, ends, pattern: PhantomData::<$pattern> })
+                levels::run(level, Scan { text, start, pieces, ends, pattern: PhantomData::<$pattern> })
             };
         }
         match self {

@@ -1,33 +1,8 @@
 //! Blocks in two registers of AVX2.
 
-use super::blocks::{Bytes, Job, Lanes, BYTES_LOADED};
+use super::blocks::{Bytes, Lanes, BYTES_LOADED};
+use crate::simd::Avx2;
 use std::arch::x86_64::*;
-
-/// The proof that the processor has AVX2, BMI1, BMI2, LZCNT and POPCNT.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Avx2(());
-
-impl Avx2 {
-    /// The proof, if it is true.
-    pub(super) fn new() -> Option<Self> {
-        let has = is_x86_feature_detected!("avx2")
-            && is_x86_feature_detected!("bmi1")
-            && is_x86_feature_detected!("bmi2")
-            && is_x86_feature_detected!("lzcnt")
-            && is_x86_feature_detected!("popcnt");
-        has.then_some(Self(()))
-    }
-
-    /// Does `job`, compiled for these features.
-    pub(super) fn run<J: Job>(self, job: J) -> usize {
-        #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
-        fn compiled<J: Job>(lanes: Avx2, job: J) -> usize {
-            job.with_lanes(lanes)
-        }
-        // SAFETY: `self` proves that the processor has these features.
-        unsafe { compiled(self, job) }
-    }
-}
 
 /// The halves of 64 bytes, or of 64 truth values (0 or 0xFF).
 #[derive(Clone, Copy)]

@@ -1,36 +1,8 @@
 //! Blocks in one register of AVX-512, with the byte permutations of VBMI and the compression of VBMI2 (Ice Lake, Zen 4).
 
-use super::blocks::{Bytes, Job, Lanes, BYTES_LOADED};
+use super::blocks::{Bytes, Lanes, BYTES_LOADED};
+use crate::simd::Avx512;
 use std::arch::x86_64::*;
-
-/// The proof that the processor has AVX-512 F, BW, VBMI and VBMI2, BMI1, BMI2, LZCNT and POPCNT.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Avx512(());
-
-impl Avx512 {
-    /// The proof, if it is true.
-    pub(super) fn new() -> Option<Self> {
-        let has = is_x86_feature_detected!("avx512f")
-            && is_x86_feature_detected!("avx512bw")
-            && is_x86_feature_detected!("avx512vbmi")
-            && is_x86_feature_detected!("avx512vbmi2")
-            && is_x86_feature_detected!("bmi1")
-            && is_x86_feature_detected!("bmi2")
-            && is_x86_feature_detected!("lzcnt")
-            && is_x86_feature_detected!("popcnt");
-        has.then_some(Self(()))
-    }
-
-    /// Does `job`, compiled for these features.
-    pub(super) fn run<J: Job>(self, job: J) -> usize {
-        #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx512vbmi2,bmi1,bmi2,lzcnt,popcnt")]
-        fn compiled<J: Job>(lanes: Avx512, job: J) -> usize {
-            job.with_lanes(lanes)
-        }
-        // SAFETY: `self` proves that the processor has these features.
-        unsafe { compiled(self, job) }
-    }
-}
 
 impl Lanes for Avx512 {
     type Vector = __m512i;

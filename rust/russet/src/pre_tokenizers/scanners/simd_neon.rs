@@ -1,28 +1,8 @@
 //! Blocks in four registers of NEON.
 
-use super::blocks::{Bytes, Job, Lanes, BYTES_LOADED};
+use super::blocks::{Bytes, Lanes, BYTES_LOADED};
+use crate::simd::Neon;
 use std::arch::aarch64::*;
-
-/// The proof that the processor has NEON.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Neon(());
-
-impl Neon {
-    /// The proof, if it is true.
-    pub(super) fn new() -> Option<Self> {
-        std::arch::is_aarch64_feature_detected!("neon").then_some(Self(()))
-    }
-
-    /// Does `job`, compiled for these features.
-    pub(super) fn run<J: Job>(self, job: J) -> usize {
-        #[target_feature(enable = "neon")]
-        fn compiled<J: Job>(lanes: Neon, job: J) -> usize {
-            job.with_lanes(lanes)
-        }
-        // SAFETY: `self` proves that the processor has NEON.
-        unsafe { compiled(self, job) }
-    }
-}
 
 /// The quarters of 64 bytes, or of 64 truth values (0 or 0xFF).
 type Quarters = [uint8x16_t; 4];

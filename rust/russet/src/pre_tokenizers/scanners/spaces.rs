@@ -3,7 +3,8 @@
 //! 64 bytes at a time, or eight where there is no SIMD: a bit for each space, and those that follow one taken away. O(n).
 
 use super::blocks::{first_bytes, Job, Lanes, BYTES, BYTES_LOADED};
-use super::levels::Level;
+use super::levels;
+use crate::simd::Level;
 
 /// Appends the places after `start` where a space (U+0020) follows another character, until at least `count` were found, or the
 /// text ends, which is a place too; returns the last one. A place after a character beyond ASCII counts only if `may_cut` it.
@@ -19,7 +20,7 @@ pub(super) fn scan_spaces_with(
     ends: &mut Vec<u32>,
     may_cut: fn(&str, usize) -> bool,
 ) -> usize {
-    level.run(Spaces { text, start, count, ends, may_cut })
+    levels::run(level, Spaces { text, start, count, ends, may_cut })
 }
 
 /// The arguments of [`scan_spaces`].

@@ -1,12 +1,12 @@
 use super::class_tables as tables;
 use super::classes::wide_class;
-use super::levels::Level;
 use super::patterns::PATTERNS;
 use super::spaces::scan_spaces_with;
 use super::Scanner;
 use crate::formats::config::{PatternConfig, PreTokenizerConfig, SplitBehavior};
 use crate::pre_tokenizers::PreTokenizer;
 use crate::regex::{Regex, RegexScratch};
+use crate::simd::Level;
 use crate::unicode;
 use proptest::prelude::*;
 

@@ -5,8 +5,6 @@
 //!
 //! O(n). The wrong choice for a text of a few characters: a block is 1 KB.
 
-#[cfg(target_arch = "x86_64")]
-use super::simd_avx2;
 use super::table::KNOWN;
 use super::NEAR;
 use std::ops::Range;
@@ -39,7 +37,7 @@ pub(super) trait Lanes: Copy {
     fn read(self, text: &[u8], space: u32, near: &[u32; NEAR], previous: u32) -> Option<Some8>;
 }
 
-/// Nothing.
+/// What reads none: all characters are read one by one.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NoLanes;
 
@@ -47,14 +45,6 @@ impl Lanes for NoLanes {
     #[inline(always)]
     fn read(self, _: &[u8], _: u32, _: &[u32; NEAR], _: u32) -> Option<Some8> {
         None
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-impl Lanes for simd_avx2::Avx2 {
-    #[inline(always)]
-    fn read(self, text: &[u8], space: u32, near: &[u32; NEAR], previous: u32) -> Option<Some8> {
-        self.read(text, space, near, previous)
     }
 }
 

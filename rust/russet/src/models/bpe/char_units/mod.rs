@@ -29,6 +29,8 @@ use super::{too_long, Bpe, Parts, Scratch, MAX_PIECE_BYTES};
 use crate::cached::{IdLists, IdSink};
 use crate::compiled::{damaged, Reader, Writer};
 use crate::piece_cache::PieceCache;
+#[cfg(target_arch = "x86_64")]
+use crate::simd::{Avx2, Level};
 use crate::vocab::Vocabulary;
 use crate::words::SPACE_SYMBOL;
 use crate::Result;
@@ -60,12 +62,12 @@ pub(super) struct CharUnits {
     bytes: Option<Box<[u32; 256]>>,
     known: KnownUnits,
     #[cfg(target_arch = "x86_64")]
-    lanes: Option<simd_avx2::Avx2>,
+    lanes: Option<Avx2>,
 }
 
 impl CharUnits {
     /// The tables for a vocabulary whose tokens are made by `merges`.
-    pub(super) fn new(vocabulary: &Vocabulary, merges: &Merges, characters: &Characters) -> Self {
+    pub(super) fn new(vocabulary: &Vocabulary, merges: &Merges, characters: &Characters) -> Result<Self> {
         let mut flags = empty();
         let mut joints = PairFilter::with_capacity(usize::MAX);
         let mut flag = |character: char, bit: u32| {
@@ -90,21 +92,21 @@ impl CharUnits {
     }
 
     /// Of the characters' flags and the pairs that are joined.
-    fn of(flags: Box<[u32; NEAR]>, joints: PairFilter, tokens: usize, characters: &Characters) -> Self {
+    fn of(flags: Box<[u32; NEAR]>, joints: PairFilter, tokens: usize, characters: &Characters) -> Result<Self> {
         let mut near = empty();
         characters.each(|character, id| {
             if let (Some(entry), Some(flags)) = (near.get_mut(character as usize), flags.get(character as usize)) {
                 *entry = TOKEN | id & ID | flags;
             }
         });
-        Self {
+        Ok(Self {
             near,
             joints,
             bytes: characters.all_bytes(),
             known: KnownUnits::new(tokens),
             #[cfg(target_arch = "x86_64")]
-            lanes: simd_avx2::Avx2::new(),
-        }
+            lanes: Level::of_process()?.avx2(),
+        })
     }
 
     /// Writes the tables to a compiled file.
@@ -121,7 +123,7 @@ impl CharUnits {
             let entry = near.get_mut((flags & ID) as usize).ok_or_else(|| damaged("a character that merges has no place"))?;
             *entry = flags & (ENDS | BEGINS);
         }
-        Ok(Self::of(near, PairFilter::read(from)?, vocabulary.len(), characters))
+        Self::of(near, PairFilter::read(from)?, vocabulary.len(), characters)
     }
 
     /// What is known of a character above U+FFFF.
@@ -242,16 +244,17 @@ impl Bpe {
 mod tests {
     use super::*;
     use crate::cuts::tests::fixtures;
-    use crate::formats::config::{BpeConfig, ModelConfig, VocabConfig};
-    use crate::models::{Model, ModelScratch};
+    use crate::formats::config::{BpeConfig, VocabConfig};
+    use crate::models::{Kind, Model, ModelScratch};
     use crate::piece_cache::DEFAULT_LIMIT;
+    use crate::simd::Level;
     use crate::StringList;
     use proptest::prelude::*;
 
     const TEXT: &str = "ab é漢字か▁😀к";
 
     /// A vocabulary of characters: merges of any of its tokens, tokens that no merges make, and characters that are no tokens.
-    fn configs() -> impl Strategy<Value = BpeConfig> {
+    pub(super) fn configs() -> impl Strategy<Value = BpeConfig> {
         let parts = proptest::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>()), 0..60);
         let unmade = proptest::collection::vec("[ab é漢字か▁😀к]{1,6}", 0..4);
         let absent = proptest::collection::vec(any::<prop::sample::Index>(), 0..4);
@@ -285,6 +288,20 @@ mod tests {
             let unk_token = Some("<unk>".into());
             BpeConfig { vocab, merges, ignore_merges, fuse_unk, unk_token, byte_fallback: fallback < 3, ..Default::default() }
         })
+    }
+
+    /// The model, its characters read with what each level has.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(unused_variables, unused_mut))] // only there is there a choice
+    fn of_each_level(config: BpeConfig) -> Vec<Model> {
+        let of_level = |level: Level| {
+            let mut model = Bpe::from_config(config.clone(), false).unwrap();
+            #[cfg(target_arch = "x86_64")]
+            if let Some(units) = &mut model.char_units {
+                units.lanes = level.avx2();
+            }
+            Model(Kind::Bpe(model.into()))
+        };
+        Level::all().into_iter().map(of_level).collect()
     }
 
     fn whole(model: &Model, piece: &str) -> Vec<u32> {
@@ -326,19 +343,19 @@ mod tests {
 
         #[test]
         fn units_give_the_ids_of_the_piece(config in configs(), pieces in proptest::collection::vec(PIECE, 1..16)) {
-            let model = Model::from_config(ModelConfig::Bpe(config), false).unwrap();
             let pieces: Vec<&str> = pieces.iter().chain(&pieces).map(String::as_str).collect();
-            let (by_units, whole) = both_ways(&model, &pieces);
-            prop_assert_eq!(by_units, whole);
+            for model in of_each_level(config) {
+                let (by_units, whole) = both_ways(&model, &pieces);
+                prop_assert_eq!(by_units, whole);
+            }
         }
 
         #[test]
         fn words_with_spaces_have_the_ids_of_words_with_symbols(mut config in configs(), words in proptest::collection::vec(PIECE, 1..16)) {
             config.ignore_merges = false;
-            let model = Model::from_config(ModelConfig::Bpe(config), false).unwrap();
-            if model.reads_spelled() {
-                let words: Vec<&str> = words.iter().chain(&words).map(String::as_str).collect();
-                let (spelled, whole) = both_ways_spelled(&model, &words);
+            let words: Vec<&str> = words.iter().chain(&words).map(String::as_str).collect();
+            for model in of_each_level(config).iter().filter(|model| model.reads_spelled()) {
+                let (spelled, whole) = both_ways_spelled(model, &words);
                 prop_assert_eq!(spelled, whole);
             }
         }

@@ -346,3 +346,48 @@ impl PieceReader<'_> {
         Ok(())
     }
 }
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests {
+    use super::super::tests::configs;
+    use super::*;
+    use crate::piece_cache::DEFAULT_LIMIT;
+    use crate::simd::Avx2;
+    use proptest::prelude::*;
+
+    /// Runs of characters of each length, tokens and others.
+    const TEXT: &str = r"([ab ]{1,30}|[é£к]{1,20}|[漢字か▁한]{1,20}|[😀𝒳]{1,4}|[\x00-\x7f]{1,9}|\PC{1,4}){0,30}";
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(3000))]
+
+        #[test]
+        fn blocks_read_with_and_without_vectors_are_the_same(
+            (config, text, is_spelled) in (configs(), TEXT, any::<bool>()),
+            (from, to) in (any::<prop::sample::Index>(), any::<prop::sample::Index>()),
+        ) {
+            let model = Bpe::from_config(config, false).unwrap();
+            let cache = PieceCache::new(DEFAULT_LIMIT);
+            let written = if is_spelled { Written::WithSpaces } else { Written::AsTokens };
+            let (Some(reader), Some(lanes)) = (model.piece_reader(&cache, &text, written), Avx2::new()) else { return Ok(()) };
+            let places: Vec<usize> = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
+            // The end of the text, or a place inside of it, where other characters follow.
+            let (from, to) = (*from.get(&places), if to.index(3) == 0 { text.len() } else { *to.get(&places) });
+            let (mut by_lanes, mut one_by_one) = (Block::new(), Block::new());
+            let mut at = from.min(to);
+            while at < to {
+                let end = reader.read_block(lanes, at..to, &mut by_lanes);
+                prop_assert_eq!(end, reader.read_block(NoLanes, at..to, &mut one_by_one));
+                let count = text[at..end].chars().count();
+                prop_assert!(count == BLOCK || end == to);
+                prop_assert_eq!((by_lanes.count, one_by_one.count), (count, count));
+                prop_assert_eq!(&by_lanes.starts[..count], &one_by_one.starts[..count]);
+                prop_assert_eq!(&by_lanes.codes[..count], &one_by_one.codes[..count]);
+                prop_assert_eq!(&by_lanes.entries[..count], &one_by_one.entries[..count]);
+                prop_assert_eq!(&by_lanes.last[..KNOWN + count], &one_by_one.last[..KNOWN + count]);
+                prop_assert_eq!((by_lanes.joined, by_lanes.others), (one_by_one.joined, one_by_one.others));
+                at = end;
+            }
+        }
+    }
+}

@@ -1,41 +1,16 @@
-//! Characters read with AVX2, eight at a time: see [`Lanes`](super::block::Lanes).
+//! Characters read with AVX2, eight at a time: see [`Lanes`].
 
-use super::block::{Some8, EIGHT};
+use super::block::{Lanes, Some8, EIGHT};
 use super::{BEGINS, NEAR};
+use crate::simd::Avx2;
 use std::arch::x86_64::*;
-
-/// The proof that the processor has AVX2, BMI 1 and 2, LZCNT and POPCNT.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Avx2(());
 
 /// How many bytes may be read.
 const READ: usize = 32;
 
-impl Avx2 {
-    /// The proof, if it is true.
-    pub(super) fn new() -> Option<Self> {
-        let has = is_x86_feature_detected!("avx2")
-            && is_x86_feature_detected!("bmi1")
-            && is_x86_feature_detected!("bmi2")
-            && is_x86_feature_detected!("lzcnt")
-            && is_x86_feature_detected!("popcnt");
-        has.then_some(Self(()))
-    }
-
-    /// Does `work`, compiled for these instructions if it is inlined.
+impl Lanes for Avx2 {
     #[inline(always)]
-    pub(super) fn run<T>(self, work: impl FnOnce(Self) -> T) -> T {
-        #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
-        unsafe fn compiled<T>(lanes: Avx2, work: impl FnOnce(Avx2) -> T) -> T {
-            work(lanes)
-        }
-        // SAFETY: `self` proves that the processor has these features.
-        unsafe { compiled(self, work) }
-    }
-
-    /// [`Lanes::read`](super::block::Lanes::read).
-    #[inline(always)]
-    pub(super) fn read(self, text: &[u8], space: u32, near: &[u32; NEAR], previous: u32) -> Option<Some8> {
+    fn read(self, text: &[u8], space: u32, near: &[u32; NEAR], previous: u32) -> Option<Some8> {
         let bytes: &[u8; READ] = text.first_chunk()?;
         // SAFETY: `self` proves that the processor has these features.
         unsafe { read(bytes, space, near, previous) }
