@@ -114,7 +114,7 @@ impl StringList {
     #[inline(always)]
     pub(crate) fn prefetch(&self, index: usize) {
         if let Some(&end) = self.ends.get(index) {
-            memory::prefetch(self.text.as_ptr().wrapping_add(end as usize - 1));
+            memory::prefetch(self.text.as_ptr().wrapping_add((end as usize).saturating_sub(1)));
         }
     }
 

@@ -545,6 +545,7 @@ mod tests {
         for json in [
             merges(r#"["a b", ["a", "b"]]"#),
             merges(r#"["a x"]"#),
+            merges(r#"["a x"]"#).replace(r#""a":0"#, r#""":0"#),
             merges(r#"["a  b"]"#),
             merges(r#"["b a"]"#),
             merges(r##"["#version: 0.2", "a b"]"##),
