@@ -25,10 +25,7 @@ use crate::normalizers::{Normalizer, NormalizerScratch};
 use crate::text::NormalizedText;
 use crate::tokenizer::Core;
 use crate::unicode::is_whitespace;
-use crate::words::{self, Words};
-
-/// What SentencePiece writes for a space.
-pub(crate) const SPACE_SYMBOL: char = '\u{2581}';
+use crate::words::{self, Words, SPACE_SYMBOL};
 
 /// What was found of the tokens of a text.
 #[derive(Debug, Default)]
@@ -378,7 +375,7 @@ fn in_words(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cuts::tests::{fixtures, parts, text_for};
+    use crate::cuts::tests::{fixtures, parts, text_for, USUAL};
     use crate::{EncodeOptions, Encoding, Input, Offsets, Tokenizer};
     use proptest::prelude::*;
     use std::sync::OnceLock;
@@ -446,21 +443,8 @@ mod tests {
         let is_walked = |tokenizer| encode(tokenizer, text, false).is_some_and(|encoding| encoding.is_walked());
         let walked: Vec<&str> =
             tokenizers().iter().filter(|(_, tokenizer)| is_walked(tokenizer)).map(|(name, _)| name.as_str()).collect();
-        for expected in [
-            "bpe-gpt2",
-            "bpe-llama2",
-            "bpe-llama3",
-            "bpe-mistral",
-            "bpe-gemma",
-            "bpe-qwen",
-            "bpe-o200k",
-            "bpe-starcoder",
-            "bpe-roberta",
-            "t5",
-            "albert",
-            "wordpiece-bert-uncased",
-        ] {
-            assert!(walked.contains(&expected), "{expected} is not among {walked:?}");
+        for expected in USUAL.iter().chain(&["t5", "albert"]) {
+            assert!(walked.contains(expected), "{expected} is not among {walked:?}");
         }
     }
 

@@ -11,9 +11,9 @@ use super::{Emit, Level};
 use crate::formats::config::{NormalizerConfig, SentencePieceDecoder};
 use crate::normalizers::{Normalizer, NormalizerScratch};
 use crate::text::NormalizedText;
+use crate::words::SPACE_SYMBOL;
 use crate::Result;
 
-const SPACE_SYMBOL: char = '\u{2581}';
 const REPLACEMENT: &str = "\u{FFFD}";
 
 /// SentencePiece's decoder.

@@ -4,7 +4,7 @@
 //! again. Lengths are in characters: a character is counted by the token that has its first byte. O(token).
 
 use super::{Kind, Model};
-use crate::walk::SPACE_SYMBOL;
+use crate::words::SPACE_SYMBOL;
 
 /// The text of a token: how many characters begin in it, and whether it begins inside one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,8 +12,8 @@ use crate::models::TokenSink;
 use crate::text::{Piece, Span};
 use crate::tokenizer::Core;
 use crate::unicode::{is_punctuation, is_whitespace};
-use crate::walk::{Measures, Pieces, Plan, Walked, ODD, SPACE, SPACE_SYMBOL};
-use crate::words::Words;
+use crate::walk::{Measures, Pieces, Plan, Walked, ODD, SPACE};
+use crate::words::{Words, SPACE_SYMBOL};
 use crate::{Error, Result};
 
 /// One walk along the ids of a text. An error, of any kind, says that the way was lost.

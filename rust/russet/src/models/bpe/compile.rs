@@ -68,7 +68,7 @@ pub(super) fn placed(vocabulary: &Vocabulary, mut places: Vec<[u32; 3]>) -> Vec<
 }
 
 /// Calls `join` with the texts of the two parts of each merge that can be met.
-fn each_joint<'v>(vocabulary: &'v Vocabulary, merges: &Merges, mut join: impl FnMut(&'v str, &'v str)) {
+pub(super) fn each_joint<'v>(vocabulary: &'v Vocabulary, merges: &Merges, mut join: impl FnMut(&'v str, &'v str)) {
     if merges.is_listed() {
         let text = |id: u32| vocabulary.token(id).unwrap_or_default();
         return merges.iter().for_each(|(left, right, _)| join(text(left), text(right)));

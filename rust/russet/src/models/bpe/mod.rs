@@ -110,6 +110,16 @@ pub(super) struct Scratch {
     batch: BatchScratch,
 }
 
+impl Scratch {
+    /// Does `work` with one of the buffers beside the others.
+    fn lend<B: Default, T>(&mut self, buffer: fn(&mut Self) -> &mut B, work: impl FnOnce(&mut B, &mut Self) -> T) -> T {
+        let mut lent = std::mem::take(buffer(self));
+        let done = work(&mut lent, self);
+        *buffer(self) = lent;
+        done
+    }
+}
+
 impl Bpe {
     #[cfg(test)]
     fn from_config(config: BpeConfig, bytes_wanted: bool) -> Result<Self> {

@@ -8,6 +8,7 @@
 //!
 //! A unit is merged, also if it is a token that no merge makes. So where a whole piece may be such a token, units are cached apart.
 
+use super::compile::each_joint;
 use super::cuts::{Cutter, RawCutter, RawJoints, RawUnit};
 use super::merges::{Merges, NEVER};
 use super::{too_long, Bpe, Parts, Scratch, MAX_PIECE_BYTES};
@@ -58,17 +59,12 @@ impl RawUnits {
     /// The tables for a vocabulary in byte-level characters.
     pub(super) fn new(vocabulary: &Vocabulary, merges: &Merges) -> Self {
         let mut joints = RawJoints::new();
-        for (text, id) in vocabulary.iter() {
-            let made = merges.made(id);
-            // A token's text is that of its parts, end to end.
-            let left = vocabulary.token(made.left).filter(|_| made.is_merged());
-            if let Some((left, right)) = left.and_then(|left| text.split_at_checked(left.len())) {
-                let is_ascii = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii);
-                if !(is_ascii(left.as_bytes().last()) && is_ascii(right.as_bytes().first())) {
-                    joints.insert_mapped(left, right);
-                }
+        each_joint(vocabulary, merges, |left, right| {
+            let is_ascii = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii);
+            if !(is_ascii(left.as_bytes().last()) && is_ascii(right.as_bytes().first())) {
+                joints.insert_mapped(left, right);
             }
-        }
+        });
         joints.shrink();
         Self::of(joints)
     }
@@ -215,10 +211,7 @@ impl Bpe {
                 return Ok(());
             }
         }
-        let mut batch = std::mem::take(&mut scratch.batch);
-        let done = self.ids_of_raw_units(units, cache, piece, &mut batch, scratch, ids);
-        scratch.batch = batch;
-        done
+        scratch.lend(|scratch| &mut scratch.batch, |batch, scratch| self.ids_of_raw_units(units, cache, piece, batch, scratch, ids))
     }
 
     /// Appends the ids of a piece, unit by unit.

@@ -22,6 +22,7 @@ mod table;
 pub(super) use scratch::UnitScratch;
 
 use super::alphabet::Characters;
+use super::compile::each_joint;
 use super::cuts::PairFilter;
 use super::merges::Merges;
 use super::short::{self, Symbols};
@@ -75,18 +76,13 @@ impl CharUnits {
                 *flags |= bit;
             }
         };
-        for (_, id) in vocabulary.iter() {
-            let made = merges.made(id);
-            if !made.is_merged() {
-                continue;
-            }
-            let text = |id: u32| vocabulary.token(id).unwrap_or_default();
-            if let (Some(left), Some(right)) = (text(made.left).chars().next_back(), text(made.right).chars().next()) {
+        each_joint(vocabulary, merges, |left, right| {
+            if let (Some(left), Some(right)) = (left.chars().next_back(), right.chars().next()) {
                 flag(left, ENDS);
                 flag(right, BEGINS);
                 joints.insert(left.into(), right.into());
             }
-        }
+        });
         joints.shrink();
         Self::of(flags, joints, vocabulary.len(), characters)
     }
@@ -170,10 +166,7 @@ impl Bpe {
         sink: &mut S,
     ) -> Result<bool> {
         let Some(reader) = self.piece_reader(cache, piece, Written::AsTokens) else { return Ok(false) };
-        let mut units = std::mem::take(&mut scratch.units);
-        let done = reader.give_piece(0..piece.len(), &mut units, scratch, sink);
-        scratch.units = units;
-        done
+        scratch.lend(|scratch| &mut scratch.units, |units, scratch| reader.give_piece(0..piece.len(), units, scratch, sink))
     }
 
     /// Appends the ids of pieces of `text` in which a space stands for U+2581, one list for each.
@@ -185,10 +178,8 @@ impl Bpe {
         scratch: &mut Scratch,
         lists: &mut IdLists,
     ) -> Result<()> {
-        let mut units = std::mem::take(&mut scratch.units);
-        let done = self.ids_of_spelled_by(text, pieces, cache, &mut units, scratch, lists);
-        scratch.units = units;
-        done
+        scratch
+            .lend(|scratch| &mut scratch.units, |units, scratch| self.ids_of_spelled_by(text, pieces, cache, units, scratch, lists))
     }
 
     fn ids_of_spelled_by(

@@ -7,7 +7,7 @@
 use super::block::{word, Block, Character, Lanes, NoLanes, BLOCK, COPIED};
 use super::scratch::{Ends, Gap, UnitScratch};
 use super::table::KNOWN;
-use super::{short, spell, CharUnits, Symbols, BEGINS, ID};
+use super::{short, spell, CharUnits, Symbols, BEGINS, ID, NEAR};
 use crate::cached::{IdLists, IdSink};
 use crate::models::bpe::alphabet::Characters;
 use crate::models::bpe::{Bpe, Scratch};
@@ -37,6 +37,16 @@ impl Written {
         match self {
             Self::AsTokens => ' '.into(),
             Self::WithSpaces => SPACE_SYMBOL.into(),
+        }
+    }
+
+    /// What a character stands for.
+    #[inline(always)]
+    fn code(self, character: u32) -> u32 {
+        if character == u32::from(' ') {
+            self.space()
+        } else {
+            character
         }
     }
 
@@ -143,14 +153,9 @@ impl PieceReader<'_> {
                 continue;
             }
             let character = Character::of(word(bytes, at));
-            let code = match character.code {
-                0x20 => space,
-                code => code,
-            };
-            let (entry, low) = match units.near.get(code as usize) {
-                Some(&entry) => (entry, code as u16),
-                None => (CharUnits::far(self.characters, code), 0),
-            };
+            let code = self.written.code(character.code);
+            let entry = self.entry(code);
+            let low = if (code as usize) < NEAR { code as u16 } else { 0 };
             block.starts[count] = at as u32;
             block.codes[count] = code;
             block.entries[count] = entry;
@@ -172,17 +177,19 @@ impl PieceReader<'_> {
         at
     }
 
+    /// What is known of a character.
+    #[inline(always)]
+    fn entry(&self, code: u32) -> u32 {
+        self.units.near.get(code as usize).map_or_else(|| CharUnits::far(self.characters, code), |&entry| entry)
+    }
+
     /// Where the unit ends that fills `block` and may go on in `text`.
     #[cold]
     fn end_of_long_unit(&self, text: Range<usize>, block: &Block) -> usize {
-        let space = self.written.space();
         let mut previous = block.codes[BLOCK - 1];
         for (offset, character) in self.text[text.clone()].char_indices() {
-            let code = if character == ' ' { space } else { character.into() };
-            let entry = |code: u32| {
-                self.units.near.get(code as usize).map_or_else(|| CharUnits::far(self.characters, code), |&entry| entry)
-            };
-            if entry(previous) >> 1 & entry(code) & BEGINS == 0 || !self.units.joints.has(previous, code) {
+            let code = self.written.code(character.into());
+            if self.entry(previous) >> 1 & self.entry(code) & BEGINS == 0 || !self.units.joints.has(previous, code) {
                 return text.start + offset;
             }
             previous = code;
@@ -323,14 +330,7 @@ impl PieceReader<'_> {
 
     /// Whether each character of a piece is a token.
     fn is_readable(&self, piece: Range<usize>) -> bool {
-        let space = self.written.space();
-        self.text[piece].chars().all(|character| {
-            let code = if character == ' ' { space } else { character.into() };
-            match self.units.near.get(code as usize) {
-                Some(&entry) => entry != 0,
-                None => CharUnits::far(self.characters, code) != 0,
-            }
-        })
+        self.text[piece].chars().all(|character| self.entry(self.written.code(character.into())) != 0)
     }
 
     /// Appends the lists of the pieces that were read.
