@@ -18,8 +18,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::hashing::fold;
 use crate::memory::{self, Once, Zeroed};
 pub(crate) use slots::MOST_IDS;
-use slots::{few_ids, has_more, pack, unpack, words, LongSlot, MediumSlot, ShortPair, ShortSlot, ELSEWHERE, HAS_MORE, SHORT_BYTES};
-use wide::{next_turn, prefetch, wide_hash, wide_name, WideTable};
+use slots::{few_ids, free_slot, pack, unpack, words, LongSlot, MediumSlot, ShortPair, ShortSlot, Slot, ELSEWHERE, SHORT_BYTES};
+use wide::{next_turn, prefetch, wide_hash, wide_name, Look, WideTable};
 
 /// The sizes of the tables: pairs of short slots, medium slots, and long slots.
 const SIZES: [[usize; 3]; 5] = [
@@ -194,7 +194,7 @@ impl Tables {
     }
 
     fn bytes(&self) -> usize {
-        bytes_of([self.short.len(), self.medium.slots.len(), self.long.slots.len()])
+        bytes_of([self.short.len(), self.medium.len(), self.long.len()])
     }
 
     /// Whether half the slots of a size may be taken.
@@ -214,14 +214,8 @@ impl Tables {
         &self.short[(short_hash(key) >> 32) as usize & (self.short.len() - 1)]
     }
 
-    /// A free slot for a piece that is in none.
     fn free_slot(&self, key: [u64; 2]) -> Option<&ShortSlot> {
-        let ShortPair(slots) = &self.short[self.short_pair(key)];
-        let other = || {
-            slots[0].tail.fetch_or(HAS_MORE, Ordering::Relaxed);
-            self.other_short(key).0.iter().find(|slot| slot.is_free())
-        };
-        slots.iter().find(|slot| slot.is_free()).or_else(other)
+        free_slot(&self.short[self.short_pair(key)].0, || &self.other_short(key).0)
     }
 
     /// Copies what is whole and finds a free slot.
@@ -296,12 +290,12 @@ impl Tables {
         ids: &mut [u32; MOST_IDS],
     ) -> Option<usize> {
         if !place.is_short() {
-            return self.wide_ids(place, kind, text, length, ids);
+            return self.wide_ids(place, kind, text, length, ids, Look::First);
         }
         let ShortPair(slots) = &self.short[place.pair as usize];
         match slots.iter().find_map(|slot| slot.get(place.key)) {
-            Some((bits, count)) => unpack(bits, count, ids).or_else(|| self.wide_ids(place, kind, text, length, ids)),
-            None if has_more(&slots[0].tail) => {
+            Some((bits, count)) => unpack(bits, count, ids).or_else(|| self.wide_ids(place, kind, text, length, ids, Look::First)),
+            None if slots[0].has_more() => {
                 memory::prefetch(self.other_short(place.key));
                 None
             }
@@ -326,32 +320,32 @@ impl Tables {
                 return count;
             }
         }
-        let hash = place.wide_hash(kind, text, length);
-        let name = wide_name(kind, length, hash);
-        if length <= MediumSlot::BYTES {
-            let count = self.medium.get_anywhere(hash, name, &words(text, length), ids);
-            if count != ELSEWHERE {
-                return count;
-            }
-        }
-        self.long.get_anywhere(hash, name, &words(text, length), ids)
+        self.wide_ids(place, kind, text, length, ids, Look::Second).unwrap_or(0)
     }
 
-    /// What [`more_ids`](Self::more_ids) says of a piece that is in no short slot.
+    /// The ids of a piece that is in no short slot, as [`WideTable::get`].
     #[inline(always)]
-    fn wide_ids(&self, place: &Place, kind: PieceKind, text: &[u8], length: usize, ids: &mut [u32; MOST_IDS]) -> Option<usize> {
+    fn wide_ids(
+        &self,
+        place: &Place,
+        kind: PieceKind,
+        text: &[u8],
+        length: usize,
+        ids: &mut [u32; MOST_IDS],
+        look: Look,
+    ) -> Option<usize> {
         if length > LongSlot::BYTES {
             return Some(0);
         }
         let hash = place.wide_hash(kind, text, length);
         let name = wide_name(kind, length, hash);
         if length <= MediumSlot::BYTES {
-            let count = self.medium.get(hash, name, &words(text, length), ids);
+            let count = self.medium.get(hash, name, &words(text, length), ids, look);
             if count != Some(ELSEWHERE) {
                 return count;
             }
         }
-        self.long.get(hash, name, &words(text, length), ids)
+        self.long.get(hash, name, &words(text, length), ids, look)
     }
 
     /// Remembers the ids of a piece, if there is room for their number and its length.

@@ -106,12 +106,41 @@ fn is_being_written(tail: u64) -> bool {
 }
 
 /// In the tail of the first of two slots: pieces for which there was no room there are in the other two that they may be in.
-pub(super) const HAS_MORE: u64 = 1 << 63;
+const HAS_MORE: u64 = 1 << 63;
 
-/// Whether there are such pieces.
-#[inline(always)]
-pub(super) fn has_more(tail: &AtomicU64) -> bool {
-    tail.load(Ordering::Relaxed) & HAS_MORE != 0
+/// What all sizes of slots have in common.
+pub(super) trait Slot {
+    fn tail(&self) -> &AtomicU64;
+
+    fn is_free(&self) -> bool {
+        count(self.tail().load(Ordering::Relaxed)) == 0
+    }
+
+    /// Whether there are pieces for which there was no room here; asked of the first of two.
+    #[inline(always)]
+    fn has_more(&self) -> bool {
+        self.tail().load(Ordering::Relaxed) & HAS_MORE != 0
+    }
+}
+
+impl Slot for ShortSlot {
+    fn tail(&self) -> &AtomicU64 {
+        &self.tail
+    }
+}
+
+impl<const KEY: usize, const IDS: usize> Slot for WideSlot<KEY, IDS> {
+    fn tail(&self) -> &AtomicU64 {
+        &self.tail
+    }
+}
+
+/// A free slot for a piece that is in none: one of two, or if these are taken, one of two others.
+pub(super) fn free_slot<'s, S: Slot>(first: &'s [S; 2], other: impl FnOnce() -> &'s [S; 2]) -> Option<&'s S> {
+    first.iter().find(|slot| slot.is_free()).or_else(|| {
+        first[0].tail().fetch_or(HAS_MORE, Ordering::Relaxed);
+        other().iter().find(|slot| slot.is_free())
+    })
 }
 
 /// The last word of the next version of a slot.
@@ -171,10 +200,6 @@ pub(super) fn unpack(bits: u128, count: usize, ids: &mut [u32; MOST_IDS]) -> Opt
 }
 
 impl ShortSlot {
-    pub(super) fn is_free(&self) -> bool {
-        count(self.tail.load(Ordering::Relaxed)) == 0
-    }
-
     #[inline(always)]
     fn differs(&self, key: [u64; 2]) -> bool {
         (self.key[0].load(Ordering::Relaxed) ^ key[0]) | (self.key[1].load(Ordering::Relaxed) ^ key[1]) != 0
@@ -201,10 +226,6 @@ impl ShortSlot {
 }
 
 impl<const KEY: usize, const IDS: usize> WideSlot<KEY, IDS> {
-    pub(super) fn is_free(&self) -> bool {
-        count(self.tail.load(Ordering::Relaxed)) == 0
-    }
-
     /// The number of ids of a piece, which are put at the beginning of `ids`; 0, or `ELSEWHERE`.
     #[inline(always)]
     pub(super) fn get(&self, name: u32, key: &[u64; KEY], ids: &mut [u32; MOST_IDS]) -> usize {

@@ -5,14 +5,21 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::slots::{has_more, words, MediumSlot, WideSlot, ELSEWHERE, HAS_MORE, MOST_IDS};
+use super::slots::{free_slot, words, MediumSlot, Slot, WideSlot, ELSEWHERE, MOST_IDS};
 use super::PieceKind;
 use crate::hashing::fold;
 use crate::memory::{self, Zeroed};
 
+/// How thoroughly a piece is looked for.
+#[derive(Clone, Copy)]
+pub(super) enum Look {
+    First,
+    Second,
+}
+
 /// A table of slots for pieces that are not short.
 pub(super) struct WideTable<T> {
-    pub(super) slots: Zeroed<T>,
+    pairs: Zeroed<[T; 2]>,
     /// How many pieces were put in.
     inserted: AtomicUsize,
 }
@@ -52,7 +59,7 @@ impl<const KEY: usize, const IDS: usize> WideSlot<KEY, IDS> {
 
 /// Asks the processor to fetch two slots.
 #[inline(always)]
-pub(super) fn prefetch<const KEY: usize, const IDS: usize>(slots: &[WideSlot<KEY, IDS>]) {
+pub(super) fn prefetch<const KEY: usize, const IDS: usize>(slots: &[WideSlot<KEY, IDS>; 2]) {
     slots.iter().for_each(|slot| memory::prefetch(slot));
     if size_of_val(&slots[0]) > 64 {
         memory::prefetch(slots[0].key.last().map_or(std::ptr::null(), |last| last));
@@ -62,7 +69,7 @@ pub(super) fn prefetch<const KEY: usize, const IDS: usize>(slots: &[WideSlot<KEY
 /// What [`WideSlot::get`] says of a piece that is in one of these slots.
 #[inline(always)]
 fn find<const KEY: usize, const IDS: usize>(
-    slots: &[WideSlot<KEY, IDS>],
+    slots: &[WideSlot<KEY, IDS>; 2],
     name: u32,
     key: &[u64; KEY],
     ids: &mut [u32; MOST_IDS],
@@ -79,74 +86,69 @@ pub(super) fn next_turn(inserted: &AtomicUsize) -> usize {
 
 impl<const KEY: usize, const IDS: usize> WideTable<WideSlot<KEY, IDS>> {
     pub(super) fn new(slots: usize) -> Self {
-        Self { slots: Zeroed::new(slots), inserted: AtomicUsize::new(0) }
+        Self { pairs: Zeroed::new(slots / 2), inserted: AtomicUsize::new(0) }
+    }
+
+    /// The number of slots.
+    pub(super) fn len(&self) -> usize {
+        2 * self.pairs.len()
     }
 
     /// The first two slots for a hash.
     #[inline(always)]
-    pub(super) fn first(&self, hash: u64) -> &[WideSlot<KEY, IDS>] {
+    pub(super) fn first(&self, hash: u64) -> &[WideSlot<KEY, IDS>; 2] {
         self.pair(hash >> 32)
     }
 
     /// The other two.
     #[inline(always)]
-    fn other(&self, hash: u64) -> &[WideSlot<KEY, IDS>] {
+    fn other(&self, hash: u64) -> &[WideSlot<KEY, IDS>; 2] {
         self.pair(hash & u64::from(u32::MAX))
     }
 
     /// Two slots by 32 bits of a hash.
     #[inline(always)]
-    fn pair(&self, bits: u64) -> &[WideSlot<KEY, IDS>] {
-        let pair = (bits * (self.slots.len() as u64 / 2)) >> 32;
-        &self.slots[2 * pair as usize..][..2]
+    fn pair(&self, bits: u64) -> &[WideSlot<KEY, IDS>; 2] {
+        &self.pairs[((bits * self.pairs.len() as u64) >> 32) as usize]
     }
 
-    /// What [`WideSlot::get`] says of a piece that is in one of the first two slots. `None` if it may be in one of the other two,
-    /// which the processor is asked to fetch.
+    /// What [`WideSlot::get`] says of a piece. At the first look, in one of the first two slots; `None` if it may be in one of the other
+    /// two, which the processor is asked to fetch. At the second, in any of them.
     #[inline(always)]
-    pub(super) fn get(&self, hash: u64, name: u32, key: &[u64; KEY], ids: &mut [u32; MOST_IDS]) -> Option<usize> {
+    pub(super) fn get(&self, hash: u64, name: u32, key: &[u64; KEY], ids: &mut [u32; MOST_IDS], look: Look) -> Option<usize> {
         let first = self.first(hash);
         let known = find(first, name, key, ids);
-        if known.is_none() && has_more(&first[0].tail) {
-            prefetch(self.other(hash));
-            return None;
+        match look {
+            _ if known.is_some() || !first[0].has_more() => Some(known.unwrap_or(0)),
+            Look::First => {
+                prefetch(self.other(hash));
+                None
+            }
+            Look::Second => Some(find(self.other(hash), name, key, ids).unwrap_or(0)),
         }
-        Some(known.unwrap_or(0))
     }
 
-    /// The same, in any of them.
-    pub(super) fn get_anywhere(&self, hash: u64, name: u32, key: &[u64; KEY], ids: &mut [u32; MOST_IDS]) -> usize {
-        let known = self.get(hash, name, key, ids);
-        known.or_else(|| find(self.other(hash), name, key, ids)).unwrap_or(0)
-    }
-
-    /// A free slot for a piece that is in none.
     fn free_slot(&self, hash: u64) -> Option<&WideSlot<KEY, IDS>> {
-        let first = self.first(hash);
-        let other = || {
-            first[0].tail.fetch_or(HAS_MORE, Ordering::Relaxed);
-            self.other(hash).iter().find(|slot| slot.is_free())
-        };
-        first.iter().find(|slot| slot.is_free()).or_else(other)
+        free_slot(self.first(hash), || self.other(hash))
     }
 
     /// Remembers the ids of a piece, or returns false if they are too many.
     pub(super) fn insert(&self, hash: u64, name: u32, key: &[u64; KEY], ids: &[u32]) -> bool {
         let turn = next_turn(&self.inserted);
         // In a table that was filled once, to look for a free slot elsewhere costs more than it is worth.
-        let free = (turn < self.slots.len()).then(|| self.free_slot(hash)).flatten();
+        let free = (turn < self.len()).then(|| self.free_slot(hash)).flatten();
         free.unwrap_or(&self.first(hash)[turn & 1]).set(name, key, ids)
     }
 
     /// Whether half the slots may be taken.
     pub(super) fn is_full(&self) -> bool {
-        self.inserted.load(Ordering::Relaxed) > self.slots.len() / 2
+        self.inserted.load(Ordering::Relaxed) > self.pairs.len()
     }
 
     /// Copies what is whole and finds a free slot.
     pub(super) fn copy_to(&self, other: &Self) {
         let mut ids = [0; MOST_IDS];
-        for slot in self.slots.iter().filter(|slot| !slot.is_free()) {
+        for slot in self.pairs.iter().flatten().filter(|slot| !slot.is_free()) {
             let name = slot.tail.load(Ordering::Acquire) as u32;
             let key: [u64; KEY] = std::array::from_fn(|index| slot.key[index].load(Ordering::Relaxed));
             let (length, Some(kind)) = ((name & 0xff) as usize, PieceKind::of(name >> 8 & 0xf)) else { continue };
