@@ -8,8 +8,8 @@
 //! The two readers agree on where the lists are, as serde has to read the same text up to them without an error.
 //!
 //! That the file is UTF-8 is found by what is kept of it: the tokens, in which the parts of all merges are looked up, and the rest.
-//! Between them is nothing that is not ASCII. Merges are looked up as they are read, some at a time, so that memory is waited for once for all of them; their texts are not kept.
-//! O(file).
+//! Between them is nothing that is not ASCII. Merges are looked up as they are read, some at a time, so that memory is waited for once
+//! for all of them; their texts are not kept. O(file).
 
 use super::scan::{plain_end, skip_space};
 use super::vocabulary::Vocabulary;
@@ -168,20 +168,26 @@ impl<'t> Reader<'t> {
 
     #[cold]
     fn escaped_string(&mut self, start: usize) -> Option<Part> {
-        let bytes = self.bytes;
-        loop {
-            match bytes.get(self.at)? {
-                b'"' => break,
-                b'\\' => self.at = plain_end(bytes, self.at + 2),
-                _ => return None,
-            }
-        }
-        self.at += 1;
+        self.end_string()?;
         // What the escapes mean, serde knows.
         let string: String = serde_json::from_slice(self.bytes.get(start - 1..self.at)?).ok()?;
         let start = self.unescaped.len() as u32;
         self.unescaped.push_str(&string);
         Some(Part { start, end: self.unescaped.len() as u32, is_unescaped: true })
+    }
+
+    /// Reads to the end of the string that the next byte is in.
+    fn end_string(&mut self) -> Option<()> {
+        loop {
+            self.at = plain_end(self.bytes, self.at);
+            match self.bytes.get(self.at)? {
+                b'"' => break,
+                b'\\' => self.at += 2,
+                _ => return None,
+            }
+        }
+        self.at += 1;
+        Some(())
     }
 
     #[inline(always)]
@@ -215,15 +221,7 @@ impl<'t> Reader<'t> {
             match self.peek()? {
                 b'"' => {
                     self.at += 1;
-                    loop {
-                        self.at = plain_end(self.bytes, self.at);
-                        match self.bytes.get(self.at)? {
-                            b'"' => break,
-                            b'\\' => self.at += 2,
-                            _ => return None,
-                        }
-                    }
-                    self.at += 1;
+                    self.end_string()?;
                 }
                 b'{' | b'[' => {
                     depth += 1;
@@ -248,45 +246,65 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// A list with room for what the rest of the file can hold.
-    fn list(&self) -> ByteList {
-        let left = self.bytes.len() - self.at;
-        ByteList::with_room(left / 8, left / 2)
-    }
-
     fn vocabulary(&mut self, limits: &Limits) -> Option<Vocabulary> {
         match self.peek()? {
-            b'{' => self.ids(limits).map(|vocabulary| Vocabulary::Ids(Ok(vocabulary))),
-            b'[' => self.pieces(limits).map(|pieces| Vocabulary::Pieces(Ok(pieces))),
+            b'{' => {
+                let (tokens, ids) = self.tokens(b'{', b'}', limits, |reader| {
+                    let token = reader.string()?;
+                    reader.expect(b':')?;
+                    reader.peek()?;
+                    Some((token, reader.id()?))
+                })?;
+                Some(Vocabulary::Ids(Ok(VocabConfig { tokens, ids })))
+            }
+            b'[' => {
+                let pieces = self.tokens(b'[', b']', limits, |reader| {
+                    reader.expect(b'[')?;
+                    let piece = reader.string()?;
+                    reader.expect(b',')?;
+                    reader.peek()?;
+                    let score = reader.score()?;
+                    reader.expect(b']')?;
+                    Some((piece, score))
+                })?;
+                Some(Vocabulary::Pieces(Ok(pieces)))
+            }
             _ => None,
         }
     }
 
-    /// Reads tokens and their ids. That tokens are distinct is found by those who make a table of them.
-    fn ids(&mut self, limits: &Limits) -> Option<VocabConfig> {
-        self.expect(b'{')?;
-        let mut tokens = self.list();
-        let mut ids: Vec<u32> = Vec::new();
-        ids.try_reserve_exact((self.bytes.len() - self.at) / 8).ok()?;
-        if self.eat(b'}') {
+    /// Reads tokens and what belongs to each. That tokens are distinct is found by those who make a table of them.
+    #[inline(always)]
+    fn tokens<V>(
+        &mut self,
+        open: u8,
+        close: u8,
+        limits: &Limits,
+        mut entry: impl FnMut(&mut Self) -> Option<(Part, V)>,
+    ) -> Option<(StringList, Vec<V>)> {
+        self.expect(open)?;
+        // Room for what the rest of the file can hold.
+        let left = self.bytes.len() - self.at;
+        let mut tokens = ByteList::with_room(left / 8, left / 2);
+        let mut values = Vec::new();
+        values.try_reserve_exact(left / 8).ok()?;
+        if self.eat(close) {
             return None;
         }
         loop {
-            let token = self.string()?;
+            let (token, value) = entry(self)?;
             tokens.push(self.part(token));
+            values.push(value);
             self.unescaped.clear();
-            self.expect(b':')?;
-            self.peek()?;
-            ids.push(self.id()?);
-            if u64::from(token.end - token.start) > limits.token_bytes || ids.len() as u64 > limits.vocabulary {
+            if u64::from(token.end - token.start) > limits.token_bytes || values.len() as u64 > limits.vocabulary {
                 return None;
             }
-            if !self.goes_on(b'}')? {
+            if !self.goes_on(close)? {
                 break;
             }
         }
-        ids.shrink_to_fit();
-        Some(VocabConfig { tokens: tokens.into_strings()?, ids })
+        values.shrink_to_fit();
+        Some((tokens.into_strings()?, values))
     }
 
     /// Reads a number that is an id, without a fraction or an exponent.
@@ -308,35 +326,6 @@ impl<'t> Reader<'t> {
             _ => self.bytes.get(start) != Some(&b'0'),
         };
         u32::try_from(id).ok().filter(|_| is_usual)
-    }
-
-    /// Reads pieces and their scores.
-    fn pieces(&mut self, limits: &Limits) -> Option<(StringList, Vec<f64>)> {
-        self.expect(b'[')?;
-        let mut pieces = self.list();
-        let mut scores: Vec<f64> = Vec::new();
-        scores.try_reserve_exact((self.bytes.len() - self.at) / 8).ok()?;
-        if self.eat(b']') {
-            return None;
-        }
-        loop {
-            self.expect(b'[')?;
-            let piece = self.string()?;
-            pieces.push(self.part(piece));
-            self.unescaped.clear();
-            self.expect(b',')?;
-            self.peek()?;
-            scores.push(self.score()?);
-            self.expect(b']')?;
-            if u64::from(piece.end - piece.start) > limits.token_bytes || scores.len() as u64 > limits.vocabulary {
-                return None;
-            }
-            if !self.goes_on(b']')? {
-                break;
-            }
-        }
-        scores.shrink_to_fit();
-        Some((pieces.into_strings()?, scores))
     }
 
     /// Reads a number as serde_json does, which rounds twice: the digits to a double, and that divided by a power of ten.
