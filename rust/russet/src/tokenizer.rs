@@ -217,16 +217,11 @@ impl Tokenizer {
         model: Model,
         added_tokens: AddedTokens,
     ) -> Result<Self> {
-        let words = words(parts.normalizer.as_ref(), normalizer.as_ref(), parts.pre_tokenizer.as_ref(), &model)?;
+        let (words, cuts, walk) = ways(&parts, normalizer.as_ref(), pre_tokenizer.as_deref(), &model)?;
         let core = Core {
-            cuts: Cuts::of(words.as_ref(), parts.normalizer.as_ref(), pre_tokenizer.as_deref(), &model),
-            walk: Arc::new(Walk::of(
-                parts.normalizer.as_ref().zip(normalizer.as_ref()),
-                parts.pre_tokenizer.as_ref(),
-                &model,
-                words.as_ref(),
-            )),
             words,
+            cuts,
+            walk,
             cache: Arc::new(PieceCache::new(DEFAULT_LIMIT)),
             normalizer,
             pre_tokenizer,
@@ -616,13 +611,9 @@ impl Tokenizer {
 
     /// The same with what follows from the normalizer, the pre-tokenizer and the model made anew.
     fn with_new_words(mut self) -> Result<Self> {
-        let Parts { normalizer, pre_tokenizer, .. } = &*self.parts;
-        let Core { normalizer: compiled, pre_tokenizer: compiled_pre_tokenizer, model, .. } = &self.core;
-        let words = words(normalizer.as_ref(), compiled.as_ref(), pre_tokenizer.as_ref(), model)?;
-        let walk = Walk::of(normalizer.as_ref().zip(compiled.as_ref()), pre_tokenizer.as_ref(), model, words.as_ref());
-        self.core.cuts = Cuts::of(words.as_ref(), normalizer.as_ref(), compiled_pre_tokenizer.as_deref(), model);
-        self.core.walk = Arc::new(walk);
-        self.core.words = words;
+        let Core { normalizer, pre_tokenizer, model, .. } = &self.core;
+        (self.core.words, self.core.cuts, self.core.walk) =
+            ways(&self.parts, normalizer.as_ref(), pre_tokenizer.as_deref(), model)?;
         self.core.cache = Arc::new(PieceCache::new(self.core.cache.limit()));
         Ok(self)
     }
@@ -677,13 +668,18 @@ fn compile<C, T>(config: Option<&C>, from_config: impl Fn(&C) -> Result<T>, plac
     config.map(|config| from_config(config).map(Arc::new).map_err(|error| error.under(place))).transpose()
 }
 
-fn words(
-    normalizer: Option<&NormalizerConfig>,
-    compiled: Option<&Arc<Normalizer>>,
-    pre_tokenizer: Option<&PreTokenizerConfig>,
+/// What follows from the stages: words, cuts, and the walk along ids.
+fn ways(
+    parts: &Parts,
+    normalizer: Option<&Arc<Normalizer>>,
+    pre_tokenizer: Option<&PreTokenizer>,
     model: &Model,
-) -> Result<Option<Words>> {
-    Words::of(normalizer.zip(compiled), pre_tokenizer, model)
+) -> Result<(Option<Words>, Option<Cuts>, Arc<Walk>)> {
+    let both = parts.normalizer.as_ref().zip(normalizer);
+    let words = Words::of(both, parts.pre_tokenizer.as_ref(), model)?;
+    let cuts = Cuts::of(words.as_ref(), parts.normalizer.as_ref(), pre_tokenizer, model);
+    let walk = Walk::of(both, parts.pre_tokenizer.as_ref(), model, words.as_ref());
+    Ok((words, cuts, Arc::new(walk)))
 }
 
 /// Compiles a pre-tokenizer and the model that takes its pieces: raw bytes wherever that gives the same ids.
