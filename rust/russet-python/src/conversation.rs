@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::error::argument;
-use crate::strings::{integer_list, Text};
+use crate::lists::integer_list;
+use crate::strings::Text;
 use crate::{arrays, detach, options};
 
 /// A text that grows, and its ids, which are always those of the whole text. `Tokenizer.conversation` makes one.

@@ -9,8 +9,8 @@ use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
 use crate::error::exception;
+use crate::lists::{integer_list, list, RangeList};
 use crate::options::{padding_direction, truncation_direction};
-use crate::strings::{integer_list, list, RangeList};
 use crate::tokens::token_list;
 use crate::{arrays, detach};
 

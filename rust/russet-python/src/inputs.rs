@@ -9,7 +9,8 @@ use russet::{Input, InputPair};
 use std::ops::Range;
 
 use crate::error::classes;
-use crate::strings::{integers, pause, Surrogates, Text, PIECE};
+use crate::lists::{integers, pause, PIECE};
+use crate::strings::{Surrogates, Text};
 
 enum Part {
     Text(usize),

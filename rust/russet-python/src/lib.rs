@@ -1,8 +1,8 @@
 //! The Python binding of russet: the module `russet._core`.
 //!
-//! Every call does the same four things: take the arguments ([`inputs`], [`options`]), detach from the interpreter ([`detach`]),
-//! call the core, convert what comes back ([`strings`], [`tokens`], [`arrays`]). Decisions are made in the core or in Python. All classes are
-//! frozen, no lock is held while the interpreter is waited for, and no panic leaves the module.
+//! Every call does the same four things: take the arguments ([`inputs`], [`strings`], [`options`]), detach from the
+//! interpreter ([`detach`]), call the core, convert what comes back ([`lists`], [`tokens`], [`arrays`]). Decisions are made in the core or
+//! in Python. All classes are frozen, no lock is held while the interpreter is waited for, and no panic leaves the module.
 
 // Signatures are Python's: tuples, and as many arguments as there are keywords.
 #![allow(clippy::too_many_arguments, clippy::type_complexity)]
@@ -14,6 +14,7 @@ mod detach;
 mod encoding;
 mod error;
 mod inputs;
+mod lists;
 mod options;
 mod strings;
 mod tokenizer;

@@ -4,19 +4,17 @@
 //! beside its core: a list is filled with new references to them, which costs a tenth of new objects. They take some 60 bytes each, and
 //! are given back with the core. Other tokens (unknown ones that show the text, added ones that took white space) are made anew.
 
-use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString};
 use russet::{Encoding, TokenRows, TokenRun};
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicPtr, Ordering};
 
 use crate::detach;
 use crate::error::exception;
-use crate::strings::{keep, NewList};
+use crate::lists::{keep, kept, NewList, Place};
 
 /// The objects of one tokenizer's tokens, by id: references, or null.
-struct TokenObjects(Box<[AtomicPtr<ffi::PyObject>]>);
+struct TokenObjects(Box<[Place]>);
 
 impl TokenObjects {
     fn new(ids_end: usize) -> Self {
@@ -27,9 +25,7 @@ impl TokenObjects {
     /// The object of a token, if it was made.
     #[inline(always)]
     fn get<'py>(&self, py: Python<'py>, id: u32) -> Option<Bound<'py, PyAny>> {
-        let object = self.0.get(id as usize)?.load(Ordering::Acquire);
-        // SAFETY: this table holds a reference, so an object that is there is alive; the interpreter is held.
-        unsafe { Bound::from_borrowed_ptr_or_opt(py, object) }
+        kept(py, self.0.get(id as usize)?)
     }
 
     /// Keeps `object` for `id`.
