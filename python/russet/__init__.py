@@ -9,7 +9,20 @@
 
 from __future__ import annotations
 
-from russet._core import AddedToken, Conversation, DecodeStream, Encoding, Padding, Tokenizer, Truncation, __version__
+from russet._core import (
+    AddedToken,
+    Choice,
+    Conversation,
+    DecodeStream,
+    Encoding,
+    LogitsProcessors,
+    Padding,
+    Sampler,
+    Tokenizer,
+    Truncation,
+    __version__,
+    accept_draft,
+)
 from russet.errors import (
     ArgumentError,
     ConfigError,
@@ -17,6 +30,7 @@ from russet.errors import (
     FolderError,
     ForbiddenFileError,
     InternalError,
+    InvalidLogitsError,
     LimitError,
     MissingFileError,
     MissingTokenError,
@@ -31,6 +45,7 @@ from russet.errors import (
 __all__ = [
     "AddedToken",
     "ArgumentError",
+    "Choice",
     "ConfigError",
     "Conversation",
     "DecodeStream",
@@ -39,17 +54,21 @@ __all__ = [
     "FolderError",
     "ForbiddenFileError",
     "InternalError",
+    "InvalidLogitsError",
     "LimitError",
+    "LogitsProcessors",
     "MissingFileError",
     "MissingTokenError",
     "Padding",
     "PatternError",
     "PatternLimitError",
     "RussetError",
+    "Sampler",
     "StreamError",
     "TextError",
     "Tokenizer",
     "Truncation",
     "UnknownIdError",
     "__version__",
+    "accept_draft",
 ]

@@ -1,7 +1,7 @@
 """The compiled part of the package."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Literal, final
 
 import numpy as np
@@ -10,15 +10,19 @@ from typing_extensions import Self
 
 __all__ = [
     "AddedToken",
+    "Choice",
     "Conversation",
     "DecodeStream",
     "Encoding",
+    "LogitsProcessors",
     "Padding",
+    "Sampler",
     "Tokenizer",
     "Truncation",
     "_ReferenceStream",
     "__version__",
     "_pattern_engine",
+    "accept_draft",
 ]
 
 __version__: Final[str]
@@ -317,3 +321,190 @@ class _ReferenceStream:
     def __copy__(self) -> _ReferenceStream: ...
 
 def _pattern_engine(pattern: str) -> str: ...
+
+_History = _Ids | Sequence[_Ids]
+_Processor = Callable[[NDArray[np.int64], NDArray[np.float32]], NDArray[np.floating[Any]]]
+
+@final
+class Choice:
+    @property
+    def id(self) -> int: ...
+    @property
+    def logprob(self) -> float: ...
+    @property
+    def entropy(self) -> float: ...
+    @property
+    def kept(self) -> int: ...
+    @property
+    def top(self) -> list[tuple[int, float]]: ...
+
+@final
+class Sampler:
+    def __new__(
+        cls,
+        *,
+        temperature: float | None = None,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        min_p: float | None = None,
+        typical_p: float | None = None,
+        epsilon_cutoff: float | None = None,
+        eta_cutoff: float | None = None,
+        top_h: float | None = None,
+        top_n_sigma: float | None = None,
+        xtc_probability: float | None = None,
+        xtc_threshold: float | None = None,
+        xtc_special_tokens: int | Sequence[int] | None = None,
+        mirostat: Literal[0, 1, 2] | None = None,
+        mirostat_tau: float | None = None,
+        mirostat_eta: float | None = None,
+        min_tokens_to_keep: int | None = None,
+        seed: int | None = None,
+        order: Literal["transformers", "mlx-lm", "llama.cpp"] | Sequence[str] | None = None,
+        on_invalid: Literal["error", "mask"] | None = None,
+        guidance_scale: float | None = None,
+        sequence_bias: Mapping[tuple[int, ...], float] | Sequence[tuple[Sequence[int], float]] | None = None,
+        logit_bias: Mapping[int, float] | None = None,
+        repetition_penalty: float | None = None,
+        presence_penalty: float | None = None,
+        frequency_penalty: float | None = None,
+        penalty_last_n: int | None = None,
+        dry_multiplier: float | None = None,
+        dry_base: float | None = None,
+        dry_allowed_length: int | None = None,
+        dry_penalty_last_n: int | None = None,
+        dry_sequence_breakers: Sequence[Sequence[int]] | None = None,
+        no_repeat_ngram_size: int | None = None,
+        bad_words_ids: Sequence[Sequence[int]] | None = None,
+        eos_token_id: int | Sequence[int] | None = None,
+        prompt_length: int | None = None,
+        min_length: int | None = None,
+        min_new_tokens: int | None = None,
+        max_length: int | None = None,
+        prefix_allowed_tokens_fn: Callable[[int, NDArray[np.int64]], Sequence[int]] | None = None,
+        forced_bos_token_id: int | None = None,
+        forced_eos_token_id: int | Sequence[int] | None = None,
+        remove_invalid_values: bool | None = None,
+        exponential_decay_length_penalty: tuple[int, float] | None = None,
+        suppress_tokens: int | Sequence[int] | None = None,
+        begin_suppress_tokens: int | Sequence[int] | None = None,
+        logits_processor: _Processor | Sequence[_Processor] | None = None,
+    ) -> Self: ...
+    def sample(
+        self,
+        logits: NDArray[Any],
+        history: _History | None = None,
+        *,
+        step: int | None = None,
+        row: int = 0,
+        mask: NDArray[Any] | None = None,
+        unconditional_logits: NDArray[Any] | None = None,
+        dtype: Literal["bfloat16"] | None = None,
+    ) -> Any: ...  # an int for one row, NDArray[np.int64] for a batch
+    def sample_with_uniform(
+        self,
+        logits: NDArray[Any],
+        u: float,
+        history: _History | None = None,
+        *,
+        step: int | None = None,
+        row: int = 0,
+        mask: NDArray[Any] | None = None,
+        unconditional_logits: NDArray[Any] | None = None,
+        dtype: Literal["bfloat16"] | None = None,
+    ) -> Any: ...
+    def choose(
+        self,
+        logits: NDArray[Any],
+        history: _History | None = None,
+        *,
+        top_n: int = 0,
+        step: int | None = None,
+        row: int = 0,
+        mask: NDArray[Any] | None = None,
+        unconditional_logits: NDArray[Any] | None = None,
+        dtype: Literal["bfloat16"] | None = None,
+    ) -> Any: ...  # a Choice for one row, a list of them for a batch
+    def kept(
+        self,
+        logits: NDArray[Any],
+        history: _History | None = None,
+        *,
+        step: int | None = None,
+        row: int = 0,
+        mask: NDArray[Any] | None = None,
+        unconditional_logits: NDArray[Any] | None = None,
+        dtype: Literal["bfloat16"] | None = None,
+    ) -> Any: ...  # NDArray[np.int64] for one row, a list of them for a batch
+    def probs(
+        self,
+        logits: NDArray[Any],
+        history: _History | None = None,
+        *,
+        step: int | None = None,
+        row: int = 0,
+        mask: NDArray[Any] | None = None,
+        unconditional_logits: NDArray[Any] | None = None,
+        dtype: Literal["bfloat16"] | None = None,
+    ) -> NDArray[np.float64]: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def state(self) -> dict[str, Any]: ...
+    @state.setter
+    def state(self, value: dict[str, Any]) -> None: ...
+    def reset(self) -> None: ...
+
+@final
+class LogitsProcessors:
+    def __new__(
+        cls,
+        *,
+        guidance_scale: float | None = None,
+        sequence_bias: Mapping[tuple[int, ...], float] | Sequence[tuple[Sequence[int], float]] | None = None,
+        logit_bias: Mapping[int, float] | None = None,
+        repetition_penalty: float | None = None,
+        presence_penalty: float | None = None,
+        frequency_penalty: float | None = None,
+        penalty_last_n: int | None = None,
+        dry_multiplier: float | None = None,
+        dry_base: float | None = None,
+        dry_allowed_length: int | None = None,
+        dry_penalty_last_n: int | None = None,
+        dry_sequence_breakers: Sequence[Sequence[int]] | None = None,
+        no_repeat_ngram_size: int | None = None,
+        bad_words_ids: Sequence[Sequence[int]] | None = None,
+        eos_token_id: int | Sequence[int] | None = None,
+        prompt_length: int | None = None,
+        min_length: int | None = None,
+        min_new_tokens: int | None = None,
+        max_length: int | None = None,
+        prefix_allowed_tokens_fn: Callable[[int, NDArray[np.int64]], Sequence[int]] | None = None,
+        forced_bos_token_id: int | None = None,
+        forced_eos_token_id: int | Sequence[int] | None = None,
+        remove_invalid_values: bool | None = None,
+        exponential_decay_length_penalty: tuple[int, float] | None = None,
+        suppress_tokens: int | Sequence[int] | None = None,
+        begin_suppress_tokens: int | Sequence[int] | None = None,
+        logits_processor: _Processor | Sequence[_Processor] | None = None,
+        renormalize_logits: bool | None = None,
+    ) -> Self: ...
+    def __call__(
+        self,
+        input_ids: _History | None,
+        scores: NDArray[Any],
+        *,
+        mask: NDArray[Any] | None = None,
+        unconditional_logits: NDArray[Any] | None = None,
+        dtype: Literal["bfloat16"] | None = None,
+    ) -> NDArray[np.float32]: ...
+
+def accept_draft(
+    draft_ids: _Ids,
+    draft_probs: NDArray[Any],
+    target_probs: NDArray[Any],
+    *,
+    seed: int,
+    step: int = 0,
+    row: int = 0,
+) -> tuple[int, int]: ...

@@ -13,6 +13,7 @@ __all__ = [
     "FolderError",
     "ForbiddenFileError",
     "InternalError",
+    "InvalidLogitsError",
     "LimitError",
     "MissingFileError",
     "MissingTokenError",
@@ -84,6 +85,18 @@ class MissingTokenError(RussetError, ValueError):
     """A text needs the unknown token, and the model has none."""
 
     __module__ = "russet"
+
+
+class InvalidLogitsError(RussetError, ValueError):
+    """Logits from which no token can be chosen: NaN or infinity among them, or nothing left."""
+
+    __module__ = "russet"
+    #: The row of the batch.
+    row: int = -1
+    #: The first id whose logit is invalid.
+    index: int = -1
+    #: What it is: "NaN", "infinity" or "no token is left".
+    kind: str = ""
 
 
 class StreamError(RussetError, ValueError):

@@ -28,6 +28,7 @@ fn class_name(error: &Error) -> &'static str {
         Error::UnknownId { .. } => "UnknownIdError",
         Error::MissingUnknownToken { .. } => "MissingTokenError",
         Error::InvalidPrefix { .. } => "StreamError",
+        Error::InvalidLogits { .. } => "InvalidLogitsError",
         _ => "InternalError",
     }
 }
@@ -63,6 +64,11 @@ fn build(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
             exception.setattr("limit", limit)?;
         }
         Error::Argument { name, .. } => exception.setattr("argument", name)?,
+        Error::InvalidLogits { row, index, kind } => {
+            exception.setattr("row", row)?;
+            exception.setattr("index", index)?;
+            exception.setattr("kind", kind)?;
+        }
         Error::UnknownId { id, position } => {
             exception.setattr("id", id)?;
             exception.setattr("position", position)?;

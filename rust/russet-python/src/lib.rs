@@ -15,7 +15,10 @@ mod encoding;
 mod error;
 mod inputs;
 mod lists;
+mod logits;
 mod options;
+mod parameters;
+mod sampler;
 mod strings;
 mod tokenizer;
 mod tokens;
@@ -33,6 +36,8 @@ mod _core {
     use crate::encoding::PyEncoding;
     #[pymodule_export]
     use crate::options::{PyAddedToken, PyPadding, PyTruncation};
+    #[pymodule_export]
+    use crate::sampler::{accept_draft, PyChoice, PyLogitsProcessors, PySampler};
     #[pymodule_export]
     use crate::tokenizer::{pattern_engine, PyTokenizer};
 

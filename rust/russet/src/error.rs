@@ -87,6 +87,16 @@ pub enum Error {
         /// What is missing.
         message: String,
     },
+    /// Logits from which no token can be chosen.
+    #[error("logits[{row}, {index}]: {kind} (on_invalid=\"mask\" leaves NaN and infinity out)")]
+    InvalidLogits {
+        /// The row.
+        row: usize,
+        /// The id of the first logit that is invalid.
+        index: usize,
+        /// What it is.
+        kind: &'static str,
+    },
     /// The caller asked to stop; the work is dropped.
     #[error("interrupted")]
     Interrupted,

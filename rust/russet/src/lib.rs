@@ -48,6 +48,7 @@ mod pipeline;
 pub mod post_processors;
 pub mod pre_tokenizers;
 pub mod regex;
+pub mod sampling;
 mod simd;
 mod string_index;
 mod string_list;

@@ -1,0 +1,189 @@
+//! What changes logits before filters choose among them: one function for each processor, with the formula of its source.
+//!
+//! Processors work on a [`Row`], so those that concern some ids (penalties, biases, bans) copy the blocks of these alone. Guidance
+//! and the removal of invalid values change every logit. The order in which they run is not decided here: see [`super`].
+//!
+//! O(history) for penalties and n-grams, O(sequences) for biases, O(V / 64) for masks, O(V) for the two above.
+
+use super::dry::{Dry, Memory};
+use super::row::{Logits, Row};
+
+/// A sequence of ids, of which the last gets a bias when the history ends with those before it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SequenceBias {
+    /// The ids, at least one.
+    pub ids: Vec<u32>,
+    /// What is added to the logit of the last.
+    pub bias: f32,
+}
+
+/// Penalties on ids that the history has.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Penalties {
+    /// Positive logits are divided by it, others multiplied (Keskar et al. 2019, CTRL); 1: off.
+    pub(crate) repetition: f32,
+    /// Taken from the logit of each id; 0: off.
+    pub(crate) presence: f32,
+    /// Taken from the logit once for each time the id is there; 0: off.
+    pub(crate) frequency: f32,
+    /// So many ids of the history's end count; all without a number.
+    pub(crate) last_n: Option<usize>,
+}
+
+/// Memory that is used again by later rows.
+#[derive(Debug, Default)]
+pub(crate) struct Tables {
+    /// How often each id is in the history. Zero between calls.
+    counts: Vec<u32>,
+    distinct: Vec<u32>,
+    sums: Vec<(u32, f32)>,
+    dry: Memory,
+    other: Vec<f32>,
+}
+
+impl Penalties {
+    pub(crate) fn apply(&self, row: &mut Row<'_>, history: &[u32], tables: &mut Tables) {
+        let history = &history[history.len() - history.len().min(self.last_n.unwrap_or(usize::MAX))..];
+        let Tables { counts, distinct, .. } = tables;
+        if counts.len() < row.len() {
+            counts.resize(row.len(), 0);
+        }
+        distinct.clear();
+        for &id in history {
+            // Ids that the row does not have cannot be chosen either.
+            if (id as usize) < row.len() {
+                let count = &mut counts[id as usize];
+                if *count == 0 {
+                    distinct.push(id);
+                }
+                *count += 1;
+            }
+        }
+        for &id in distinct.iter() {
+            let count = std::mem::take(&mut counts[id as usize]);
+            row.update(id as usize, |logit| {
+                let logit = if logit < 0.0 { logit * self.repetition } else { logit / self.repetition };
+                logit - (count as f32 * self.frequency + self.presence)
+            });
+        }
+    }
+}
+
+/// Adds to the logits of ids that would end a sequence. Biases of one id are added up first: those of single ids, then by length.
+pub(crate) fn sequence_bias(biases: &[SequenceBias], row: &mut Row<'_>, history: &[u32], tables: &mut Tables) {
+    let sums = &mut tables.sums;
+    sums.clear();
+    for SequenceBias { ids, bias } in biases {
+        if let Some((&last, before)) = ids.split_last() {
+            if history.ends_with(before) {
+                sums.push((last, *bias));
+            }
+        }
+    }
+    sums.sort_by_key(|(id, _)| *id);
+    for of_id in sums.chunk_by(|(one, _), (other, _)| one == other) {
+        let sum: f32 = of_id.iter().map(|(_, bias)| bias).sum();
+        row.update(of_id[0].0 as usize, |logit| logit + sum);
+    }
+}
+
+/// Takes out the ids that would repeat `size` ids of the history in a row.
+pub(crate) fn no_repeat_ngram(size: usize, row: &mut Row<'_>, history: &[u32]) {
+    if history.len() < size {
+        return;
+    }
+    let end = &history[history.len() + 1 - size..];
+    for window in history.windows(size) {
+        if let Some((&last, before)) = window.split_last() {
+            if before == end {
+                row.exclude(last as usize);
+            }
+        }
+    }
+}
+
+/// Takes ids out.
+pub(crate) fn suppress(ids: &[u32], row: &mut Row<'_>) {
+    ids.iter().for_each(|&id| row.exclude(id as usize));
+}
+
+/// Leaves some ids alone, each with a logit of zero.
+pub(crate) fn force(ids: &[u32], row: &mut Row<'_>) {
+    row.keep_only(ids.iter().map(|&id| (id as usize, 0.0)));
+}
+
+/// Leaves the allowed ids with their logits; if each of these is minus infinity, with logits of zero.
+pub(crate) fn allow(ids: &[u32], row: &mut Row<'_>) {
+    let kept: Vec<(usize, f32)> =
+        ids.iter().map(|&id| id as usize).filter(|&id| id < row.len()).map(|id| (id, row.get(id))).collect();
+    let satisfiable = kept.iter().any(|(_, logit)| *logit != f32::NEG_INFINITY);
+    row.keep_only(kept.into_iter().map(|(id, logit)| (id, if satisfiable { logit } else { 0.0 })));
+}
+
+/// Makes the end more likely with each id past `start`: by `|logit| * (factor ^ ids - 1)`.
+pub(crate) fn exponential_decay(eos: &[u32], factor: f64, past: usize, row: &mut Row<'_>) {
+    let growth = (libm::pow(factor, past as f64) - 1.0) as f32;
+    for &id in eos {
+        row.update(id as usize, |logit| if logit.is_finite() { logit + logit.abs() * growth } else { logit });
+    }
+}
+
+/// NaN becomes zero, infinities the greatest and the least number.
+pub(crate) fn remove_invalid(row: &mut Row<'_>) {
+    row.each_block_mut(|_, logits| {
+        for logit in logits {
+            *logit = if logit.is_nan() { 0.0 } else { logit.clamp(f32::MIN, f32::MAX) };
+        }
+    });
+}
+
+/// Whether no probability can be made of a logit: NaN and plus infinity.
+pub(crate) fn is_invalid(logit: f32) -> bool {
+    logit.is_nan() || logit == f32::INFINITY
+}
+
+/// NaN and plus infinity are taken out.
+pub(crate) fn mask_invalid(row: &mut Row<'_>) {
+    row.each_block_mut(|_, logits| {
+        for logit in logits.iter_mut().filter(|logit| is_invalid(**logit)) {
+            *logit = f32::NEG_INFINITY;
+        }
+    });
+}
+
+/// Classifier-free guidance: `scale * (scores - unconditional) + unconditional` of log-probabilities.
+pub(crate) fn guidance(scale: f32, unconditional: Logits<'_>, row: &mut Row<'_>, tables: &mut Tables) {
+    let other = &mut tables.other;
+    other.clear();
+    row.append_to(other);
+    let own = log_sum_of_exponentials(other.iter().copied());
+    let length = other.len();
+    other.clear();
+    other.extend((0..length).map(|id| unconditional.get(id).unwrap_or(f32::NEG_INFINITY)));
+    let others = log_sum_of_exponentials(other.iter().copied());
+    row.each_block_mut(|begin, logits| {
+        for (logit, other) in logits.iter_mut().zip(&tables.other[begin..]) {
+            let (score, unconditional) = (*logit - own, other - others);
+            *logit = scale * (score - unconditional) + unconditional;
+        }
+    });
+}
+
+/// Turns logits into log-probabilities.
+pub(crate) fn normalize(row: &mut Row<'_>, tables: &mut Tables) {
+    tables.other.clear();
+    row.append_to(&mut tables.other);
+    let sum = log_sum_of_exponentials(tables.other.iter().copied());
+    row.each_block_mut(|_, logits| logits.iter_mut().for_each(|logit| *logit -= sum));
+}
+
+fn log_sum_of_exponentials(logits: impl Iterator<Item = f32> + Clone) -> f32 {
+    let max = logits.clone().fold(f32::NEG_INFINITY, f32::max);
+    let sum: f64 = logits.map(|logit| libm::exp(f64::from(logit) - f64::from(max))).sum();
+    (f64::from(max) + libm::log(sum)) as f32
+}
+
+/// Takes from the logits of ids that would go on with a repetition.
+pub(crate) fn dry(dry: &Dry, row: &mut Row<'_>, history: &[u32], tables: &mut Tables) {
+    dry.each_penalty(history, &mut tables.dry, |id, penalty| row.update(id as usize, |logit| logit - penalty));
+}
