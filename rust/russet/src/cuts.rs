@@ -3,8 +3,8 @@
 //! A cut is before a space (U+0020) that follows a character other than white space. The part after it is worked out as what goes
 //! on inside a section ([`Begin::Inside`]). That gives the same ids if
 //!
-//! - the stages treat both sides apart: the pipeline is worked out by words, which [`Words`] proved, or its pre-tokenizer is a
-//!   known scanner. Of the patterns that scanners stand for, none matches a space after another character that is no white space,
+//! - the stages treat both sides apart: the pipeline is worked out by words, which [`Words`] proved, and one may end there; or its
+//!   pre-tokenizer is a known scanner. Of the patterns that scanners stand for, none matches a space after another character that is no white space,
 //!   none looks back, and none looks ahead at more than white space; so a piece ends at a cut, whether the text ends there or not.
 //!   What lies between the matches of BLOOM's pattern can have such spaces, so there a cut follows an ASCII letter or digit, which
 //!   is always matched. A normalizer must be one that leaves white space and what is not white space so;
@@ -136,7 +136,9 @@ impl<'c> Places<'c> {
             true => cuts.may_follow(last),
             false => after.starts_with(MARKS) && takes_marks(last) && matches!(cuts, Cuts::Scanner { .. }),
         };
-        may_cut && !self.core.added_tokens.has_end_of(before)
+        may_cut
+            && self.core.words.as_ref().is_none_or(|words| words.may_end(text, place))
+            && !self.core.added_tokens.has_end_of(before)
     }
 
     /// The first cut of `text` at `start` or after it.

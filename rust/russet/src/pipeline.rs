@@ -294,7 +294,7 @@ impl Run<'_> {
             }
         };
         ends.clear();
-        let mut start = Words::scan(text, 0, 1, ends);
+        let mut start = words.scan(text, 0, 1, ends);
         let mut first = 0;
         for &end in ends.iter() {
             // Where several cuts were found at once, all but the first word are like the others.
@@ -312,7 +312,7 @@ impl Run<'_> {
         }
         while start < text.len() {
             ends.clear();
-            let end = Words::scan(text, start, SCANNED_PIECES, ends);
+            let end = words.scan(text, start, SCANNED_PIECES, ends);
             let pieces = ranges(start, ends);
             let other = |text: &str, pieces: &[Range<usize>], lists: &mut IdLists| {
                 if words.is_spelled && pieces.iter().all(|word| text[word.clone()].starts_with(' ')) {

@@ -115,9 +115,9 @@ impl Walk {
         normalizer.into_iter().for_each(|(normalizer, _)| flatten(normalizer, &mut normalizers));
         let plan = match model.kind() {
             "BPE" => tiles(&normalizers, &stages, model),
-            "Unigram" | "WordPiece" if words.is_some() && !model.has_hidden_tokens() => {
-                in_words(&normalizers, normalizer.map(|(_, compiled)| &**compiled), &stages, model)
-            }
+            "Unigram" | "WordPiece" if !model.has_hidden_tokens() => words.and_then(|words| {
+                in_words(&normalizers, normalizer.map(|(_, compiled)| &**compiled), &stages, model, words.has_runs())
+            }),
             _ => None,
         };
         Self { plan, measures: Once::new(), attachment: Once::new() }
@@ -308,6 +308,7 @@ fn in_words(
     compiled: Option<&Normalizer>,
     stages: &[&PreTokenizerConfig],
     model: &Model,
+    has_runs: bool,
 ) -> Option<Plan> {
     use NormalizerConfig as N;
     use PreTokenizerConfig as P;
@@ -336,7 +337,8 @@ fn in_words(
         }
         let mut inner = text.text().strip_prefix('x')?.strip_suffix('x')?.chars();
         *result = match (inner.next(), inner.next()) {
-            (Some(one), None) if is_whitespace(one) => SPACE,
+            // Other white space is in no run.
+            (Some(one), None) if is_whitespace(one) && (one == ' ' || !has_runs) => SPACE,
             (Some(one @ '!'..='~'), None) if !prefix.contains(one) => one as u8,
             _ => ODD,
         };
@@ -344,7 +346,11 @@ fn in_words(
     let (mut others, mut moves) = (0, false);
     for normalizer in normalizers {
         match normalizer {
-            N::Replace { pattern: PatternConfig::Regex(pattern), content } if pattern == " {2,}" && content == " " => continue,
+            N::Replace { pattern: PatternConfig::Regex(pattern), content }
+                if pattern == " {2,}" && (content == " " || has_runs && content.chars().eq([SPACE_SYMBOL])) =>
+            {
+                continue
+            }
             N::Replace { pattern: PatternConfig::String(pattern), content } => {
                 if !pattern.is_ascii() || !content.is_ascii() {
                     return None;
@@ -408,6 +414,9 @@ mod tests {
             let (t5, albert, bert) = (get("unigram-t5"), get("unigram-albert"), get("wordpiece-bert-uncased"));
             let Some(N::Sequence(of_t5)) = t5.normalizer_config() else { unreachable!() };
             let charsmap = of_t5.iter().find(|part| matches!(part, N::Precompiled { .. })).unwrap().clone();
+            let mut with_strip = of_t5.clone();
+            with_strip.insert(1, N::Strip { strip_left: false, strip_right: true });
+            let with_strip = N::Sequence(with_strip);
             let split = t5.pre_tokenizer_config().cloned();
             let space = |content: &str| N::Replace { pattern: PatternConfig::String(" ".into()), content: content.into() };
             let lower = || N::Sequence(vec![N::Nfd, N::StripAccents, N::Lowercase]);
@@ -419,6 +428,7 @@ mod tests {
                 [
                     ("t5", t5.with_normalizer(Some(charsmap.clone()))),
                     ("t5 without normalizer", t5.with_normalizer(None)),
+                    ("t5 with strip", t5.with_normalizer(Some(with_strip))),
                     ("t5 in lower case", t5.with_normalizer(Some(N::Sequence(vec![charsmap, lower(), N::Nmt])))),
                     ("albert", albert.with_pre_tokenizer(split.clone())),
                     ("bert by white space", bert.with_pre_tokenizer(Some(P::WhitespaceSplit))),
@@ -443,7 +453,7 @@ mod tests {
         let is_walked = |tokenizer| encode(tokenizer, text, false).is_some_and(|encoding| encoding.is_walked());
         let walked: Vec<&str> =
             tokenizers().iter().filter(|(_, tokenizer)| is_walked(tokenizer)).map(|(name, _)| name.as_str()).collect();
-        for expected in USUAL.iter().chain(&["t5", "albert"]) {
+        for expected in USUAL.iter().chain(&["t5", "albert", "unigram-t5"]) {
             assert!(walked.contains(expected), "{expected} is not among {walked:?}");
         }
     }

@@ -22,6 +22,7 @@ mod unicode;
 use crate::formats::config::NormalizerConfig;
 use crate::regex::RegexScratch;
 use crate::text::{Align, NormalizedText};
+use crate::unicode::is_whitespace;
 use crate::{Error, Result};
 use bert::BertNormalizer;
 use precompiled::Precompiled;
@@ -126,6 +127,11 @@ impl Normalizer {
         match &self.0 {
             Kind::Bert(bert) => bert.one_for_one(character),
             Kind::Precompiled(precompiled) => precompiled.one_for_one(character),
+            // What else is done concerns runs of spaces.
+            Kind::Sequence(normalizers) => match &normalizers[..] {
+                [first, rest @ ..] if rest.iter().all(Self::concerns_spaces) => first.one_for_one(character),
+                _ => None,
+            },
             _ => None,
         }
     }
@@ -141,6 +147,38 @@ impl Normalizer {
             Kind::Sequence(normalizers) => normalizers.iter().all(Self::leaves_spaces),
             Kind::Precompiled(precompiled) => !precompiled.has_entry_that_begins_with(b' '),
             _ => true,
+        }
+    }
+
+    /// Whether [`ends_visibly`](Self::ends_visibly) tells of the ends of all texts, which it does of `Precompiled`, `Strip` and
+    /// `Replace`; visible ASCII is never lost there. `joining` are the characters that may join what follows them.
+    pub(crate) fn keeps_ends(&self, joining: impl Iterator<Item = char>) -> bool {
+        self.precompiled().is_none_or(|precompiled| precompiled.keeps_ends(joining))
+    }
+
+    /// Whether what becomes of the text up to `end`, before a `Strip` or a `Replace` of spaces, ends with a character that is no white
+    /// space.
+    pub(crate) fn ends_visibly(&self, text: &str, end: usize) -> bool {
+        match self.precompiled() {
+            Some(precompiled) => precompiled.ends_visibly(text, end),
+            None => text[..end].ends_with(|last| !is_whitespace(last)),
+        }
+    }
+
+    /// Whether only spaces, or white space at the ends, are changed.
+    fn concerns_spaces(&self) -> bool {
+        match &self.0 {
+            Kind::Strip(_) => true,
+            Kind::Replace(replace) => replace.replaces_runs_of(b' '),
+            _ => false,
+        }
+    }
+
+    fn precompiled(&self) -> Option<&Precompiled> {
+        match &self.0 {
+            Kind::Precompiled(precompiled) => Some(precompiled),
+            Kind::Sequence(normalizers) => normalizers.iter().find_map(Self::precompiled),
+            _ => None,
         }
     }
 

@@ -10,7 +10,7 @@
 
 use super::inert::Inert;
 use crate::text::{Align, Change, NormalizedText, Rewrite};
-use crate::unicode::{flags, STANDS_ALONE};
+use crate::unicode::{flags, is_whitespace, STANDS_ALONE};
 use crate::{Error, Result};
 use std::cell::Cell;
 use std::ops::Range;
@@ -65,6 +65,33 @@ impl Precompiled {
     /// Whether there may be an entry that begins with this byte.
     pub(super) fn has_entry_that_begins_with(&self, byte: u8) -> bool {
         self.trie.reaches(&[byte])
+    }
+
+    /// Whether visible ASCII at the end of a text stays as it is, and so does any other character without an entry: nothing that may join
+    /// those to one short cluster has an entry. What joins them is of `joining`; longer clusters are not looked up.
+    pub(super) fn keeps_ends(&self, mut joining: impl Iterator<Item = char>) -> bool {
+        let may_have_entry = |character: char| {
+            let mut bytes = [0; 4];
+            let character = character.encode_utf8(&mut bytes);
+            self.trie.reaches(character.as_bytes()) || self.find(character).is_some()
+        };
+        ('!'..='~').all(|visible| self.inert.contains(visible)) && !joining.any(may_have_entry)
+    }
+
+    /// Whether what becomes of the text up to `end`, where a cluster ends, is sure to end with a character that is no white space, if
+    /// [`keeps_ends`](Self::keeps_ends).
+    pub(super) fn ends_visibly(&self, text: &str, end: usize) -> bool {
+        let text = &text[..end];
+        let Some(last) = text.chars().next_back() else { return false };
+        if self.inert.contains(last) {
+            return !is_whitespace(last);
+        }
+        // What the last cluster is does not matter: each that it can be is asked about.
+        let is_visible =
+            |text: &str| self.find(text).map(|found| found.chars().next_back().is_some_and(|last| !is_whitespace(last)));
+        let starts = (end.saturating_sub(MAX_CLUSTER_BYTES)..end).filter(|&start| text.is_char_boundary(start));
+        starts.map(|start| is_visible(&text[start..])).all(|is_visible| is_visible != Some(false))
+            && (is_visible(&text[end - last.len_utf8()..]) == Some(true) || !is_whitespace(last))
     }
 
     pub(super) fn normalize<A: Align>(&self, text: &mut NormalizedText<A>) {

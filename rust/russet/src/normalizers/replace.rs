@@ -39,6 +39,11 @@ impl Replace {
         Ok(Replace { matcher, content: content.into() })
     }
 
+    /// Whether runs of this byte are all that is replaced.
+    pub(super) fn replaces_runs_of(&self, byte: u8) -> bool {
+        matches!(&self.matcher, Matcher::Runs(finder) if finder.needle().first() == Some(&byte))
+    }
+
     pub(super) fn normalize<A: Align>(&self, text: &mut NormalizedText<A>, scratch: &mut NormalizerScratch) -> Result<()> {
         if text.text().is_empty() {
             return Ok(()); // an empty text has no matches in the reference, not even empty ones

@@ -118,11 +118,12 @@ impl<'w> Walker<'w> {
     }
 
     fn words(&mut self, pieces: Pieces, ascii: &[u8; 128], section: &str, scratch: &mut Scratch) -> Result<()> {
+        let Some(cut) = &self.core.words else { return Err(lost()) };
         let mut ends = std::mem::take(&mut self.ends);
         let mut start = 0;
         while start < section.len() {
             ends.clear();
-            let next = Words::scan(section, start, SCANNED_PIECES, &mut ends);
+            let next = cut.scan(section, start, SCANNED_PIECES, &mut ends);
             let ends_up_to = |at: usize| ends.partition_point(|&end| end as usize <= at);
             let mut plain_end = start;
             while start < next {
@@ -133,7 +134,7 @@ impl<'w> Walker<'w> {
                 }
                 let end = ends[..ends_up_to(plain_end)].last().map_or(start, |&end| end as usize);
                 if end > start {
-                    let passed = self.plain_words(pieces, ascii, &section[start..end]);
+                    let passed = self.plain_words(cut, pieces, ascii, &section[start..end]);
                     start += passed;
                     if start == end {
                         continue;
@@ -142,7 +143,7 @@ impl<'w> Walker<'w> {
                 let end = ends.get(ends_up_to(start)).map_or(next, |&end| end as usize);
                 let word = &section[start..end];
                 let (ids, rows, texts) = (self.ids, self.walked.offsets.len(), self.walked.texts.len());
-                if let Some(characters) = self.plain_word(pieces, ascii, word) {
+                if let Some(characters) = self.plain_word(cut, pieces, ascii, word) {
                     self.pass(word, characters);
                 } else {
                     self.ids = ids;
@@ -167,7 +168,7 @@ impl<'w> Walker<'w> {
 
     /// Takes the tokens of words of ASCII, nothing in which is odd, up to a word with a token that has no measure; returns where that
     /// begins. No token has white space in it, so each begins at the next character that is none.
-    fn plain_words(&mut self, pieces: Pieces, ascii: &[u8; 128], text: &str) -> usize {
+    fn plain_words(&mut self, words: &Words, pieces: Pieces, ascii: &[u8; 128], text: &str) -> usize {
         let is_space = |byte: &u8| ascii.get(usize::from(*byte)) == Some(&SPACE);
         let bytes = text.as_bytes();
         let mut at = 0;
@@ -175,17 +176,20 @@ impl<'w> Walker<'w> {
         let mut word = (0, self.ids, self.walked.offsets.len());
         loop {
             let spaces = bytes[at..].iter().take_while(|byte| is_space(byte)).count();
-            if spaces > 0 && bytes[at] == b' ' {
+            if spaces > 0 && words.may_begin_with(bytes[at]) {
                 word = (at, self.ids, self.walked.offsets.len());
             }
             at += spaces;
+            // The last space of a run stands for U+2581.
+            let is_run = spaces > 1 && words.has_runs();
+            at -= usize::from(is_run);
             if at == bytes.len() {
                 self.pass(text, bytes.len());
                 return at;
             }
             let Some((&id, rest)) = self.ids.split_first() else { break };
             let Some(measure) = self.measures.of(id) else { break };
-            let has_prefix = pieces == Pieces::Prefixed && measure.begins_piece;
+            let has_prefix = pieces == Pieces::Prefixed && measure.begins_piece && !is_run;
             let length = measure.characters - usize::from(has_prefix);
             if at + length > bytes.len() {
                 break;
@@ -204,7 +208,7 @@ impl<'w> Walker<'w> {
 
     /// Takes the tokens of a word of each of whose characters it is known that one character becomes of it, or white space; returns
     /// how many those are.
-    fn plain_word(&mut self, pieces: Pieces, ascii: &[u8; 128], word: &str) -> Option<usize> {
+    fn plain_word(&mut self, words: &Words, pieces: Pieces, ascii: &[u8; 128], word: &str) -> Option<usize> {
         let normalizer = self.core.normalizer.as_deref();
         let one_for_one = |character: char| match ascii.get(character as usize) {
             Some(&result) => Some(char::from(result)),
@@ -216,6 +220,8 @@ impl<'w> Walker<'w> {
         let (bytes, mut at, mut character) = (word.as_bytes(), 0, 0);
         // Where the characters begin that were kept since the last white space, and how many they are.
         let (mut start, mut kept) = (0, 0);
+        let has_runs = words.has_runs();
+        let mut spaces = 0;
         loop {
             let next = at;
             let result = match bytes.get(at) {
@@ -230,6 +236,7 @@ impl<'w> Walker<'w> {
                         at += character.len_utf8();
                         match one_for_one(character)? {
                             SPACE_SYMBOL => ODD,
+                            one if has_runs && is_whitespace(one) && one != ' ' => ODD,
                             one if is_whitespace(one) => SPACE,
                             _ => b'x',
                         }
@@ -247,8 +254,12 @@ impl<'w> Walker<'w> {
                     if next == word.len() {
                         return Some(character);
                     }
+                    spaces += 1;
+                    if has_runs && spaces > 1 {
+                        return None;
+                    }
                 }
-                _ => kept += 1,
+                _ => (spaces, kept) = (0, kept + 1),
             }
             character += 1;
         }

@@ -30,7 +30,7 @@ use super::Stage;
 use crate::formats::config::SplitBehavior;
 use crate::simd::Level;
 use crate::Result;
-pub(crate) use spaces::scan_spaces;
+pub(crate) use spaces::{scan_spaces, SpaceCuts};
 
 use blocks::Scan;
 use std::marker::PhantomData;

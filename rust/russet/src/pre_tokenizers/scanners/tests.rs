@@ -1,7 +1,7 @@
 use super::class_tables as tables;
 use super::classes::wide_class;
 use super::patterns::PATTERNS;
-use super::spaces::scan_spaces_with;
+use super::spaces::{scan_spaces_with, SpaceCuts};
 use super::Scanner;
 use crate::formats::config::{PatternConfig, PreTokenizerConfig, SplitBehavior};
 use crate::pre_tokenizers::PreTokenizer;
@@ -223,20 +223,24 @@ fn all_levels_cut_as_the_scalar_scanners_do() {
 
 #[test]
 fn all_levels_find_the_same_spaces() {
-    let may_cut = |text: &str, cut: usize| !text[..cut].ends_with(['é', '中']);
+    let may_cut = |text: &str, cut: usize| !text[..cut].ends_with(['é', '中', '\u{b}']);
     for_texts(2000, |text| {
-        let mut expected: Vec<usize> = text.match_indices(' ').map(|(place, _)| place).collect();
-        expected.retain(|&place| place > 0 && !text[..place].ends_with([' ', 'é', '中']));
-        expected.extend((!text.is_empty()).then_some(text.len()));
-        for level in Level::all() {
-            for count in [1, 3, usize::MAX] {
-                let (mut ends, mut start) = (Vec::new(), 0);
-                while start < text.len() {
-                    start = scan_spaces_with(level, text, start, count, &mut ends, may_cut);
-                    assert_eq!(ends.last().copied(), Some(start as u32));
+        for with_breaks in [false, true] {
+            let spaces: &[char] = if with_breaks { &[' ', '\t', '\n', '\r'] } else { &[' '] };
+            let mut expected: Vec<usize> = text.match_indices(spaces).map(|(place, _)| place).collect();
+            expected.retain(|&place| place > 0 && !text[..place].ends_with(spaces) && may_cut(text, place));
+            expected.extend((!text.is_empty()).then_some(text.len()));
+            let cuts = SpaceCuts { with_breaks, may_cut: &may_cut };
+            for level in Level::all() {
+                for count in [1, 3, usize::MAX] {
+                    let (mut ends, mut start) = (Vec::new(), 0);
+                    while start < text.len() {
+                        start = scan_spaces_with(level, text, start, count, &mut ends, cuts);
+                        assert_eq!(ends.last().copied(), Some(start as u32));
+                    }
+                    let found: Vec<usize> = ends.iter().map(|&end| end as usize).collect();
+                    assert_eq!(found, expected, "{level:?} {text:?}");
                 }
-                let found: Vec<usize> = ends.iter().map(|&end| end as usize).collect();
-                assert_eq!(found, expected, "{level:?} {text:?}");
             }
         }
     });
