@@ -65,9 +65,22 @@ impl State {
         (self.0 >> VALUE_SHIFT) as u32 & NONE
     }
 
+    /// The text that ends here.
+    #[inline(always)]
+    pub(crate) fn text(self) -> Option<u32> {
+        Some(self.value()).filter(|&value| value < CHAIN)
+    }
+
     #[inline(always)]
     fn base(self) -> u32 {
         (self.0 >> BASE_SHIFT) as u32
+    }
+
+    /// Whether no text ends here, and there is no tail.
+    #[inline(always)]
+    fn is_bare(self) -> bool {
+        const VALUE_AND_TAIL: u64 = (NONE as u64) << VALUE_SHIFT | TAIL;
+        self.0 & VALUE_AND_TAIL == (NONE as u64) << VALUE_SHIFT
     }
 
     #[inline(always)]
@@ -78,6 +91,15 @@ impl State {
     fn set_base(&mut self, base: usize) {
         self.0 = self.0 & ((1 << BASE_SHIFT) - 1) | (base as u64) << BASE_SHIFT;
     }
+}
+
+/// What a walk has come to behind a character.
+pub(crate) enum AfterCharacter {
+    /// No text begins so.
+    Nothing,
+    /// The bytes of a text are to be compared.
+    Tail,
+    State(State),
 }
 
 /// Bytes that all texts through a state go on with.
@@ -152,8 +174,23 @@ impl Trie {
 
     #[inline(always)]
     fn step(&self, state: State, byte: u8) -> Option<State> {
-        let child = self.slots[(state.base() ^ u32::from(byte)) as usize];
+        // All bases lead into the table.
+        let child = *self.slots.get((state.base() ^ u32::from(byte)) as usize)?;
         (child.label() == u64::from(byte)).then_some(child)
+    }
+
+    /// The state after the first `length` bytes, if texts that begin with them do not end among them, and are not told apart there yet.
+    #[inline(always)]
+    pub(crate) fn after_character(&self, bytes: &[u8], length: usize) -> AfterCharacter {
+        let mut state = self.root();
+        for &byte in bytes.iter().take(length) {
+            match self.step(state, byte) {
+                Some(next) if next.has_tail() => return AfterCharacter::Tail,
+                Some(next) => state = next,
+                None => return AfterCharacter::Nothing,
+            }
+        }
+        AfterCharacter::State(state)
     }
 
     /// Calls `found` with the index and the length of each text that `bytes` begins with, the shortest first, but for the empty
@@ -173,8 +210,7 @@ impl Trie {
             let Some(next) = self.step(state, byte) else { return };
             state = next;
             read += 1;
-            let mut value = state.value();
-            if value == NONE {
+            if state.is_bare() {
                 continue;
             }
             if state.has_tail() {
@@ -182,11 +218,11 @@ impl Trie {
                     Some((next, skipped)) => (state, read) = (next, read + skipped),
                     None => return,
                 }
-                value = state.value();
+                if state.value() == NONE {
+                    continue;
+                }
             }
-            if value != NONE {
-                found(value, read);
-            }
+            found(state.value(), read);
         }
     }
 

@@ -15,6 +15,7 @@
 //! been offered to later places is lowered by that sum.
 
 use super::{missing_unk, Unigram};
+use crate::models::double_array::AfterCharacter;
 use crate::models::TokenSink;
 use crate::{Error, Result};
 
@@ -22,7 +23,7 @@ use crate::{Error, Result};
 const EMITTED_BYTES: usize = if cfg!(test) { 3 } else { 1 << 12 };
 
 /// The best path to one place in the piece.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Place {
     score: f64,
     /// The last token on it, and that token's length: 0 while there is no path.
@@ -31,6 +32,11 @@ struct Place {
 }
 
 impl Place {
+    /// No path yet: any score but the least is better, so the length is looked at where there is a path, which is foreseen.
+    const UNREACHED: Self = Self { score: f64::NEG_INFINITY, id: 0, length: 0 };
+    /// The beginning of all paths.
+    const START: Self = Self { score: 0.0, id: 0, length: 0 };
+
     /// Whether a path with `score` is better than the one there is.
     #[inline(always)]
     fn is_below(&self, score: f64) -> bool {
@@ -80,16 +86,19 @@ impl Unigram {
         let Scratch { places, path } = scratch;
         let bytes = piece.as_bytes();
         places.clear();
-        places.resize(bytes.len().min(EMITTED_BYTES) + 1, Place::default());
+        places.resize(bytes.len().min(EMITTED_BYTES) + 1, Place::UNREACHED);
+        places[0] = Place::START;
+        let scores = &self.scores[..];
         let mut base = 0; // where places[0] is
         let mut reached = 0; // the furthest end of a token so far
         let mut unknown = None; // where a run of unknown characters began that reaches up to `base`
-        for (start, character) in piece.char_indices() {
+        let mut start = 0;
+        while start < bytes.len() {
             if start == reached && start - base >= EMITTED_BYTES {
                 self.emit(piece, base, &places[..=start - base], path, &mut unknown, sink)?;
                 places[0] = places[start - base];
                 places.truncate(EMITTED_BYTES + 1);
-                places[1..].fill(Place::default());
+                places[1..].fill(Place::UNREACHED);
                 base = start;
             }
             let here = start - base;
@@ -99,31 +108,51 @@ impl Unigram {
                 later.for_each(|place| place.score = sum::<true>(place.score, -score));
                 score = 0.0;
             }
-            let length = character.len_utf8();
+            let length = match bytes[start] {
+                ..0x80 => 1,
+                ..0xe0 => 2,
+                ..0xf0 => 3,
+                _ => 4,
+            };
+            let rest = &bytes[start..];
+            if places.len() - here <= rest.len().min(self.longest) {
+                places.resize(2 * places.len() + self.longest, Place::UNREACHED);
+            }
+            let ends = &mut places[here..];
             let mut longest = length;
             let mut is_token = false;
-            if places.len() <= here + length {
-                places.resize(2 * places.len() + length, Place::default());
-            }
-            trie.for_each_prefix(self.vocabulary.tokens(), (trie.root(), 0), &bytes[start..], |id, token_length| {
+            let mut offer = |id: u32, token_length: usize| {
                 if IS_SENTENCEPIECE && self.hidden[id as usize] {
                     return;
                 }
-                is_token |= token_length == length;
                 longest = token_length;
-                if places.len() <= here + token_length {
-                    places.resize(2 * places.len() + token_length, Place::default());
-                }
-                let (score, end) = (sum::<IS_SENTENCEPIECE>(self.scores[id as usize], score), &mut places[here + token_length]);
+                let (Some(&token), Some(end)) = (scores.get(id as usize), ends.get_mut(token_length)) else { return };
+                let score = sum::<IS_SENTENCEPIECE>(token, score);
                 if end.is_below(score) {
                     *end = Place { score, id, length: token_length as u32 };
                 }
-            });
-            let (score, end) = (sum::<IS_SENTENCEPIECE>(self.unk_score, score), &mut places[here + length]);
+            };
+            let tokens = self.vocabulary.tokens();
+            match trie.after_character(rest, length) {
+                AfterCharacter::Nothing => {}
+                AfterCharacter::State(state) => {
+                    if let Some(id) = state.text() {
+                        is_token = !(IS_SENTENCEPIECE && self.hidden[id as usize]);
+                        offer(id, length);
+                    }
+                    trie.for_each_prefix(tokens, (state, length), &rest[length..], |id, more| offer(id, length + more));
+                }
+                AfterCharacter::Tail => trie.for_each_prefix(tokens, (trie.root(), 0), rest, |id, token_length| {
+                    is_token |= token_length == length && !(IS_SENTENCEPIECE && self.hidden[id as usize]);
+                    offer(id, token_length);
+                }),
+            }
+            let (score, end) = (sum::<IS_SENTENCEPIECE>(self.unk_score, score), &mut ends[length]);
             if !is_token && end.is_below(score) {
                 *end = Place { score, id: self.unk_id.ok_or_else(missing_unk)?, length: length as u32 };
             }
             reached = reached.max(start + longest);
+            start += length;
         }
         self.emit(piece, base, &places[..=bytes.len() - base], path, &mut unknown, sink)?;
         if let Some(start) = unknown {

@@ -26,6 +26,8 @@ pub(super) struct Unigram {
     /// A piece's id is its index. Of equal pieces the last counts.
     vocabulary: Vocabulary,
     scores: Vec<f64>,
+    /// The length of the longest piece in bytes, and no less than that of a character.
+    longest: usize,
     unk_id: Option<u32>,
     unk_score: f64,
     /// The ids of `<0x00>` … `<0xFF>`, for the models with byte fallback.
@@ -73,7 +75,9 @@ impl Unigram {
             }
             None => scores.iter().fold(f64::INFINITY, |least, &score| if score < least { score } else { least }) - UNK_PENALTY,
         };
+        let longest = vocabulary.tokens().iter().map(str::len).max().unwrap_or(0).max(char::MAX.len_utf8());
         Ok(Self {
+            longest,
             unk_score,
             sentencepiece,
             hidden,
