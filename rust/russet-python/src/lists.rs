@@ -1,7 +1,8 @@
 //! Lists from Python and to Python.
 //!
 //! Lists of ids and of offsets hand out objects that are made once per process, on demand: integers up to 2^18 and tuples of short ranges
-//! near the beginning of a text. Making fresh ones costs several times as much. New lists are filled in place.
+//! near the beginning of a text. Making fresh ones costs several times as much. New lists are filled in place. The numbers of a list are
+//! read where the objects have them, if the interpreter has them where it is expected.
 
 #[cfg(not(Py_GIL_DISABLED))]
 use pyo3::exceptions::PyIndexError;
@@ -75,6 +76,8 @@ fn make_integer<'py>(py: Python<'py>, value: usize) -> PyResult<Bound<'py, PyAny
 pub fn integers(list: &Bound<'_, PyList>) -> PyResult<Option<Vec<u32>>> {
     let length = list.len();
     let mut values = Vec::with_capacity(length);
+    #[cfg(not(any(Py_LIMITED_API, PyPy, GraalPy)))]
+    let reads_digits = reads_digits(list.py())?;
     for first in (0..length).step_by(PIECE) {
         let end = length.min(first + PIECE);
         if list.len() < end {
@@ -91,6 +94,11 @@ pub fn integers(list: &Bound<'_, PyList>) -> PyResult<Option<Vec<u32>>> {
                 if ffi::PyLong_CheckExact(item) == 0 {
                     return Ok(None);
                 }
+                #[cfg(not(any(Py_LIMITED_API, PyPy, GraalPy)))]
+                if let Some(value) = small_integer(item).filter(|_| reads_digits) {
+                    values.push(value);
+                    continue;
+                }
                 ffi::PyLong_AsLongLong(item)
             };
             match u32::try_from(value) {
@@ -106,6 +114,43 @@ pub fn integers(list: &Bound<'_, PyList>) -> PyResult<Option<Vec<u32>>> {
         }
     }
     Ok(Some(values))
+}
+
+/// The value of an integer that has one digit at most, or none.
+///
+/// # Safety
+/// The object is an `int`.
+#[cfg(not(any(Py_GIL_DISABLED, Py_LIMITED_API, PyPy, GraalPy)))]
+#[inline(always)]
+unsafe fn small_integer(object: *mut ffi::PyObject) -> Option<u32> {
+    // SAFETY: all objects of this type have a word behind the header that all objects have, and a digit behind that.
+    let (word, digit) = unsafe {
+        let object = object.cast::<ffi::PyVarObject>();
+        ((*object).ob_size as usize, object.add(1).cast::<u32>().read())
+    };
+    // The number of digits, negative if the integer is; from Python 3.12 on above three bits of which two tell the sign.
+    #[cfg(not(Py_3_12))]
+    let is_small = word <= 1;
+    #[cfg(Py_3_12)]
+    let is_small = word >> 3 <= 1 && word & 3 != 2;
+    is_small.then(|| if word >> (3 * usize::from(cfg!(Py_3_12))) == 0 { 0 } else { digit })
+}
+
+/// Whether integers have their digits where [`small_integer`] looks for them, 30 bits in each.
+#[cfg(not(any(Py_GIL_DISABLED, Py_LIMITED_API, PyPy, GraalPy)))]
+fn reads_digits(py: Python<'_>) -> PyResult<bool> {
+    static READS: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
+    if let Some(&reads) = READS.get() {
+        return Ok(reads);
+    }
+    let mut reads = true;
+    for value in [0_i64, 1, 255, 256, 257, 0x8001, 1 << 29, (1 << 30) - 1, 1 << 30, 1 << 40, -1, -256, -(1 << 20), -(1 << 40)] {
+        let object = value.into_pyobject(py)?;
+        // SAFETY: the object is an `int`.
+        let read = unsafe { small_integer(object.as_ptr()) };
+        reads &= read == u32::try_from(value).ok().filter(|value| value >> 30 == 0);
+    }
+    Ok(*READS.get_or_init(|| reads))
 }
 
 /// The item of a list, borrowed.

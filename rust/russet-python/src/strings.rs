@@ -1,9 +1,10 @@
-//! Texts from Python.
+//! Texts from Python and to Python.
 //!
 //! This module alone knows how a `str` is read. ASCII, which the object says it is, is UTF-8 in place; other characters are read in
 //! place by [`russet::transcode`], those of a long text with the interpreter released. Asking the `str` itself for UTF-8 would leave
 //! a copy in it for good. The limited API (the feature `abi3`) hides the characters: there Python encodes the text into a `bytes`
-//! object that lives as long as the call, which takes several times as long.
+//! object that lives as long as the call, which takes several times as long. A long text for Python is written in place, too, by
+//! [`russet::transcode::from_utf8`], at several times the speed of the interpreter's decoder.
 
 use pyo3::exceptions::PyUnicodeEncodeError;
 #[cfg(not(Py_LIMITED_API))]
@@ -16,14 +17,20 @@ use pyo3::types::string::PyStringData;
 use pyo3::types::PySlice;
 use pyo3::types::{PyBytes, PyString};
 #[cfg(not(Py_LIMITED_API))]
-use russet::transcode::{to_utf8, to_utf8_into, NotACharacter, Unit};
+use russet::transcode::{from_utf8, measure, to_utf8, to_utf8_into, FromCharacter, NotACharacter, Room, Unit};
 #[cfg(not(Py_LIMITED_API))]
 use std::cell::Cell;
+#[cfg(not(Py_LIMITED_API))]
+use std::mem::MaybeUninit;
 
 use crate::error::classes;
+#[cfg(not(Py_LIMITED_API))]
+use crate::error::exception;
 #[cfg(Py_LIMITED_API)]
 use crate::lists::pause;
 use crate::lists::PIECE;
+#[cfg(not(Py_LIMITED_API))]
+use russet::Error;
 
 /// What happens to lone surrogates, which no UTF-8 text can hold.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -154,6 +161,47 @@ fn read_in_pieces<'py>(text: &Bound<'py, PyString>, length: usize) -> PyResult<T
         pause(py)?;
     }
     Ok(Text::Owned(read))
+}
+
+/// A `str` with the characters of `text`.
+#[cfg(not(Py_LIMITED_API))]
+pub fn new<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyString>> {
+    let Room { characters, highest } = measure(text);
+    // SAFETY: the length is that of a text in memory, and no number is above U+10FFFF.
+    let object = unsafe {
+        let object = ffi::PyUnicode_New(characters as ffi::Py_ssize_t, highest);
+        Bound::from_owned_ptr_or_err(py, object)?.cast_into_unchecked::<PyString>()
+    };
+    /// Writes the characters to where those of the object are.
+    ///
+    /// # Safety
+    /// The object has `count` characters of this width, and nobody else has seen it.
+    unsafe fn write<U: FromCharacter>(object: &Bound<'_, PyString>, text: &str, count: usize) -> bool {
+        // SAFETY: by this function's contract; the empty text is shared, but has no characters.
+        let units = unsafe {
+            let first = ffi::PyUnicode_DATA(object.as_ptr()).cast::<MaybeUninit<U>>();
+            std::slice::from_raw_parts_mut(first, count)
+        };
+        from_utf8(text, units).is_some()
+    }
+    // SAFETY: what PyUnicode_New made of these numbers.
+    let is_written = unsafe {
+        match highest {
+            0..=0xFF => write::<u8>(&object, text, characters),
+            0x100..=0xFFFF => write::<u16>(&object, text, characters),
+            _ => write::<u32>(&object, text, characters),
+        }
+    };
+    match is_written {
+        true => Ok(object),
+        false => Err(exception(py, &Error::Internal("a text has other characters than were counted".into()))),
+    }
+}
+
+/// A `str` with the characters of `text`.
+#[cfg(Py_LIMITED_API)]
+pub fn new<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyString>> {
+    Ok(PyString::new(py, text))
 }
 
 /// UTF-8 in which each encoded surrogate (`ED A0..BF xx`) became U+FFFD, which is as long.

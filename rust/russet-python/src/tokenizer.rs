@@ -5,7 +5,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyList, PyString};
 use russet::added_tokens::AddedToken;
 use russet::formats;
-use russet::{EncodeOptions, Error, InputPair, Keep, OnUnknown, Result, StringList, Tokenizer};
+use russet::{EncodeOptions, Error, InputPair, Keep, OnUnknown, Result, StringList, Tokenizer, Watch};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -19,7 +19,7 @@ use crate::encoding::{encoding_list, PyEncoding};
 use crate::error::argument;
 use crate::inputs::{self, Inputs, OutOfRange, Single};
 use crate::options::{self, Call, PyAddedToken, PyPadding, PyTruncation};
-use crate::strings::{Surrogates, Text};
+use crate::strings::{self, Surrogates, Text};
 
 type Any<'a, 'py> = &'a Bound<'py, PyAny>;
 
@@ -232,10 +232,17 @@ impl PyTokenizer {
 
     /// The text of ids. `on_unknown="skip"` leaves out ids that no token has; by default they are an `UnknownIdError`.
     #[pyo3(signature = (ids, *, skip_special_tokens=true, on_unknown="error"))]
-    fn decode(&self, py: Python<'_>, ids: Any<'_, '_>, skip_special_tokens: bool, on_unknown: &str) -> PyResult<String> {
+    fn decode<'py>(
+        &self,
+        py: Python<'py>,
+        ids: Any<'_, 'py>,
+        skip_special_tokens: bool,
+        on_unknown: &str,
+    ) -> PyResult<Bound<'py, PyString>> {
         let (unknown, out_of_range) = unknown(py, on_unknown)?;
         let ids = inputs::ids(ids, out_of_range)?;
-        detach::run(py, 4 * ids.len(), |watch| self.core.decode_watched(&ids, skip_special_tokens, unknown, watch))
+        let decode = |watch: Option<&dyn Watch>| self.core.decode_watched(&ids, skip_special_tokens, unknown, watch);
+        strings::new(py, &detach::run(py, 4 * ids.len(), decode)?)
     }
 
     /// The text of each list of ids.
@@ -447,9 +454,10 @@ impl PyTokenizer {
     }
 
     #[pyo3(signature = (ids, skip_special_tokens, /))]
-    fn _decode(&self, py: Python<'_>, ids: Any<'_, '_>, skip_special_tokens: bool) -> PyResult<String> {
+    fn _decode<'py>(&self, py: Python<'py>, ids: Any<'_, 'py>, skip_special_tokens: bool) -> PyResult<Bound<'py, PyString>> {
         let ids = inputs::ids(ids, OutOfRange::Overflow)?;
-        detach::run(py, 4 * ids.len(), |watch| self.core.decode_watched(&ids, skip_special_tokens, OnUnknown::Skip, watch))
+        let decode = |watch: Option<&dyn Watch>| self.core.decode_watched(&ids, skip_special_tokens, OnUnknown::Skip, watch);
+        strings::new(py, &detach::run(py, 4 * ids.len(), decode)?)
     }
 
     #[pyo3(signature = (sequences, skip_special_tokens, /))]

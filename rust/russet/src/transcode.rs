@@ -1,4 +1,4 @@
-//! UTF-8 from characters of one width: one, two or four bytes each, as interpreters keep them in memory.
+//! UTF-8 from characters of one width: one, two or four bytes each, as interpreters keep them in memory; and back (`from_utf8`).
 //!
 //! [`to_utf8`] reads Latin-1 (`u8`), UCS-2 (`u16`) and UCS-4 (`u32`). With AVX2 (`simd_avx2`) 32 ASCII characters are narrowed at a
 //! time; others are spread 8 at a time, their bytes in the last places of lanes of two or four bytes, from which a shuffle out of
@@ -7,12 +7,14 @@
 //!
 //! O(n). A text that is UTF-8 already, or ASCII, needs none of this: borrow it.
 
+mod from_utf8;
 mod scalar;
 #[cfg(target_arch = "x86_64")]
 mod simd_avx2;
 
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{Avx2, Level};
+pub use from_utf8::{from_utf8, measure, FromCharacter, Room};
 use std::fmt::Debug;
 use std::ops::BitOr;
 use std::sync::OnceLock;

@@ -2,10 +2,11 @@
 //!
 //! With most decoders a token becomes the same text wherever it stands, but at the beginning: ByteLevel's bytes, SentencePiece's
 //! pieces with spaces in place of U+2581, WordPiece's pieces with or without a space. Then a list of ids is decoded by copying
-//! from one arena, 16 bytes at a time, at the speed of memory. Byte tokens keep their rule (`byte_fallback`), and so does what is
-//! not UTF-8 (`byte_level`). The beginning is decoded by the stages, until they have nothing left to remember.
+//! from a table of 16 bytes for each, at the speed of memory; longer texts are in an arena. Byte tokens keep their rule
+//! (`byte_fallback`), and so does what is not UTF-8 (`byte_level`). The beginning is decoded by the stages, until they have nothing
+//! left to remember.
 //!
-//! The table takes 8 bytes for each id and the texts; it is made when so many tokens have been decoded that it pays
+//! The table takes 16 bytes for each id and the longer texts; it is made when so many tokens have been decoded that it pays
 //! ([`DecodeTables`]). The wrong choice for a stream, which waits for each token.
 
 use super::{byte_fallback, byte_level, Decoder, DecoderScratch, Stage, TokenSource};
@@ -18,15 +19,17 @@ const SPECIAL: u8 = 1;
 const BYTE: u8 = 2;
 const UNKNOWN: u8 = 4;
 
-/// How many bytes are copied at least.
+/// How many bytes are copied at a time.
 const STEP: usize = 16;
-/// How many ids are looked at before their texts are copied.
-const BLOCK: usize = 4096;
+/// How many ids there is room for before the room is looked at.
+const PART: usize = 256;
+/// How many ids are decoded between two questions whether to go on.
+const BLOCK: usize = 1 << 16;
 /// The table is made once this share of the number of ids was decoded without it.
 const SHARE: usize = 8;
 /// A text in the table is at most so long, and all of them together.
 const MAX_TEXT_BYTES: usize = u16::MAX as usize;
-const MAX_TEXTS_BYTES: usize = u32::MAX as usize - STEP;
+const MAX_TEXTS_BYTES: usize = u32::MAX as usize;
 
 /// What the stages of a decoder do with a token after the first.
 #[derive(Clone, Copy, Debug)]
@@ -74,21 +77,82 @@ impl Decoder {
     }
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Entry {
-    start: u32,
-    length: u16,
-    kind: u8,
-    byte: u8,
+/// What an id becomes. The last byte is the length of a text that is in the others; with `OTHER`, it is its kind, and the others tell
+/// where its text lies, or its byte.
+#[derive(Clone, Copy, Debug)]
+struct Entry([u8; STEP]);
+
+/// Set in the last byte of an entry that is not just a text of up to 15 bytes.
+const OTHER: u8 = 1 << 7;
+
+impl Entry {
+    const NONE: Self = Self::other(UNKNOWN, 0, 0, 0);
+
+    fn short(text: &[u8]) -> Option<Self> {
+        let mut entry = [0; STEP];
+        *entry.last_mut()? = u8::try_from(text.len()).ok()?;
+        entry[..STEP - 1].get_mut(..text.len())?.copy_from_slice(text);
+        Some(Self(entry))
+    }
+
+    const fn other(kind: u8, byte: u8, start: u32, length: u16) -> Self {
+        let ([a, b, c, d], [e, f]) = (start.to_le_bytes(), length.to_le_bytes());
+        Self([a, b, c, d, e, f, byte, 0, 0, 0, 0, 0, 0, 0, 0, OTHER | kind])
+    }
+
+    fn tag(&self) -> u8 {
+        self.0[STEP - 1]
+    }
+
+    /// The kind of an entry with `OTHER`, and its byte.
+    fn kind_and_byte(&self) -> (u8, u8) {
+        (self.tag() & !OTHER, self.0[6])
+    }
+
+    /// Its text.
+    fn text<'t>(&'t self, texts: &'t [u8]) -> &'t [u8] {
+        let [a, b, c, d, e, f, ..] = self.0;
+        match self.tag() {
+            length @ ..OTHER => &self.0[..usize::from(length)],
+            _ => &texts[u32::from_le_bytes([a, b, c, d]) as usize..][..usize::from(u16::from_le_bytes([e, f]))],
+        }
+    }
 }
 
 /// What each id becomes.
 #[derive(Debug)]
 struct Table {
     entries: Vec<Entry>,
-    /// The texts, and `STEP` bytes more.
+    /// The texts that are in no entry.
     texts: Vec<u8>,
     join: Join,
+}
+
+/// Bytes on their way to a text: those up to `end` are written.
+struct Filled {
+    bytes: Vec<u8>,
+    end: usize,
+}
+
+impl Filled {
+    /// Makes room for so many bytes behind the end.
+    fn make_room(&mut self, bytes: usize) {
+        let wanted = self.end + bytes;
+        if self.bytes.len() < wanted {
+            self.bytes.resize(wanted, 0);
+        }
+    }
+
+    fn push(&mut self, text: &[u8]) {
+        self.make_room(text.len());
+        self.bytes[self.end..][..text.len()].copy_from_slice(text);
+        self.end += text.len();
+    }
+
+    fn finish(mut self) -> Vec<u8> {
+        self.bytes.truncate(self.end);
+        self.bytes
+    }
 }
 
 /// The table of a tokenizer's decoder, once it was made.
@@ -156,13 +220,17 @@ impl DecodeTables {
         }
         decoder.finish(&mut scratch, &mut begun)?;
         let mut bytes = begun.into_bytes();
+        // English has four to five bytes a token.
+        bytes.reserve(5 * (decoding.ids.len() - start));
+        let mut filled = Filled { end: bytes.len(), bytes };
         let mut run = Vec::new();
         for (index, block) in decoding.ids[start..].chunks(BLOCK).enumerate() {
-            table.append(block, start + index * BLOCK, decoding, &mut run, &mut bytes)?;
-            if index % 16 == 15 {
+            if index > 0 {
                 watch()?;
             }
+            table.append(block, start + index * BLOCK, decoding, &mut run, &mut filled)?;
         }
+        let mut bytes = filled.finish();
         byte_fallback::append_run(&mut run, &mut bytes);
         Ok(Some(match String::from_utf8(bytes) {
             Ok(text) => text,
@@ -192,72 +260,86 @@ impl Table {
         run("", &mut scratch, &mut text).ok()?;
         let mut entries = Vec::with_capacity(ids);
         for id in 0..ids as u32 {
-            let mut entry = Entry { start: texts.len() as u32, kind: UNKNOWN, ..Entry::default() };
-            if let Some(token) = token(id) {
-                run(token, &mut scratch, &mut text).ok()?;
-                entry.kind = if is_special(token) { SPECIAL } else { 0 };
-                match join {
-                    Join::Bytes => byte_level::append_token(&text, &mut texts),
-                    Join::Text => texts.extend_from_slice(text.as_bytes()),
-                    Join::ByteFallback => match byte_fallback::byte_of(&text) {
-                        Some(byte) => (entry.kind, entry.byte) = (entry.kind | BYTE, byte),
-                        None => texts.extend_from_slice(text.as_bytes()),
-                    },
-                }
+            let Some(token) = token(id) else {
+                entries.push(Entry::NONE);
+                continue;
+            };
+            run(token, &mut scratch, &mut text).ok()?;
+            let mut kind = if is_special(token) { SPECIAL } else { 0 };
+            let mut byte = 0;
+            let start = texts.len();
+            match join {
+                Join::Bytes => byte_level::append_token(&text, &mut texts),
+                Join::Text => texts.extend_from_slice(text.as_bytes()),
+                Join::ByteFallback => match byte_fallback::byte_of(&text) {
+                    Some(named) => (kind, byte) = (kind | BYTE, named),
+                    None => texts.extend_from_slice(text.as_bytes()),
+                },
             }
-            let length = texts.len() - entry.start as usize;
+            let length = texts.len() - start;
             if length > MAX_TEXT_BYTES || texts.len() > MAX_TEXTS_BYTES {
                 return None;
             }
-            entry.length = length as u16;
-            entries.push(entry);
+            entries.push(match Entry::short(&texts[start..]).filter(|_| kind == 0) {
+                Some(entry) => {
+                    texts.truncate(start);
+                    entry
+                }
+                None => Entry::other(kind, byte, start as u32, length as u16),
+            });
         }
-        texts.extend_from_slice(&[0; STEP]);
         Some(Self { entries, texts, join })
     }
 
     /// Appends the texts of `ids`, whose first is at `position`. `run` holds the bytes of a run of byte tokens.
-    fn append(&self, ids: &[u32], position: usize, decoding: &Decoding<'_>, run: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<()> {
-        const NONE: Entry = Entry { start: 0, length: 0, kind: UNKNOWN, byte: 0 };
-        let entry = |id: u32| self.entries.get(id as usize).copied().unwrap_or(NONE);
-        let (mut total, mut kinds) = (0, 0);
-        for &id in ids {
-            let entry = entry(id);
-            total += usize::from(entry.length);
-            kinds |= entry.kind;
-        }
-        if kinds & !(SPECIAL & !u8::from(decoding.skip_special_tokens)) == 0 && run.is_empty() {
-            let mut end = out.len();
-            out.resize(end + total + STEP, 0);
-            for &id in ids {
-                let entry = entry(id);
-                let (start, length) = (entry.start as usize, usize::from(entry.length));
+    fn append(&self, ids: &[u32], position: usize, decoding: &Decoding<'_>, run: &mut Vec<u8>, filled: &mut Filled) -> Result<()> {
+        let entry = |id: u32| self.entries.get(id as usize).unwrap_or(&Entry::NONE);
+        let mut rest = ids;
+        loop {
+            while run.is_empty() && !rest.is_empty() {
+                let part = &rest[..rest.len().min(PART)];
+                filled.make_room(STEP * part.len());
+                let (room, mut end) = (&mut filled.bytes[filled.end..], 0);
                 // Of a length that is known, a copy is two instructions.
-                match length {
-                    0..=STEP => out[end..end + STEP].copy_from_slice(&self.texts[start..start + STEP]),
-                    _ => out[end..end + length].copy_from_slice(&self.texts[start..start + length]),
+                let mut copy = |id: &&u32| {
+                    let entry = entry(**id);
+                    let room = room.get_mut(end..).and_then(<[u8]>::first_chunk_mut).filter(|_| entry.tag() < OTHER);
+                    room.is_some_and(|room| {
+                        *room = entry.0;
+                        end += usize::from(entry.tag());
+                        true
+                    })
+                };
+                let copied = part.iter().take_while(&mut copy).count();
+                filled.end += end;
+                rest = &rest[copied..];
+                if copied < part.len() {
+                    break;
                 }
-                end += length;
             }
-            out.truncate(end);
-            return Ok(());
-        }
-        for (index, &id) in ids.iter().enumerate() {
+            let Some((&id, others)) = rest.split_first() else { return Ok(()) };
             let entry = entry(id);
-            match entry.kind {
-                UNKNOWN if decoding.skip_unknown => {}
-                UNKNOWN => return Err(Error::UnknownId { id: id.into(), position: position + index }),
-                kind if kind & SPECIAL != 0 && decoding.skip_special_tokens => {}
-                kind if kind & BYTE != 0 => run.push(entry.byte),
-                _ => {
-                    if self.join == Join::ByteFallback {
-                        byte_fallback::append_run(run, out);
-                    }
-                    let start = entry.start as usize;
-                    out.extend_from_slice(&self.texts[start..start + usize::from(entry.length)]);
+            match entry.kind_and_byte() {
+                _ if entry.tag() < OTHER => self.push(entry, run, filled),
+                (UNKNOWN, _) if decoding.skip_unknown => {}
+                (UNKNOWN, _) => {
+                    return Err(Error::UnknownId { id: id.into(), position: position + ids.len() - rest.len() });
                 }
+                (kind, _) if kind & SPECIAL != 0 && decoding.skip_special_tokens => {}
+                (kind, byte) if kind & BYTE != 0 => run.push(byte),
+                _ => self.push(entry, run, filled),
             }
+            rest = others;
         }
-        Ok(())
+    }
+
+    /// Appends the text of a token that names no byte, behind what the run becomes.
+    fn push(&self, entry: &Entry, run: &mut Vec<u8>, filled: &mut Filled) {
+        if self.join == Join::ByteFallback && !run.is_empty() {
+            let mut text = Vec::new();
+            byte_fallback::append_run(run, &mut text);
+            filled.push(&text);
+        }
+        filled.push(entry.text(&self.texts));
     }
 }

@@ -110,8 +110,8 @@ impl Unigram {
             }
             let length = match bytes[start] {
                 ..0x80 => 1,
-                ..0xe0 => 2,
-                ..0xf0 => 3,
+                0x80..0xe0 => 2,
+                0xe0..0xf0 => 3,
                 _ => 4,
             };
             let rest = &bytes[start..];
