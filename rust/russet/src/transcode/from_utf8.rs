@@ -80,14 +80,12 @@ pub fn from_utf8<'u, U: FromCharacter>(text: &str, units: &'u mut [MaybeUninit<U
     let bytes = text.as_bytes();
     let (mut at, mut written) = (0, 0);
     loop {
-        while let (Some(ascii), Some(room)) =
-            (block_of(bytes, at), units.get_mut(written..).and_then(<[_]>::first_chunk_mut::<ASCII>))
-        {
-            if ascii.iter().fold(0, |all, byte| all | byte) >= 0x80 {
+        while let (Some(ascii), Some(room)) = (block_of(bytes, at), room_at(units, written)) {
+            if u128::from_ne_bytes(*ascii) & u128::from_ne_bytes([0x80; ASCII]) != 0 {
                 break;
             }
-            for (unit, &byte) in room.iter_mut().zip(ascii) {
-                unit.write(U::from_number(byte.into()));
+            for (unit, byte) in room.iter_mut().zip(*ascii) {
+                *unit = MaybeUninit::new(U::from_number(byte.into()));
             }
             (at, written) = (at + ASCII, written + ASCII);
         }
@@ -121,6 +119,11 @@ const ASCII: usize = 16;
 #[inline(always)]
 fn block_of(bytes: &[u8], at: usize) -> Option<&[u8; ASCII]> {
     bytes.get(at..)?.first_chunk()
+}
+
+#[inline(always)]
+fn room_at<U>(units: &mut [MaybeUninit<U>], written: usize) -> Option<&mut [MaybeUninit<U>; ASCII]> {
+    units.get_mut(written..)?.first_chunk_mut()
 }
 
 #[inline(always)]
