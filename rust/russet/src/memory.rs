@@ -70,6 +70,8 @@ unsafe impl Zeroable for u8 {}
 unsafe impl Zeroable for u32 {}
 // SAFETY: as above.
 unsafe impl Zeroable for u64 {}
+// SAFETY: as above.
+unsafe impl Zeroable for std::sync::atomic::AtomicU32 {}
 // SAFETY: zero is a value of each item.
 unsafe impl<T: Zeroable, const N: usize> Zeroable for [T; N] {}
 

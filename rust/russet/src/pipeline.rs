@@ -3,6 +3,7 @@
 //! What is collected is a type parameter ([`Collector`]): ids alone, their number, or all details. Sections and pieces stream
 //! through; no list of them is made. The buffers of a thread are kept and reused, unless a long text made them large.
 
+mod singles;
 mod walker;
 
 use std::cell::Cell;
@@ -22,6 +23,7 @@ use crate::tokenizer::{Core, EncodeOptions, Input, Keep, PieceToken, Watch};
 use crate::walk::Walked;
 use crate::words::Words;
 use crate::{Error, Result, StringList};
+pub(crate) use singles::Singles;
 use walker::Walker;
 
 /// Buffers are kept from call to call up to texts of this length.
@@ -274,12 +276,12 @@ impl Run<'_> {
     ) -> Result<()> {
         let Core { normalizer, pre_tokenizer, model, cache, .. } = self.core;
         let StageScratch { text: normalized, pre_tokenizer: pre_tokenizer_scratch, ends, batch, .. } = stages;
-        let mut work_out = |normalizer: &Option<Arc<Normalizer>>,
-                            word: &str,
-                            offset: usize,
-                            model_scratch: &mut ModelScratch,
-                            watched: &mut Watched<'_>,
-                            ids: &mut Vec<u32>| {
+        let mut work_out_part = |normalizer: &Option<Arc<Normalizer>>,
+                                 word: &str,
+                                 offset: usize,
+                                 model_scratch: &mut ModelScratch,
+                                 watched: &mut Watched<'_>,
+                                 ids: &mut Vec<u32>| {
             normalized.reset(word, offset);
             if let Some(normalizer) = normalizer {
                 normalizer.normalize(normalized, normalizer_scratch)?;
@@ -292,6 +294,30 @@ impl Run<'_> {
                 Some(pre_tokenizer) => pre_tokenizer.pre_tokenize(normalized.as_piece(), pre_tokenizer_scratch, &mut tokenize),
                 None => tokenize(normalized.as_piece()),
             }
+        };
+        let mut work_out = |normalizer: &Option<Arc<Normalizer>>,
+                            word: &str,
+                            offset: usize,
+                            model_scratch: &mut ModelScratch,
+                            watched: &mut Watched<'_>,
+                            ids: &mut Vec<u32>| {
+            let Some(singles) = words.singles.as_ref().filter(|_| Singles::may_be_in(word)) else {
+                return work_out_part(normalizer, word, offset, model_scratch, watched, ids);
+            };
+            watched.add(word.len())?;
+            let mut start = 0;
+            for (at, character) in word.char_indices() {
+                let Some(id) = singles.id(self.core, character) else { continue };
+                if start < at {
+                    work_out_part(normalizer, &word[start..at], offset, model_scratch, watched, ids)?;
+                }
+                ids.push(id);
+                start = at + character.len_utf8();
+            }
+            if start < word.len() {
+                work_out_part(normalizer, &word[start..], offset, model_scratch, watched, ids)?;
+            }
+            Ok(())
         };
         ends.clear();
         let mut start = words.scan(text, 0, 1, ends);

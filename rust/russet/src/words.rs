@@ -20,6 +20,7 @@ use std::sync::Arc;
 use crate::formats::config::{NormalizerConfig, PatternConfig, PreTokenizerConfig, SplitBehavior};
 use crate::models::Model;
 use crate::normalizers::{Normalizer, NormalizerScratch};
+use crate::pipeline::Singles;
 use crate::pre_tokenizers::scanners::{scan_spaces, SpaceCuts};
 use crate::text::NormalizedText;
 use crate::unicode::is_whitespace;
@@ -40,6 +41,8 @@ pub(crate) struct Words {
     visible_ends: bool,
     /// Whether words begin before tabs and ends of lines, too.
     with_breaks: bool,
+    /// The characters that are a piece wherever they stand, if the stages are those of BERT.
+    pub(crate) singles: Option<Arc<Singles>>,
 }
 
 /// What is known of the text around a cut after some normalizers.
@@ -76,16 +79,19 @@ impl Words {
         let Some(around) = around.filter(|&around| is_cut(pre_tokenizer, around, model)) else { return Ok(None) };
         let visible_ends = around.has_runs;
         let with_breaks = around.may_break && breaks_are_spaces(normalizer.map(|(_, compiled)| &**compiled), pre_tokenizer);
+        let is_bert = matches!(normalizer, None | Some((NormalizerConfig::Bert { .. }, _)))
+            && matches!(pre_tokenizer, Some(PreTokenizerConfig::Bert));
+        let singles = is_bert.then(|| Arc::new(Singles::new()));
         let is_spelled = model.reads_spelled() && only_spells(&kept, pre_tokenizer);
         let Some((config, compiled)) = normalizer else {
-            return Ok(Some(Self { normalizer: None, is_spelled, visible_ends, with_breaks }));
+            return Ok(Some(Self { normalizer: None, is_spelled, visible_ends, with_breaks, singles }));
         };
         let normalizer = match kept.is_empty() {
             _ if !has_prepend(config) => Some(compiled.clone()),
             true => None,
             false => Some(Arc::new(Normalizer::from_config(&NormalizerConfig::Sequence(kept))?)),
         };
-        Ok(Some(Self { normalizer, is_spelled, visible_ends, with_breaks }))
+        Ok(Some(Self { normalizer, is_spelled, visible_ends, with_breaks, singles }))
     }
 
     /// Appends the ends of the words of `text[start..]`, until at least `words` were found or the text ends; returns the last end.
@@ -348,6 +354,13 @@ mod tests {
                     }
                 }
             }
+            let bert = &fixtures().find(|(name, _)| name == "wordpiece-bert-uncased").unwrap().1;
+            for flags in 0..16 {
+                let [clean_text, handle_chinese_chars, lowercase, strip_accents] = [1, 2, 4, 8].map(|flag| flags & flag > 0);
+                let config = N::Bert { clean_text, handle_chinese_chars, strip_accents: Some(strip_accents), lowercase };
+                all.push((format!("bert, {config:?}"), bert.with_normalizer(Some(config)).unwrap()));
+            }
+            all.push(("bert as it is".to_owned(), bert.with_normalizer(None).unwrap()));
             all
         })
     }
@@ -379,7 +392,7 @@ mod tests {
     proptest! {
         #[test]
         fn cuts_are_where_runs_of_spaces_begin(text in "[ \na\u{b}é\u{600}\u{2581}漢]{0,90}", count in 1usize..6, with_breaks: bool) {
-            let words = Words { normalizer: None, is_spelled: false, visible_ends: false, with_breaks };
+            let words = Words { normalizer: None, is_spelled: false, visible_ends: false, with_breaks, singles: None };
             let mut ends = Vec::new();
             let mut start = 0;
             while start < text.len() {
@@ -398,7 +411,7 @@ mod tests {
         #[test]
         fn words_have_the_ids_of_the_whole(
             texts in proptest::collection::vec(
-                "([ ]{0,3}([a-z]{1,6}|the|mill|stands|[A-ZÉÄé]|[.,'\"`!?-]|[0-9]{1,3}|\u{2581}|[\u{600}\u{6dd}]|[\u{301}\u{308}\u{200d}]|[漢字かな]|[\u{a0}\u{3000}\u{2028}\t\n\r\0\u{1}\u{b}\u{ad}\u{feff}\u{200b}]|[\n\r]{1,3}|<s>|\\[SEP\\]|😀|ﬁ|ﬃ|½|[à-ÿ]|[ក-ឯ]|한|ᄒ|ᅡ)){0,14} {0,2}",
+                "([ ]{0,3}([a-z]{1,6}|the|mill|stands|[A-ZÉÄé]|[.,'\"`!?-]|[0-9]{1,3}|\u{2581}|[\u{600}\u{6dd}]|[\u{301}\u{308}\u{200d}]|[漢字かな]|[。、’‐「]|[漢字がー。、]{2,7}|[\u{f900}\u{37e}\u{20000}]|[\u{a0}\u{3000}\u{2028}\t\n\r\0\u{1}\u{b}\u{ad}\u{feff}\u{200b}]|[\n\r]{1,3}|<s>|\\[SEP\\]|😀|ﬁ|ﬃ|½|[à-ÿ]|[ក-ឯ]|한|ᄒ|ᅡ)){0,14} {0,2}",
                 4,
             ),
         ) {
