@@ -134,6 +134,12 @@ impl<'r, 'a> Candidates<'r, 'a> {
 
     /// Makes the list if there are few candidates. Says whether there is one.
     fn list(&mut self) -> bool {
+        if !self.listed && !self.many {
+            // Where most blocks have one, as before any filter, only short rows are worth the try.
+            let maxima = &self.buffers.maxima;
+            let with_some = maxima.iter().filter(|&&max| max >= self.least.max(f32::MIN)).count();
+            self.many = 2 * with_some > maxima.len() && with_some * BLOCK > 2 * LISTED;
+        }
         self.listed || !self.many && self.list_up_to(LISTED)
     }
 
@@ -321,13 +327,20 @@ impl<'r, 'a> Candidates<'r, 'a> {
             self.buffers.list.retain(|one| cut.keeps(one));
             return;
         }
-        // Equal ones past the last are taken out of the row; so many that a list would not do.
-        let mut equal = std::mem::take(&mut self.buffers.sorted);
-        equal.clear();
-        kernels::collect(self.level, self.row, &self.buffers.maxima, (cut.logit, cut.logit), usize::MAX, &mut equal);
-        let left_out = equal.iter().filter(|one| one.id > cut.last).map(|one| one.id as usize);
-        left_out.for_each(|id| self.row.exclude(id));
-        self.buffers.sorted = equal;
+        // Equal ones past the last are taken out of the row: so many that a list would not do.
+        for block in cut.last as usize / BLOCK..self.row.blocks() {
+            let max = self.buffers.maxima[block];
+            if max == cut.logit && block * BLOCK > cut.last as usize {
+                self.row.exclude_block(block);
+            } else if max >= cut.logit {
+                let begin = block * BLOCK;
+                for (index, logit) in self.row.block_mut(block).iter_mut().enumerate() {
+                    if *logit == cut.logit && begin + index > cut.last as usize {
+                        *logit = f32::NEG_INFINITY;
+                    }
+                }
+            }
+        }
         self.refresh_maxima();
     }
 
@@ -355,7 +368,8 @@ impl<'r, 'a> Candidates<'r, 'a> {
     fn cut_of_row(&mut self, target: f64, found: &mut Vec<Candidate>) -> Option<Cut> {
         let (max, temperature) = (self.max, self.temperature);
         let weight = |one: &Candidate| f64::from(kernels::weight_of(one.logit, max, &temperature));
-        for blocks in NEAR_BLOCKS {
+        let all = self.row.blocks();
+        for blocks in NEAR_BLOCKS.into_iter().filter(|&blocks| blocks < all) {
             let Buffers { maxima, values, .. } = &mut *self.buffers;
             let bound = kth_greatest(maxima.iter().copied(), blocks, values).max(self.least);
             found.clear();
@@ -367,8 +381,13 @@ impl<'r, 'a> Candidates<'r, 'a> {
             }
         }
         let least = kernels::least(self.level, self.row, self.weighing());
-        let (mut mass, mut range) = (0.0, (self.least, f32::INFINITY));
-        if least < max {
+        if least == max {
+            // All that weigh something are equal, and weigh one each.
+            let last = kernels::nth_equal(self.level, self.row, &self.buffers.maxima, max, target.ceil().max(1.0) as u64);
+            return last.map(|last| Cut { logit: max, last });
+        }
+        let mut mass = 0.0;
+        let range = {
             let scale = (BINS - 1) as f32 / (max - least);
             let mut bins = self.buffers.bins.take().unwrap_or_else(|| Box::new([0.0; BINS]));
             kernels::histogram(self.level, self.row, self.weighing(), scale, &mut bins);
@@ -382,8 +401,8 @@ impl<'r, 'a> Candidates<'r, 'a> {
             // The logits of the bin: places in bins fall as logits rise.
             let place = |logit: f32| (((max - logit) * scale) as usize).min(BINS - 1);
             let end = if bin == 0 { f32::INFINITY } else { least_that(least, max, |logit| place(logit) < bin).next_down() };
-            range = (least_that(least, max, |logit| place(logit) <= bin).max(self.least), end);
-        }
+            (least_that(least, max, |logit| place(logit) <= bin).max(self.least), end)
+        };
         found.clear();
         kernels::collect(self.level, self.row, &self.buffers.maxima, range, usize::MAX, found);
         cut_by_mass(found, mass, target, weight)

@@ -33,6 +33,8 @@ pub(crate) struct Penalties {
 /// Memory that is used again by later rows.
 #[derive(Debug, Default)]
 pub(crate) struct Tables {
+    /// A bit for each id, set if it was met in the history. Zero between calls.
+    met: Vec<u64>,
     /// How often each id is in the history. Zero between calls.
     counts: Vec<u32>,
     distinct: Vec<u32>,
@@ -44,23 +46,30 @@ pub(crate) struct Tables {
 impl Penalties {
     pub(crate) fn apply(&self, row: &mut Row<'_>, history: &[u32], tables: &mut Tables) {
         let history = &history[history.len() - history.len().min(self.last_n.unwrap_or(usize::MAX))..];
-        let Tables { counts, distinct, .. } = tables;
-        if counts.len() < row.len() {
+        let Tables { met, counts, distinct, .. } = tables;
+        // Bits are few enough to stay near; counts are for what needs them.
+        let counted = self.frequency != 0.0;
+        if counted && counts.len() < row.len() {
             counts.resize(row.len(), 0);
         }
+        if met.len() < row.blocks() {
+            met.resize(row.blocks(), 0);
+        }
         distinct.clear();
-        for &id in history {
-            // Ids that the row does not have cannot be chosen either.
-            if (id as usize) < row.len() {
-                let count = &mut counts[id as usize];
-                if *count == 0 {
-                    distinct.push(id);
-                }
-                *count += 1;
+        // Ids that the row does not have cannot be chosen either.
+        for &id in history.iter().filter(|&&id| (id as usize) < row.len()) {
+            let (word, bit) = (&mut met[id as usize / 64], 1 << (id % 64));
+            if *word & bit == 0 {
+                *word |= bit;
+                distinct.push(id);
+            }
+            if counted {
+                counts[id as usize] += 1;
             }
         }
         for &id in distinct.iter() {
-            let count = std::mem::take(&mut counts[id as usize]);
+            met[id as usize / 64] = 0;
+            let count = if counted { std::mem::take(&mut counts[id as usize]) } else { 0 };
             row.update(id as usize, |logit| {
                 let logit = if logit < 0.0 { logit * self.repetition } else { logit / self.repetition };
                 logit - (count as f32 * self.frequency + self.presence)

@@ -136,24 +136,28 @@ impl<'a> Row<'a> {
 
     /// A block to be changed.
     pub(crate) fn block_mut(&mut self, block: usize) -> &mut [f32; BLOCK] {
-        let place = self.overlay.table[block];
-        if place <= EXCLUDED {
-            let mut copy = [f32::NEG_INFINITY; BLOCK];
-            if place == UNCHANGED {
-                let begin = block * BLOCK;
-                with_elements!(self.logits, elements => {
-                    let end = elements.len().min(begin + BLOCK);
-                    copy.iter_mut().zip(&elements[begin..end]).for_each(|(to, from)| *to = from.value());
-                });
+        let Overlay { table, blocks } = &mut *self.overlay;
+        if table[block] <= EXCLUDED {
+            let excluded = table[block] == EXCLUDED;
+            let whole = with_elements!(self.logits, elements => elements.as_chunks::<BLOCK>().0.get(block).map(Element::widen));
+            match whole.filter(|_| !excluded) {
+                Some(copy) => blocks.push(copy),
+                None => {
+                    blocks.push([f32::NEG_INFINITY; BLOCK]);
+                    if let (false, Some(copy)) = (excluded, blocks.last_mut()) {
+                        with_elements!(self.logits, elements => {
+                            copy.iter_mut().zip(&elements[block * BLOCK..]).for_each(|(to, from)| *to = from.value());
+                        });
+                    }
+                }
             }
-            self.overlay.blocks.push(copy);
-            self.overlay.table[block] = self.overlay.blocks.len() as u32;
+            table[block] = blocks.len() as u32;
         }
-        &mut self.overlay.blocks[self.overlay.table[block] as usize - 1]
+        &mut blocks[table[block] as usize - 1]
     }
 
     /// Takes all ids of a block out.
-    fn exclude_block(&mut self, block: usize) {
+    pub(crate) fn exclude_block(&mut self, block: usize) {
         self.overlay.table[block] = EXCLUDED;
     }
 

@@ -12,6 +12,11 @@ pub(crate) trait Element: Copy + Send + Sync + 'static {
     fn value(self) -> f32;
     /// Eight values.
     fn lanes<L: Lanes>(eight: &[Self; 8]) -> L;
+    /// As many values.
+    #[inline(always)]
+    fn widen<const N: usize>(elements: &[Self; N]) -> [f32; N] {
+        elements.map(Self::value)
+    }
 }
 
 impl Element for f32 {
@@ -22,6 +27,10 @@ impl Element for f32 {
     #[inline(always)]
     fn lanes<L: Lanes>(eight: &[f32; 8]) -> L {
         L::load(eight)
+    }
+    #[inline(always)]
+    fn widen<const N: usize>(elements: &[f32; N]) -> [f32; N] {
+        *elements
     }
 }
 

@@ -342,6 +342,36 @@ pub(crate) fn collect(
     pass.into.len() <= limit
 }
 
+/// The id of the n-th logit that equals `logit`, the first being number one; none if there are fewer. No logit is greater.
+pub(crate) fn nth_equal(level: Level, row: &Row<'_>, maxima: &[f32], logit: f32, n: u64) -> Option<u32> {
+    struct Equal<'a> {
+        maxima: &'a [f32],
+        logit: f32,
+        left: u64,
+        found: Option<u32>,
+    }
+    impl Pass for Equal<'_> {
+        #[inline(always)]
+        fn skips(&self, block: usize) -> bool {
+            self.maxima[block] < self.logit || self.found.is_some()
+        }
+        #[inline(always)]
+        fn block<E: Element, L: Lanes>(&mut self, block: usize, logits: &[E; BLOCK]) {
+            let mut bits = 0u64;
+            for (index, lanes) in eights::<E, L>(logits).enumerate() {
+                bits |= u64::from(L::bits(lanes.at_least(L::splat(self.logit)))) << (8 * index);
+            }
+            let count = u64::from(bits.count_ones());
+            if count >= self.left {
+                (1..self.left).for_each(|_| bits &= bits - 1);
+                self.found = Some((block * BLOCK) as u32 + bits.trailing_zeros());
+            }
+            self.left -= count.min(self.left);
+        }
+    }
+    run(level, row, Equal { maxima, logit, left: n, found: None }).found
+}
+
 /// The least logit that weighs something.
 pub(crate) fn least(level: Level, row: &Row<'_>, weighing: Weighing<'_>) -> f32 {
     struct Least<'a> {
