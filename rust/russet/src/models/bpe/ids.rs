@@ -8,7 +8,7 @@ use super::backtrack::Backtracker;
 use super::merges::NEVER;
 use super::pairs::{Pairs, NO_TOKEN};
 use super::short::{self, Symbols};
-use super::{Bpe, Parts, Scratch, MAX_PIECE_BYTES};
+use super::{Alphabet, Bpe, Parts, Scratch, MAX_PIECE_BYTES};
 use crate::cached::IdLists;
 use crate::piece_cache::PieceCache;
 use crate::Result;
@@ -27,7 +27,8 @@ impl Bpe {
             return self.tokenize(piece, 0, scratch, ids);
         };
         // Short pieces are often tokens; of longer ones it costs more to look than to merge, and backtracking looks itself.
-        if self.ignore_merges || piece.len() < 7 {
+        let is_short = piece.len() < 7;
+        if is_short || self.may_be_whole(piece) {
             let whole = backtracker.whole(piece.as_bytes(), &self.vocabulary);
             if let Some(id) = whole.filter(|&id| self.ignore_merges || self.merges.made(id) != NEVER) {
                 ids.push(id);
@@ -38,6 +39,13 @@ impl Bpe {
             true => Ok(()),
             false => self.tokenize(piece, 0, scratch, ids),
         }
+    }
+
+    /// Whether a piece may be a token that it would not be merged to.
+    #[inline]
+    pub(super) fn may_be_whole(&self, piece: &str) -> bool {
+        self.ignore_merges
+            && self.pairs.get().is_none_or(|pairs| pairs.as_ref().is_none_or(|pairs| pairs.may_be_unmade(piece.as_bytes())))
     }
 
     /// Appends the ids of pieces of `text` that `cache` does not know, each as [`ids`](Self::ids).
@@ -53,8 +61,7 @@ impl Bpe {
         short.clear();
         if let Some(pairs) = self.pairs(pieces.len()) {
             // With none for a piece that takes another way.
-            let is_merged =
-                |piece: &str| self.units_for(piece).is_none() && (!self.ignore_merges || !pairs.may_be_never(piece.len()));
+            let is_merged = |piece: &str| self.units_for(piece).is_none() && !self.may_be_whole(piece);
             let symbols = |piece: &str| self.few_symbols(piece, pairs).filter(|_| is_merged(piece)).unwrap_or_default();
             short.extend(pieces.iter().map(|piece| symbols(&text[piece.clone()])));
             short::merge(&mut short, pairs);
@@ -96,7 +103,8 @@ impl Bpe {
             return None;
         }
         let ids = self.vocabulary.ids_end().filter(|_| self.backtracker.is_some());
-        self.pairs.set(Box::new(ids.and_then(|ids| Pairs::new(&self.merges, ids, &self.vocabulary))));
+        self.pairs
+            .set(Box::new(ids.and_then(|ids| Pairs::new(&self.merges, ids, &self.vocabulary, self.alphabet() == Alphabet::Bytes))));
         self.pairs.get()?.as_ref()
     }
 

@@ -24,6 +24,7 @@ mod scored;
 mod short;
 mod stored;
 mod units;
+mod unmade;
 
 use super::{Alphabet, TokenSink};
 use crate::cached::BatchScratch;

@@ -9,6 +9,7 @@
 //! one look tells, without a branch, in all but the few buckets that are full. O(1); made in O(merges).
 
 use super::merges::{Merges, NEVER, SINGLE};
+use super::unmade::Unmade;
 use crate::memory::{self, Zeroable, Zeroed};
 use crate::vocab::Vocabulary;
 use std::hash::{BuildHasher, RandomState};
@@ -39,8 +40,8 @@ pub(super) struct Pairs {
     /// By the highest bit of both numbers, where the buckets of such pairs begin, and how many they are.
     segments: [(u32, u32); NUMBER_BITS as usize],
     factor: u64,
-    /// A bit for each length of tokens that are not made, in bytes and in characters; the last for all that are longer.
-    never_lengths: u64,
+    /// The tokens that are not made.
+    unmade: Unmade,
 }
 
 /// Four pairs with what they make, which is more than 0, or 0 where there is none.
@@ -59,8 +60,8 @@ pub(super) struct Place {
 }
 
 impl Pairs {
-    /// The pairs of merges by which tokens are made; `None` where these are too many.
-    pub(super) fn new(merges: &Merges, ids_end: usize, vocabulary: &Vocabulary) -> Option<Self> {
+    /// The pairs of merges by which tokens are made; `None` where these are too many. Whether pieces are raw bytes.
+    pub(super) fn new(merges: &Merges, ids_end: usize, vocabulary: &Vocabulary, is_raw: bool) -> Option<Self> {
         if ids_end + NEAR >= NUMBERS {
             return None;
         }
@@ -144,17 +145,14 @@ impl Pairs {
                 }
             }
         }
-        let mut never_lengths = 0;
-        for token in never.into_iter().filter_map(|id| vocabulary.token(id)) {
-            // Of a byte-level vocabulary it is the characters that are the bytes of a piece.
-            never_lengths |= length_bit(token.len()) | length_bit(token.chars().count());
-        }
-        Some(Self { numbers, ids, near, buckets: table, segments, factor, never_lengths })
+        let unmade = Unmade::new(&never, vocabulary, is_raw);
+        Some(Self { numbers, ids, near, buckets: table, segments, factor, unmade })
     }
 
-    /// Whether a piece of so many bytes may be a token that is not made.
-    pub(super) fn may_be_never(&self, bytes: usize) -> bool {
-        self.never_lengths & length_bit(bytes) != 0
+    /// Whether a piece may be a token that is not made.
+    #[inline]
+    pub(super) fn may_be_unmade(&self, piece: &[u8]) -> bool {
+        self.unmade.may_have(piece)
     }
 
     /// The number of a token; `NO_TOKEN` if it is not made.
@@ -213,10 +211,6 @@ impl Pairs {
             }
         }
     }
-}
-
-fn length_bit(length: usize) -> u64 {
-    1 << length.min(63)
 }
 
 #[inline(always)]

@@ -218,7 +218,7 @@ mod tests {
             let made = (0..lengths.len()).map(|id| if id < first as usize { SINGLE } else { NEVER }).collect();
             let (merges, _) = Merges::making(&listed, made, |id| lengths[id as usize]);
             let texts = VocabConfig { tokens: (0..lengths.len()).map(|id| id.to_string()).collect(), ids: (0..lengths.len() as u32).collect() };
-            let pairs = Pairs::new(&merges, lengths.len(), &Vocabulary::new(texts).unwrap()).unwrap();
+            let pairs = Pairs::new(&merges, lengths.len(), &Vocabulary::new(texts).unwrap(), false).unwrap();
             let mut symbols: Vec<Symbols> = pieces.iter().map(|piece| {
                 let mut symbols = Symbols::default();
                 assert!(piece.iter().all(|&id| symbols.push(pairs.number(id))));

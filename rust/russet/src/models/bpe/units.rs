@@ -205,7 +205,7 @@ impl Bpe {
         let (Some(units), Some(backtracker)) = (self.units_for(piece), &self.backtracker) else {
             return self.ids(piece, scratch, ids);
         };
-        if self.ignore_merges {
+        if self.may_be_whole(piece) {
             if let Some(id) = backtracker.whole(piece.as_bytes(), &self.vocabulary) {
                 ids.push(id);
                 return Ok(());
