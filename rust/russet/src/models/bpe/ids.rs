@@ -7,8 +7,8 @@
 use super::backtrack::Backtracker;
 use super::merges::NEVER;
 use super::pairs::{Pairs, NO_TOKEN};
-use super::short::{self, Symbols};
-use super::{Alphabet, Bpe, Parts, Scratch, MAX_PIECE_BYTES};
+use super::short::{self, Symbols, MOST};
+use super::{Bpe, Parts, Scratch, MAX_PIECE_BYTES};
 use crate::cached::IdLists;
 use crate::piece_cache::PieceCache;
 use crate::Result;
@@ -18,6 +18,18 @@ use std::sync::atomic::Ordering;
 /// The table of pairs is made when a piece was worked out without it for each so many tokens: to make it costs about what four times
 /// as many pieces gain by it, and most texts that come so far go on.
 const TOKENS_FOR_A_PIECE: usize = if cfg!(test) { usize::MAX } else { 64 };
+
+/// No longer piece has so few symbols.
+const MOST_BYTES: usize = 4 * MOST;
+
+/// How the ids of a piece are found that the cache does not know.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Way {
+    /// It is merged with others that have as few symbols.
+    Short,
+    Longer,
+    Other,
+}
 
 impl Bpe {
     /// Appends the ids of a piece, without their places: what [`tokenize`](Self::tokenize) gives, by the faster way where there
@@ -57,26 +69,48 @@ impl Bpe {
         scratch: &mut Scratch,
         lists: &mut IdLists,
     ) -> Result<()> {
-        let mut short = std::mem::take(&mut scratch.short);
-        short.clear();
+        scratch.ways.clear();
+        scratch.short.clear();
+        scratch.longer.clear();
         if let Some(pairs) = self.pairs(pieces.len()) {
-            // With none for a piece that takes another way.
-            let is_merged = |piece: &str| self.units_for(piece).is_none() && !self.may_be_whole(piece);
-            let symbols = |piece: &str| self.few_symbols(piece, pairs).filter(|_| is_merged(piece)).unwrap_or_default();
-            short.extend(pieces.iter().map(|piece| symbols(&text[piece.clone()])));
-            short::merge(&mut short, pairs);
+            for piece in pieces {
+                let piece = &text[piece.clone()];
+                let is_merged = self.units_for(piece).is_none() && !self.may_be_whole(piece);
+                let symbols = is_merged.then(|| self.symbols(piece, pairs)).flatten();
+                let way = match symbols.map(|symbols| (symbols, symbols.few())) {
+                    Some((_, Some(few))) => {
+                        scratch.short.push(few);
+                        Way::Short
+                    }
+                    Some((symbols, None)) => {
+                        scratch.longer.push(symbols);
+                        Way::Longer
+                    }
+                    None => Way::Other,
+                };
+                scratch.ways.push(way);
+            }
+            short::merge(&mut scratch.short, pairs);
+            short::merge(&mut scratch.longer, pairs);
         }
+        let (mut short, mut longer) = (0, 0);
         for (index, piece) in pieces.iter().enumerate() {
-            let merged = short.get(index).map_or(&[][..], Symbols::as_slice);
-            lists.push(|ids| match merged {
-                [] => self.ids_by_units(cache, &text[piece.clone()], scratch, ids),
-                merged => {
-                    ids.extend_from_slice(merged);
-                    Ok(())
-                }
+            lists.push(|ids| {
+                let merged = match scratch.ways.get(index) {
+                    Some(Way::Short) => {
+                        short += 1;
+                        scratch.short[short - 1].as_slice()
+                    }
+                    Some(Way::Longer) => {
+                        longer += 1;
+                        scratch.longer[longer - 1].as_slice()
+                    }
+                    Some(Way::Other) | None => return self.ids_by_units(cache, &text[piece.clone()], scratch, ids),
+                };
+                ids.extend_from_slice(merged);
+                Ok(())
             })?;
         }
-        scratch.short = short;
         Ok(())
     }
 
@@ -103,24 +137,23 @@ impl Bpe {
             return None;
         }
         let ids = self.vocabulary.ids_end().filter(|_| self.backtracker.is_some());
-        self.pairs
-            .set(Box::new(ids.and_then(|ids| Pairs::new(&self.merges, ids, &self.vocabulary, self.alphabet() == Alphabet::Bytes))));
+        let raw = match &self.parts {
+            Parts::Bytes { ids, .. } => Some(&**ids),
+            Parts::Characters { .. } => None,
+        };
+        self.pairs.set(Box::new(ids.and_then(|ids| Pairs::new(&self.merges, ids, &self.vocabulary, raw))));
         self.pairs.get()?.as_ref()
     }
 
-    /// The symbols of a piece, if they are few and each is a token.
+    /// The symbols of a piece, if they are not too many and each is a token.
     #[inline]
-    fn few_symbols(&self, piece: &str, pairs: &Pairs) -> Option<Symbols> {
+    fn symbols(&self, piece: &str, pairs: &Pairs) -> Option<Symbols<MOST>> {
         let mut symbols = Symbols::default();
-        let mut push = |id: u32| {
-            let number = pairs.number(id);
-            number != NO_TOKEN && symbols.push(number)
-        };
+        let mut push = |number: u32| number != NO_TOKEN && symbols.push(number);
         let is_short = match &self.parts {
-            Parts::Bytes { .. } if piece.len() > short::MAX_SYMBOLS => false,
-            Parts::Bytes { ids, .. } => piece.bytes().all(|byte| push(ids.inner[usize::from(byte)])),
+            Parts::Bytes { .. } => piece.len() <= MOST_BYTES && pairs.starts()?.push_all(piece, pairs, push),
             Parts::Characters { characters, .. } => {
-                piece.chars().all(|character| characters.id(character, false, false).is_some_and(&mut push))
+                piece.chars().all(|character| characters.id(character, false, false).is_some_and(|id| push(pairs.number(id))))
             }
         };
         is_short.then_some(symbols)
@@ -129,9 +162,17 @@ impl Bpe {
     /// Appends the ids of a piece of few symbols and returns true, or false if there are more, or one is no token.
     fn merge_few(&self, piece: &str, ids: &mut Vec<u32>) -> bool {
         let Some(pairs) = self.pairs(0) else { return false };
-        let Some(mut symbols) = self.few_symbols(piece, pairs) else { return false };
-        short::merge(std::slice::from_mut(&mut symbols), pairs);
-        ids.extend_from_slice(symbols.as_slice());
+        let Some(mut symbols) = self.symbols(piece, pairs) else { return false };
+        match symbols.few() {
+            Some(mut few) => {
+                short::merge(std::slice::from_mut(&mut few), pairs);
+                ids.extend_from_slice(few.as_slice());
+            }
+            None => {
+                short::merge(std::slice::from_mut(&mut symbols), pairs);
+                ids.extend_from_slice(symbols.as_slice());
+            }
+        }
         true
     }
 }

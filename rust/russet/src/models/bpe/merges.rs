@@ -200,6 +200,11 @@ impl Merges {
         self.late.is_empty()
     }
 
+    /// How the tokens are made that are made late.
+    pub(super) fn late(&self) -> impl Iterator<Item = Made> + '_ {
+        self.late.keys().map(|&id| self.made(id))
+    }
+
     /// Whether it is known how tokens are made, of which there are `ids`.
     pub(super) fn is_making(&self, ids: usize) -> bool {
         self.made.len() == ids

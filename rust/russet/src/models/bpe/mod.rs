@@ -22,6 +22,7 @@ mod pairs;
 mod queue;
 mod scored;
 mod short;
+mod starts;
 mod stored;
 mod units;
 mod unmade;
@@ -106,6 +107,8 @@ pub(super) struct Scratch {
     backtrack: backtrack::Scratch,
     scored: ScoredScratch,
     short: Vec<Symbols>,
+    longer: Vec<Symbols<{ short::MOST }>>,
+    ways: Vec<ids::Way>,
     units: UnitScratch,
     /// For units.
     batch: BatchScratch,

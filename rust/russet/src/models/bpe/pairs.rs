@@ -8,7 +8,9 @@
 //! a few lines. All other pairs are in buckets of four, half a cache line, each slot both numbers and what they make in eight bytes:
 //! one look tells, without a branch, in all but the few buckets that are full. O(1); made in O(merges).
 
+use super::alphabet::ByteIds;
 use super::merges::{Merges, NEVER, SINGLE};
+use super::starts::Starts;
 use super::unmade::Unmade;
 use crate::memory::{self, Zeroable, Zeroed};
 use crate::vocab::Vocabulary;
@@ -16,7 +18,7 @@ use std::hash::{BuildHasher, RandomState};
 
 /// Numbers are less than this.
 const NUMBERS: usize = 1 << NUMBER_BITS;
-const NUMBER_BITS: u32 = 21;
+pub(super) const NUMBER_BITS: u32 = 21;
 /// No token: it is in no pair.
 pub(super) const NO_TOKEN: u32 = NUMBERS as u32 - 1;
 /// Pairs of numbers below this have a table of their own.
@@ -42,6 +44,8 @@ pub(super) struct Pairs {
     factor: u64,
     /// The tokens that are not made.
     unmade: Unmade,
+    /// Where pieces are raw bytes.
+    starts: Option<Starts>,
 }
 
 /// Four pairs with what they make, which is more than 0, or 0 where there is none.
@@ -60,8 +64,8 @@ pub(super) struct Place {
 }
 
 impl Pairs {
-    /// The pairs of merges by which tokens are made; `None` where these are too many. Whether pieces are raw bytes.
-    pub(super) fn new(merges: &Merges, ids_end: usize, vocabulary: &Vocabulary, is_raw: bool) -> Option<Self> {
+    /// The pairs of merges by which tokens are made; `None` where these are too many. Where pieces are raw bytes, `raw` has their ids.
+    pub(super) fn new(merges: &Merges, ids_end: usize, vocabulary: &Vocabulary, raw: Option<&ByteIds>) -> Option<Self> {
         if ids_end + NEAR >= NUMBERS {
             return None;
         }
@@ -145,14 +149,29 @@ impl Pairs {
                 }
             }
         }
-        let unmade = Unmade::new(&never, vocabulary, is_raw);
-        Some(Self { numbers, ids, near, buckets: table, segments, factor, unmade })
+        let unmade = Unmade::new(&never, vocabulary, raw.is_some());
+        let mut pairs = Self { numbers, ids, near, buckets: table, segments, factor, unmade, starts: None };
+        pairs.starts = raw.map(|ids| {
+            let made = (first as u32..).zip(&*made).map(|(number, &key)| {
+                let (left, right) = parts(key);
+                [left, right, number]
+            });
+            let late = merges.late().flat_map(|made| [made.left, made.right]).map(|id| pairs.number(id)).collect();
+            Starts::new(ids, &pairs, made, late, vocabulary)
+        });
+        Some(pairs)
     }
 
     /// Whether a piece may be a token that is not made.
     #[inline]
     pub(super) fn may_be_unmade(&self, piece: &[u8]) -> bool {
         self.unmade.may_have(piece)
+    }
+
+    /// What pieces of raw bytes begin with.
+    #[inline(always)]
+    pub(super) fn starts(&self) -> Option<&Starts> {
+        self.starts.as_ref()
     }
 
     /// The number of a token; `NO_TOKEN` if it is not made.
