@@ -1,15 +1,19 @@
 //! Pieces to ids, through the cache.
 //!
 //! Pieces come in batches. For each batch the places in the cache are worked out first and fetched from memory all at once, then
-//! the ids are read, so that the time to reach memory is paid once a batch. What the cache does not know leaves a hole; the model
-//! works out the pieces of all holes together, and they are remembered. Ids of a batch are collected and handed on from hole to hole.
+//! the ids are read, so that the time to reach memory is paid once a batch. What the cache does not know leaves a hole; when there are
+//! so many that it pays, the model works out the pieces of all holes together, and they are remembered. Until then the ids of one
+//! batch after the other are collected; they are handed on from hole to hole.
 
-use crate::piece_cache::{PieceCache, PieceKind, Place, MOST_IDS};
+use crate::piece_cache::{PieceCache, PieceKind, Place, Tables, MOST_IDS};
 use crate::{Error, Result};
 use std::ops::Range;
 
 /// How many pieces are looked up together.
 const BATCH: usize = 128;
+/// So many holes are enough for a model that works pieces out in turns, and after so many ids those that are known are handed on.
+const HOLES: usize = 32;
+const KNOWN_IDS: usize = 1 << 12;
 
 /// Takes ids.
 pub(crate) trait IdSink {
@@ -120,17 +124,26 @@ pub(crate) struct BatchScratch {
     new: IdLists,
 }
 
-/// A piece of a batch whose ids are not among those known at the first look.
+/// A piece whose ids are not among those known at the first look.
 #[derive(Clone, Copy, Debug)]
 struct Hole {
+    wanted: Wanted,
     /// How many ids are before it.
     start: u32,
-    /// Which piece it is.
-    index: u32,
     /// Whether the cache may know it.
     is_unsure: bool,
-    /// How many ids the cache has at the second look.
-    found: u32,
+    ids: HoleIds,
+}
+
+/// Where the ids of a hole are.
+#[derive(Clone, Copy, Debug)]
+enum HoleIds {
+    /// The cache has so many at the second look.
+    Found(usize),
+    /// The model works them out, as the list of this number.
+    New(usize),
+    /// They are those of this list, of an earlier hole with the same piece.
+    Again(usize),
 }
 
 impl BatchScratch {
@@ -185,76 +198,111 @@ pub(crate) fn ids_of_pieces<S: IdSink>(
     sink: &mut S,
     mut work_out: impl FnMut(&str, &[Range<usize>], &mut IdLists) -> Result<()>,
 ) -> Result<()> {
-    let BatchScratch { wanted, known, holes, found, unknown, new } = scratch;
-    wanted.resize(BATCH, Wanted::default());
-    known.resize(MOST_IDS * BATCH, 0);
+    scratch.wanted.resize(BATCH, Wanted::default());
     let bytes = text.as_bytes();
-    let (wanted, known) = (wanted.as_mut_slice(), known.as_mut_slice());
     loop {
         let tables = cache.tables();
-        let mut batch = 0;
-        for (wanted, piece) in wanted.iter_mut().zip(&mut pieces) {
-            (wanted.start, wanted.end) = (piece.start as u32, piece.end as u32);
-            tables.find(kind, bytes, wanted.start, wanted.end, &mut wanted.place);
-            batch += 1;
-        }
-        if batch == 0 {
-            return Ok(());
-        }
         let mut len = 0;
-        holes.clear();
-        for (index, wanted) in (0..).zip(&wanted[..batch]) {
-            // There is room for so many ids of each piece.
-            let room = known[len..].first_chunk_mut();
-            let room = room.ok_or_else(|| Error::Internal("a batch has more ids than its pieces can have".into()))?;
-            let mut count = tables.few_ids(&wanted.place, room);
-            if count == 0 {
-                let more = tables.more_ids(&wanted.place, kind, wanted.rest(bytes), wanted.len(), room);
-                count = more.unwrap_or(0);
-                if count == 0 {
-                    holes.push(Hole { start: len as u32, index, is_unsure: more.is_none(), found: 0 });
-                }
+        scratch.holes.clear();
+        let mut is_end = false;
+        while !is_end && scratch.holes.len() < HOLES && len < KNOWN_IDS {
+            let BatchScratch { wanted, known, holes, .. } = &mut *scratch;
+            let mut batch = 0;
+            for (wanted, piece) in wanted.iter_mut().zip(&mut pieces) {
+                (wanted.start, wanted.end) = (piece.start as u32, piece.end as u32);
+                tables.find(kind, bytes, wanted.start, wanted.end, &mut wanted.place);
+                batch += 1;
             }
-            len += count;
+            is_end = batch < BATCH;
+            if known.len() < len + MOST_IDS * BATCH {
+                known.resize(len + MOST_IDS * BATCH, 0);
+            }
+            for wanted in &wanted[..batch] {
+                // There is room for so many ids of each piece.
+                let room = known[len..].first_chunk_mut();
+                let room = room.ok_or_else(|| Error::Internal("a batch has more ids than its pieces can have".into()))?;
+                let mut count = tables.few_ids(&wanted.place, room);
+                if count == 0 {
+                    let more = tables.more_ids(&wanted.place, kind, wanted.rest(bytes), wanted.len(), room);
+                    count = more.unwrap_or(0);
+                    if count == 0 {
+                        let is_unsure = more.is_none();
+                        holes.push(Hole { wanted: *wanted, start: len as u32, is_unsure, ids: HoleIds::Found(0) });
+                    }
+                }
+                len += count;
+            }
         }
         let mut start = 0;
-        if !holes.is_empty() {
-            let wanted = |hole: &Hole| &wanted[hole.index as usize];
-            unknown.clear();
-            found.clear();
-            for hole in holes.iter_mut() {
-                let wanted = wanted(hole);
-                if hole.is_unsure {
-                    let mut ids = [0; MOST_IDS];
-                    let count = tables.ids_anywhere(&wanted.place, kind, wanted.rest(bytes), wanted.len(), &mut ids);
-                    found.extend_from_slice(&ids[..count]);
-                    hole.found = count as u32;
-                }
-                if hole.found == 0 {
-                    unknown.push(wanted.start as usize..wanted.end as usize);
-                }
-            }
+        if !scratch.holes.is_empty() {
+            let BatchScratch { known, holes, found, unknown, new, .. } = &mut *scratch;
+            look_again(tables, kind, bytes, holes, found, unknown);
             new.clear();
             if !unknown.is_empty() {
                 work_out(text, unknown, new)?;
             }
-            let (mut found, mut list) = (&found[..], 0);
+            let mut found = &found[..];
             for hole in holes.iter() {
                 let end = hole.start as usize;
                 sink.take_ids(&known[start..end]);
                 start = end;
-                if hole.found > 0 {
-                    let (ids, rest) = found.split_at(hole.found as usize);
-                    sink.take_ids(ids);
-                    found = rest;
-                    continue;
+                match hole.ids {
+                    HoleIds::Found(count) => {
+                        let (ids, rest) = found.split_at(count);
+                        sink.take_ids(ids);
+                        found = rest;
+                    }
+                    HoleIds::New(list) => {
+                        let ids = new.get(list);
+                        cache.insert(tables, &hole.wanted.place, kind, hole.wanted.piece(bytes), ids);
+                        sink.take_ids(ids);
+                    }
+                    HoleIds::Again(list) => sink.take_ids(new.get(list)),
                 }
-                let (ids, wanted) = (new.get(list), wanted(hole));
-                cache.insert(tables, &wanted.place, kind, wanted.piece(bytes), ids);
-                sink.take_ids(ids);
-                list += 1;
             }
         }
-        sink.take_ids(&known[start..len]);
+        sink.take_ids(&scratch.known[start..len]);
+        if is_end {
+            return Ok(());
+        }
+    }
+}
+
+/// Puts the ids of holes that are known at the second look into `found`, and the pieces of the others, each once, into `unknown`.
+fn look_again(
+    tables: &Tables,
+    kind: PieceKind,
+    bytes: &[u8],
+    holes: &mut [Hole],
+    found: &mut Vec<u32>,
+    unknown: &mut Vec<Range<usize>>,
+) {
+    unknown.clear();
+    found.clear();
+    // By some bits of the key, the last piece of those that are unknown, and one.
+    const SEEN: usize = 64;
+    let mut seen = [0_u8; SEEN];
+    for hole in holes {
+        let wanted = &hole.wanted;
+        if hole.is_unsure {
+            let mut ids = [0; MOST_IDS];
+            let count = tables.ids_anywhere(&wanted.place, kind, wanted.rest(bytes), wanted.len(), &mut ids);
+            if count > 0 {
+                found.extend_from_slice(&ids[..count]);
+                hole.ids = HoleIds::Found(count);
+                continue;
+            }
+        }
+        let last = &mut seen[wanted.place.some_bits() % SEEN];
+        let same = usize::from(*last).checked_sub(1).filter(|&list| bytes[unknown[list].clone()] == *wanted.piece(bytes));
+        hole.ids = match same {
+            Some(list) => HoleIds::Again(list),
+            None => {
+                unknown.push(wanted.start as usize..wanted.end as usize);
+                // Of more than 255 a few are worked out again.
+                *last = u8::try_from(unknown.len()).unwrap_or(0);
+                HoleIds::New(unknown.len() - 1)
+            }
+        };
     }
 }

@@ -71,6 +71,12 @@ impl Place {
         self.key[1] != 0
     }
 
+    /// Some bits that tell pieces apart.
+    #[inline(always)]
+    pub(crate) fn some_bits(&self) -> usize {
+        self.pair as usize ^ self.key[0] as usize
+    }
+
     /// The hash of the piece among wide ones; `text` begins with the piece.
     #[inline(always)]
     fn wide_hash(&self, kind: PieceKind, text: &[u8], length: usize) -> u64 {

@@ -33,7 +33,7 @@ const KEPT_TEXT_BYTES: usize = 1 << 20;
 const WATCH_BYTES: usize = 1 << 18;
 
 /// How many pieces or words are cut before they are tokenized.
-const SCANNED_PIECES: usize = 512;
+const SCANNED_PIECES: usize = 2048;
 
 /// The longest section that is scanned: the ends of pieces are 32-bit.
 const MAX_SCANNED_BYTES: usize = u32::MAX as usize;

@@ -6,13 +6,14 @@
 //!
 //! A pair of two small numbers, as bytes and frequent characters are, has its place in a table of 256 by 256, of which a text touches
 //! a few lines. All other pairs are in buckets of four, half a cache line, each slot both numbers and what they make in eight bytes:
-//! one look tells, without a branch, in all but the few buckets that are full. O(1); made in O(merges).
+//! one look tells in all but the one of twenty that had no room for one more. O(1); made in O(merges).
 
 use super::alphabet::ByteIds;
 use super::merges::{Merges, NEVER, SINGLE};
 use super::starts::Starts;
 use super::unmade::Unmade;
 use crate::memory::{self, Zeroable, Zeroed};
+use crate::simd::Level;
 use crate::vocab::Vocabulary;
 use std::hash::{BuildHasher, RandomState};
 
@@ -39,9 +40,8 @@ pub(super) struct Pairs {
     near: Zeroed<u32>,
     /// The buckets of each segment, one behind the other.
     buckets: Zeroed<Bucket>,
-    /// By the highest bit of both numbers, where the buckets of such pairs begin, and how many they are.
-    segments: [(u32, u32); NUMBER_BITS as usize],
-    factor: u64,
+    places: Places,
+    level: Level,
     /// The tokens that are not made.
     unmade: Unmade,
     /// Where pieces are raw bytes.
@@ -53,14 +53,48 @@ pub(super) struct Pairs {
 #[repr(align(32))]
 struct Bucket([u64; 4]);
 
+const LAST: usize = 3;
+/// In the last slot of a bucket: there was no room for one more pair, which is behind. Keys do not have this bit.
+const HAS_MORE: u64 = 1 << 63;
+const _: () = assert!(3 * NUMBER_BITS < 64);
+
 // SAFETY: zeros are a value of u64.
 unsafe impl Zeroable for Bucket {}
 
-/// Where a pair is.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Place {
-    key: u64,
-    bucket: usize,
+/// Where pairs are: in a segment by the highest bit of both numbers, so that those of small numbers, which a text has most of, stand
+/// together; in there by a hash. All of it is done in 32 bits, so that eight are found at once.
+#[derive(Clone, Copy, Debug)]
+struct Places {
+    /// Where the buckets of each segment begin, and how many they are.
+    begins: [u32; SEGMENTS],
+    counts: [u32; SEGMENTS],
+    factors: [u32; 2],
+}
+
+const SEGMENTS: usize = 32;
+
+impl Places {
+    #[inline(always)]
+    fn segment(left: u32, right: u32) -> usize {
+        // The exponent of a float: all these numbers are floats without loss.
+        (((left | right | 1) as i32 as f32).to_bits() >> 23).wrapping_sub(127) as usize % SEGMENTS
+    }
+
+    #[inline(always)]
+    fn bucket(&self, left: u32, right: u32) -> u32 {
+        let segment = Self::segment(left, right);
+        let hash = left.wrapping_mul(self.factors[0]).wrapping_add(right.wrapping_mul(self.factors[1]));
+        self.begins[segment] + (u64::from(hash) * u64::from(self.counts[segment]) >> 32) as u32
+    }
+
+    /// The bucket behind a full one.
+    fn next(&self, bucket: u32, left: u32, right: u32) -> u32 {
+        let segment = Self::segment(left, right);
+        match bucket + 1 - self.begins[segment] == self.counts[segment] {
+            true => self.begins[segment],
+            false => bucket + 1,
+        }
+    }
 }
 
 impl Pairs {
@@ -108,28 +142,30 @@ impl Pairs {
             }
         }
         // From here on, the keys of the pairs in order of what they make.
-        let mut sizes = [0; NUMBER_BITS as usize];
+        let mut sizes = [0; SEGMENTS];
         for made in made.iter_mut() {
             let token = merges.made(*made as u32);
             let (left, right) = (numbers[token.left as usize], numbers[token.right as usize]);
             *made = key(left, right);
-            sizes[segment(left, right)] += usize::from(!is_near(left, right));
+            sizes[Places::segment(left, right)] += usize::from(!is_near(left, right));
         }
-        let mut segments = [(0, 1); NUMBER_BITS as usize];
+        let random = RandomState::new();
+        let factors = [0, 1].map(|index| random.hash_one(index) as u32 | 1);
+        let counts = sizes.map(|size| (size / PAIRS_IN_BUCKET + 1) as u32);
+        let mut places = Places { begins: [0; SEGMENTS], counts, factors };
         let mut begin = 0;
-        for (segment, size) in segments.iter_mut().zip(sizes) {
-            let count = (size / PAIRS_IN_BUCKET + 1) as u32;
-            *segment = (begin, count);
+        for (segment, count) in places.begins.iter_mut().zip(counts) {
+            *segment = begin;
             begin += count;
         }
-        let factor = RandomState::new().hash_one(0) | 1;
         let mut near = Zeroed::new(NEAR * NEAR);
         let mut table = Zeroed::<Bucket>::new(begin as usize);
         let buckets = table.as_mut_slice();
         for (index, &key) in made.iter().enumerate() {
             // Pairs lie all over: each is fetched a while before it is written.
             if let Some(&key) = made.get(index + AHEAD) {
-                memory::prefetch(&buckets[bucket(key, factor, segments[segment_of(key)])]);
+                let (left, right) = parts(key);
+                memory::prefetch(&buckets[places.bucket(left, right) as usize]);
             }
             let number = (first + index) as u32;
             let (left, right) = parts(key);
@@ -137,20 +173,23 @@ impl Pairs {
                 near.as_mut_slice()[left as usize * NEAR + right as usize] = number;
                 continue;
             }
-            let segment = segments[segment_of(key)];
-            let mut place = bucket(key, factor, segment);
+            let mut place = places.bucket(left, right);
             loop {
-                let slots = &mut buckets[place].0;
+                let slots = &mut buckets[place as usize].0;
                 // Slots are taken in order.
                 let taken = slots.iter().filter(|&&slot| slot != 0).count();
                 match slots.get_mut(taken) {
                     Some(free) => break *free = key | u64::from(number),
-                    None => place = next(place, segment),
+                    None => {
+                        slots[LAST] |= HAS_MORE;
+                        place = places.next(place, left, right);
+                    }
                 }
             }
         }
         let unmade = Unmade::new(&never, vocabulary, raw.is_some());
-        let mut pairs = Self { numbers, ids, near, buckets: table, segments, factor, unmade, starts: None };
+        let level = Level::of_process().unwrap_or(Level::Scalar);
+        let mut pairs = Self { numbers, ids, near, buckets: table, places, level, unmade, starts: None };
         pairs.starts = raw.map(|ids| {
             let made = (first as u32..).zip(&*made).map(|(number, &key)| {
                 let (left, right) = parts(key);
@@ -166,6 +205,12 @@ impl Pairs {
     #[inline]
     pub(super) fn may_be_unmade(&self, piece: &[u8]) -> bool {
         self.unmade.may_have(piece)
+    }
+
+    /// The instructions for merging.
+    #[inline(always)]
+    pub(super) fn level(&self) -> Level {
+        self.level
     }
 
     /// What pieces of raw bytes begin with.
@@ -191,43 +236,50 @@ impl Pairs {
     pub(super) fn get(&self, left: u32, right: u32) -> u32 {
         match is_near(left, right) {
             true => self.near[left as usize * NEAR + right as usize],
-            false => self.look(self.place(left, right)),
+            false => self.look(left, right, self.places.bucket(left, right)),
         }
     }
 
-    /// Where a pair is of which one number at least is not small; asks the processor to fetch it.
+    /// The buckets of pairs of which one number at least is not small.
     #[inline(always)]
-    pub(super) fn place(&self, left: u32, right: u32) -> Place {
-        let key = key(left, right);
-        let bucket = bucket(key, self.factor, self.segments[segment(left, right)]);
-        memory::prefetch(&self.buckets[bucket]);
-        Place { key, bucket }
+    pub(super) fn buckets<const L: usize>(&self, left: &[u32; L], right: &[u32; L]) -> [u32; L] {
+        std::array::from_fn(|lane| self.places.bucket(left[lane], right[lane]))
     }
 
-    /// The number of what the pair at a place merges to, or 0.
+    /// Asks the processor to fetch a bucket.
     #[inline(always)]
-    pub(super) fn look(&self, Place { key, bucket }: Place) -> u32 {
-        let slots = self.buckets[bucket].0;
+    pub(super) fn fetch(&self, bucket: u32) {
+        memory::prefetch(self.buckets.as_ptr().wrapping_add(bucket as usize));
+    }
+
+    /// The number of what a pair merges to whose bucket this is, or 0.
+    #[inline(always)]
+    pub(super) fn look(&self, left: u32, right: u32, bucket: u32) -> u32 {
+        let key = key(left, right);
+        let slots = self.buckets[bucket as usize].0;
         // What has this key is a number alone, and all else more.
         let least = slots.map(|slot| slot ^ key).into_iter().fold(u64::MAX, u64::min);
-        if slots[3] == 0 || least < NUMBERS as u64 {
-            return if least < NUMBERS as u64 { least as u32 } else { 0 };
+        if least < NUMBERS as u64 {
+            return least as u32;
+        }
+        if slots[LAST] & HAS_MORE == 0 {
+            return 0;
         }
         self.look_behind(key, bucket)
     }
 
     #[cold]
-    fn look_behind(&self, key: u64, mut bucket: usize) -> u32 {
-        let segment = self.segments[segment_of(key)];
+    fn look_behind(&self, key: u64, mut bucket: u32) -> u32 {
+        let (left, right) = parts(key);
         loop {
-            bucket = next(bucket, segment);
-            let slots = self.buckets[bucket].0;
-            if let Some(slot) = slots.into_iter().find(|slot| slot ^ key < NUMBERS as u64) {
-                return (slot ^ key) as u32;
+            let slots = self.buckets[bucket as usize].0;
+            if let Some(slot) = slots.into_iter().find(|slot| (slot ^ key) & !HAS_MORE < NUMBERS as u64) {
+                return (slot ^ key) as u32 % NUMBERS as u32;
             }
-            if slots[3] == 0 {
+            if slots[LAST] & HAS_MORE == 0 {
                 return 0;
             }
+            bucket = self.places.next(bucket, left, right);
         }
     }
 }
@@ -235,32 +287,6 @@ impl Pairs {
 #[inline(always)]
 fn is_near(left: u32, right: u32) -> bool {
     (left | right) < NEAR as u32
-}
-
-/// Where pairs of such numbers are: those of small numbers, which a text has most of, stand together.
-#[inline(always)]
-fn segment(left: u32, right: u32) -> usize {
-    (left | right | 1).ilog2() as usize % NUMBER_BITS as usize
-}
-
-fn segment_of(key: u64) -> usize {
-    let (left, right) = parts(key);
-    segment(left, right)
-}
-
-/// The bucket of a key in its segment.
-#[inline(always)]
-fn bucket(key: u64, factor: u64, (begin, count): (u32, u32)) -> usize {
-    let fraction = key.wrapping_mul(factor) >> 32;
-    begin as usize + ((fraction * u64::from(count)) >> 32) as usize
-}
-
-/// The bucket behind a full one.
-fn next(bucket: usize, (begin, count): (u32, u32)) -> usize {
-    match bucket as u32 + 1 - begin == count {
-        true => begin as usize,
-        false => bucket + 1,
-    }
 }
 
 #[inline(always)]

@@ -1,13 +1,13 @@
 //! Merging a few symbols.
 //!
 //! What each pair makes and its place are packed into one number, so the least of an array of fixed size tells what merges next, the
-//! leftmost of equals; the compiler makes that a few vector instructions. Symbols stay where they are, and a bit for each tells
-//! which are left, so nothing is moved. O(n²) with a tiny constant, and two lookups for each merge: up to 16 symbols it is faster
+//! leftmost of equals. Symbols stay where they are, and a bit for each tells which are left, so nothing is moved. O(n²) with a tiny constant, and two lookups for each merge: up to 16 symbols it is faster
 //! than all that is linear, and up to 32 faster than what takes one piece alone.
 //!
-//! Nearly all of its time is waiting for memory: so several pieces are merged in turns.
+//! Eight pieces are merged side by side: the least is found in all of them at once, by vector instructions that the compiler makes
+//! of plain loops, and while one waits for memory, the others go on.
 
-use super::pairs::{Pairs, Place, NO_TOKEN};
+use super::pairs::{Pairs, NO_TOKEN};
 
 /// The symbols of most pieces.
 pub(super) const FEW: usize = 16;
@@ -70,132 +70,161 @@ impl<const N: usize> Symbols<N> {
     }
 }
 
-/// A piece that is being merged.
-struct Lane<const N: usize> {
-    /// Which one.
-    piece: usize,
-    length: u32,
-    /// The numbers at each place. Places are taken modulo 64, so that the one before the first is the last of these.
-    numbers: [u32; PLACES],
-    /// For each place what it merges to with the next one, by [`packed`].
-    keys: [u32; N],
-    /// A bit for each place that is left, also for the one behind the last, where there is no token.
-    left: u64,
-    step: Step,
+/// How many pieces are merged side by side: while one waits for memory, the others go on, and one instruction does for all of them
+/// what does not touch memory.
+pub(super) const LANES: usize = 8;
+/// A row for each place, and one more for where there is no symbol.
+const ROWS: usize = MOST + 1;
+const NO_PLACE: u32 = MOST as u32;
+/// An item for each lane.
+type Row = [u32; LANES];
+
+/// Pieces that are being merged, one in each lane.
+struct Lanes<const N: usize> {
+    /// Which ones.
+    pieces: [usize; LANES],
+    /// By place, the numbers.
+    numbers: [Row; ROWS],
+    /// For each place what it merges to with the next one, by [`packed`]; of a lane that is done, nothing. Only the first `N` are
+    /// read: there is a row for all places, so that what is written there needs no test.
+    keys: [Row; ROWS],
+    /// A bit for each place that is left.
+    left: Row,
 }
 
-const PLACES: usize = u64::BITS as usize;
-
-/// A merge that comes next: its places and what it makes.
-#[derive(Clone, Copy, Default)]
+/// The merges that come next, one for each lane, or anything where there is none.
 struct Step {
-    before: u32,
-    place: u32,
-    right: u32,
-    number: u32,
-    with_before: Place,
-    with_after: Place,
+    least: Row,
+    place: Row,
+    number: Row,
+    before: Row,
+    /// A bit for the place of the right part.
+    right: Row,
+    at_before: Row,
+    at_after: Row,
+    bucket_before: Row,
+    bucket_after: Row,
 }
 
-impl<const N: usize> Lane<N> {
-    /// One without a piece.
+/// The places of the only bits of numbers, or of highest bits if the next bits are zeros; `NO_PLACE` where there is no bit. A number
+/// as a float has that in its exponent, and vector instructions have no other way to it.
+#[inline(always)]
+fn places(bits: Row) -> Row {
+    bits.map(|bits| ((bits as i32 as f32).to_bits() >> 23 & 0xff).wrapping_sub(127).min(NO_PLACE))
+}
+
+impl<const N: usize> Lanes<N> {
+    /// Without pieces.
+    #[inline(always)]
     fn empty() -> Self {
-        let (numbers, keys) = ([NO_TOKEN; PLACES], [NONE; N]);
-        Self { piece: 0, length: 0, numbers, keys, left: 1, step: Step::default() }
+        Self { pieces: [0; LANES], numbers: [[NO_TOKEN; LANES]; ROWS], keys: [[NONE; LANES]; ROWS], left: [0; LANES] }
     }
 
-    /// Begins with another piece, in place: to move a lane costs as much as a merge.
+    /// Begins with another piece in a lane that is done.
     #[inline(always)]
-    fn begin(&mut self, piece: usize, symbols: &Symbols<N>, pairs: &Pairs) {
+    fn begin(&mut self, lane: usize, piece: usize, symbols: &Symbols<N>, pairs: &Pairs) {
         let length = symbols.len.min(N);
-        for (place, (number, &symbol)) in self.numbers.iter_mut().zip(&symbols.list).enumerate() {
-            *number = if place < length { symbol } else { NO_TOKEN };
+        let mut before = NO_TOKEN;
+        for (place, &symbol) in symbols.list[..length].iter().enumerate() {
+            self.numbers[place][lane] = symbol;
+            if place > 0 {
+                self.keys[place - 1][lane] = packed(pairs.get(before, symbol), place as u32 - 1);
+            }
+            before = symbol;
         }
-        self.keys = [NONE; N];
-        for place in 1..length {
-            self.keys[place - 1] = packed(pairs.get(self.numbers[place - 1], self.numbers[place]), place as u32 - 1);
-        }
-        (self.piece, self.length, self.left) = (piece, length as u32, (2 << length) - 1);
+        (self.pieces[lane], self.left[lane]) = (piece, ((1_u64 << length) - 1) as u32);
     }
 
-    /// Finds the next merge and asks for what it will read, or returns false if there is none.
+    /// Finds the next merges.
     #[inline(always)]
-    fn begin_step(&mut self, pairs: &Pairs) -> bool {
-        let least = self.keys.iter().fold(NONE, |least, &key| least.min(key));
-        if least >= NONE {
-            return false;
+    fn step(&self, pairs: &Pairs) -> Step {
+        let mut least = [NONE; LANES];
+        for keys in &self.keys[..N] {
+            least = std::array::from_fn(|lane| least[lane].min(keys[lane]));
         }
-        let place = least % MOST as u32;
-        let number = (least >> PLACE_BITS) + 1;
-        let behind = self.left & (u64::MAX - 1) << place;
-        let right = behind.trailing_zeros();
-        let after = (behind & behind.wrapping_sub(1)).trailing_zeros() % PLACES as u32;
-        let before = 63_u32.wrapping_sub((self.left & ((1 << place) - 1)).leading_zeros()) % PLACES as u32;
-        let with_before = pairs.place(self.numbers[before as usize], number);
-        let with_after = pairs.place(number, self.numbers[after as usize]);
-        self.step = Step { before, place, right, number, with_before, with_after };
-        true
+        let place = least.map(|least| least % MOST as u32);
+        let number = least.map(|least| (least >> PLACE_BITS) + 1);
+        let up_to: Row = std::array::from_fn(|lane| 1_u32 << place[lane]);
+        let lower: Row = std::array::from_fn(|lane| self.left[lane] & (up_to[lane] - 1));
+        let behind: Row = std::array::from_fn(|lane| self.left[lane] & !(up_to[lane] | (up_to[lane] - 1)));
+        let right = behind.map(|behind| behind & behind.wrapping_neg());
+        let after = behind.map(|behind| behind & behind.wrapping_sub(1)).map(|after| after & after.wrapping_neg());
+        let (before, after) = (places(lower.map(|lower| lower & !(lower >> 1))), places(after));
+        let at_before: Row = std::array::from_fn(|lane| self.numbers[before[lane].min(NO_PLACE) as usize][lane]);
+        let at_after: Row = std::array::from_fn(|lane| self.numbers[after[lane].min(NO_PLACE) as usize][lane]);
+        let (bucket_before, bucket_after) = (pairs.buckets(&at_before, &number), pairs.buckets(&number, &at_after));
+        Step { least, place, number, before, right, at_before, at_after, bucket_before, bucket_after }
     }
 
-    /// Does the merge.
+    /// Does the merge of a lane.
     #[inline(always)]
-    fn end_step(&mut self, pairs: &Pairs) {
-        let Step { before, place, right, number, with_before, with_after } = self.step;
-        let with_before = packed(pairs.look(with_before), before);
-        let with_after = packed(pairs.look(with_after), place);
-        self.numbers[place as usize] = number;
-        self.left &= !(1 << right);
-        if let Some(key) = self.keys.get_mut(right as usize) {
-            *key = NONE;
-        }
-        if let Some(key) = self.keys.get_mut(before as usize) {
-            *key = with_before;
-        }
-        self.keys[place as usize % N] = with_after;
+    fn merge(&mut self, lane: usize, step: &Step, pairs: &Pairs) {
+        let (place, number, before) = (step.place[lane], step.number[lane], step.before[lane]);
+        let with_before = packed(pairs.look(step.at_before[lane], number, step.bucket_before[lane]), before);
+        let with_after = packed(pairs.look(number, step.at_after[lane], step.bucket_after[lane]), place);
+        self.numbers[place as usize % MOST][lane] = number;
+        self.left[lane] &= !step.right[lane];
+        self.keys[step.right[lane].trailing_zeros() as usize % MOST][lane] = NONE;
+        self.keys[before.min(NO_PLACE) as usize][lane] = with_before;
+        self.keys[place as usize % MOST][lane] = with_after;
     }
 
-    /// The ids of what is left.
+    /// The ids of what is left in a lane.
     #[inline(always)]
-    fn ids(&self, pairs: &Pairs) -> Symbols<N> {
+    fn ids(&self, lane: usize, pairs: &Pairs) -> Symbols<N> {
         let mut ids = Symbols::default();
-        let mut rest = self.left & ((1 << self.length) - 1);
+        let mut rest = self.left[lane];
         while rest != 0 {
-            ids.push(pairs.id(self.numbers[rest.trailing_zeros() as usize % PLACES]));
+            ids.push(pairs.id(self.numbers[rest.trailing_zeros() as usize][lane]));
             rest &= rest - 1;
         }
         ids
     }
 }
 
-/// How many pieces are merged in turns: while one waits for memory, the others go on.
-const LANES: usize = 4;
-
 /// Merges the symbols of each piece, which are numbers of `pairs`, to the end, and puts their ids in place of them.
 pub(super) fn merge<const N: usize>(pieces: &mut [Symbols<N>], pairs: &Pairs) {
-    let mut waiting = 0..pieces.len();
-    let mut lanes: [Lane<N>; LANES] = std::array::from_fn(|_| Lane::empty());
-    let mut busy = 0;
-    for (lane, piece) in lanes.iter_mut().zip(waiting.by_ref().take(LANES)) {
-        lane.begin(piece, &pieces[piece], pairs);
-        busy += 1;
+    #[cfg(target_arch = "x86_64")]
+    if let Some(avx2) = pairs.level().avx2() {
+        return avx2.run(|_| merge_all(pieces, pairs));
     }
-    while busy > 0 {
-        let mut index = 0;
-        while let Some(lane) = lanes[..busy].get_mut(index) {
-            if lane.begin_step(pairs) {
-                index += 1;
+    merge_all(pieces, pairs);
+}
+
+#[inline(always)]
+fn merge_all<const N: usize>(pieces: &mut [Symbols<N>], pairs: &Pairs) {
+    let mut waiting = 0..pieces.len();
+    let mut lanes = Lanes::<N>::empty();
+    // A bit for each lane that has a piece.
+    let mut busy = 0_u32;
+    for (lane, piece) in (0..LANES).zip(&mut waiting) {
+        lanes.begin(lane, piece, &pieces[piece], pairs);
+        busy |= 1 << lane;
+    }
+    while busy != 0 {
+        let step = lanes.step(pairs);
+        let mut stepping = 0_u32;
+        let mut rest = busy;
+        while rest != 0 {
+            let lane = rest.trailing_zeros() as usize % LANES;
+            rest &= rest - 1;
+            if step.least[lane] < NONE {
+                stepping |= 1 << lane;
+                pairs.fetch(step.bucket_before[lane]);
+                pairs.fetch(step.bucket_after[lane]);
                 continue;
             }
-            pieces[lane.piece] = lane.ids(pairs);
+            pieces[lanes.pieces[lane]] = lanes.ids(lane, pairs);
             match waiting.next() {
-                Some(piece) => lane.begin(piece, &pieces[piece], pairs),
-                None => {
-                    busy -= 1;
-                    lanes.swap(index, busy);
-                }
+                // It takes part from the next turn on.
+                Some(piece) => lanes.begin(lane, piece, &pieces[piece], pairs),
+                None => busy &= !(1 << lane),
             }
         }
-        lanes[..busy].iter_mut().for_each(|lane| lane.end_step(pairs));
+        while stepping != 0 {
+            lanes.merge(stepping.trailing_zeros() as usize % LANES, &step, pairs);
+            stepping &= stepping - 1;
+        }
     }
 }
 
