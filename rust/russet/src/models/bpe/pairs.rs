@@ -84,7 +84,7 @@ impl Places {
     fn bucket(&self, left: u32, right: u32) -> u32 {
         let segment = Self::segment(left, right);
         let hash = left.wrapping_mul(self.factors[0]).wrapping_add(right.wrapping_mul(self.factors[1]));
-        self.begins[segment] + (u64::from(hash) * u64::from(self.counts[segment]) >> 32) as u32
+        self.begins[segment] + ((u64::from(hash) * u64::from(self.counts[segment])) >> 32) as u32
     }
 
     /// The bucket behind a full one.

@@ -184,11 +184,39 @@ impl<const N: usize> Lanes<N> {
 
 /// Merges the symbols of each piece, which are numbers of `pairs`, to the end, and puts their ids in place of them.
 pub(super) fn merge<const N: usize>(pieces: &mut [Symbols<N>], pairs: &Pairs) {
+    if let [] | [_] = pieces {
+        return pieces.iter_mut().for_each(|piece| merge_one(piece, pairs));
+    }
     #[cfg(target_arch = "x86_64")]
     if let Some(avx2) = pairs.level().avx2() {
         return avx2.run(|_| merge_all(pieces, pairs));
     }
     merge_all(pieces, pairs);
+}
+
+/// The same for one piece, as a unit of a character or two often is: for the others there would be lanes to no end.
+fn merge_one<const N: usize>(Symbols { list, len }: &mut Symbols<N>, pairs: &Pairs) {
+    *len = (*len).min(N);
+    // What each symbol makes with the next one, less one: so nothing is more than all else.
+    let mut makes = [u32::MAX; N];
+    for place in 1..*len {
+        makes[place - 1] = pairs.get(list[place - 1], list[place]).wrapping_sub(1);
+    }
+    loop {
+        let least = makes[..*len].iter().copied().zip(0..).min();
+        let Some((number, place)) = least.filter(|&(number, _)| number < u32::MAX) else { break };
+        list[place] = number + 1;
+        list.copy_within(place + 2..*len, place + 1);
+        makes.copy_within(place + 1..*len, place);
+        *len -= 1;
+        if place + 1 < *len {
+            makes[place] = pairs.get(list[place], list[place + 1]).wrapping_sub(1);
+        }
+        if place > 0 {
+            makes[place - 1] = pairs.get(list[place - 1], list[place]).wrapping_sub(1);
+        }
+    }
+    list[..*len].iter_mut().for_each(|number| *number = pairs.id(*number));
 }
 
 #[inline(always)]
@@ -242,7 +270,10 @@ mod tests {
     fn merged<const N: usize>(pieces: &[Vec<u32>], pairs: &Pairs) -> Vec<Vec<u32>> {
         let symbols = |piece: &Vec<u32>| Symbols::<N>::of(piece.iter().map(|&id| pairs.number(id))).unwrap();
         let mut pieces: Vec<_> = pieces.iter().map(symbols).collect();
+        let mut alone = pieces.clone();
+        alone.iter_mut().for_each(|piece| merge_one(piece, pairs));
         super::merge(&mut pieces, pairs);
+        assert!(pieces.iter().zip(&alone).all(|(merged, alone)| merged.as_slice() == alone.as_slice()));
         pieces.iter().map(|piece| piece.as_slice().to_vec()).collect()
     }
 
