@@ -173,10 +173,10 @@ pub(crate) fn ids_of_piece<S: IdSink>(
 ) -> Result<()> {
     let tables = cache.tables();
     let place = tables.place_of(kind, piece.as_bytes(), piece.len());
-    let mut known = [0; MOST_IDS];
-    let count = tables.ids(&place, kind, piece.as_bytes(), piece.len(), &mut known);
-    if count > 0 {
-        sink.take_ids(&known[..count]);
+    let mut few = [0; MOST_IDS];
+    let known = tables.ids(&place, kind, piece.as_bytes(), piece.len(), &mut few, &mut scratch.found);
+    if !known.is_empty() {
+        sink.take_ids(known);
         return Ok(());
     }
     let ids = scratch.list();
@@ -285,10 +285,8 @@ fn look_again(
     for hole in holes {
         let wanted = &hole.wanted;
         if hole.is_unsure {
-            let mut ids = [0; MOST_IDS];
-            let count = tables.ids_anywhere(&wanted.place, kind, wanted.rest(bytes), wanted.len(), &mut ids);
+            let count = tables.ids_anywhere(&wanted.place, kind, wanted.rest(bytes), wanted.len(), found);
             if count > 0 {
-                found.extend_from_slice(&ids[..count]);
                 hole.ids = HoleIds::Found(count);
                 continue;
             }

@@ -4,8 +4,8 @@
 //! holds a version, which is odd while a thread writes. A reader that sees the version change has missed; a writer that finds
 //! another one at work goes away. So nobody ever waits, and a thread that stops midway, or a fork, leaves one slot unused.
 //!
-//! There are three sizes: of 32, 64 and 128 bytes, the first for the many short pieces, whose key is two words. To read a short slot
-//! takes a dozen instructions; the others are compared word by word. O(1).
+//! There are two sizes: of 32 and 64 bytes, the first for the many short pieces, whose key is two words. To read a short slot takes a
+//! dozen instructions; the others are compared word by word. O(1).
 
 use std::sync::atomic::{fence, AtomicU64, Ordering};
 
@@ -18,12 +18,15 @@ const SHORT_IDS: usize = 3;
 /// The most ids that it holds, and their bits if there are more than `SHORT_IDS`.
 const PACKED_IDS: usize = 6;
 const PACKED_BITS: [u32; PACKED_IDS + 1] = [32, 32, 32, 32, 24, 19, 16];
-/// In place of a count: the ids are in a slot of the next size.
+/// In place of a count: the ids are in a slot of the next size, or in the store.
 pub(super) const ELSEWHERE: usize = 0xff;
-/// A bit of the count of a wide slot: ids have 16 bits.
+/// A bit of the count of a medium slot: ids have 16 bits.
 const IS_NARROW: usize = 0x40;
-/// The most ids that are cached for a piece: those of a long slot, if all have 16 bits.
-pub(crate) const MOST_IDS: usize = 4 * 7;
+/// The most ids that slots hold: those of a medium one, if all have 16 bits.
+pub(crate) const MOST_IDS: usize = 4 * MEDIUM_IDS;
+/// The words of a medium slot that are for the piece, and for ids.
+const MEDIUM_KEY: usize = 4;
+const MEDIUM_IDS: usize = 3;
 
 /// Two slots, a cache line.
 #[repr(C, align(64))]
@@ -39,28 +42,24 @@ pub(super) struct ShortSlot {
     pub(super) tail: AtomicU64,
 }
 
-/// A slot for a piece of up to `KEY` words, filled up with zeros.
+/// A slot for a piece of up to 32 bytes and 6 ids, or 12 of 16 bits: one cache line.
 #[repr(C, align(64))]
-pub(super) struct WideSlot<const KEY: usize, const IDS: usize> {
+pub(super) struct MediumSlot {
     /// The name of the piece in the lower half, and the upper half as above. It comes first, so that what is not looked for is passed
     /// over with one look.
     pub(super) tail: AtomicU64,
-    pub(super) key: [AtomicU64; KEY],
+    /// The piece, filled up with zeros.
+    pub(super) key: [AtomicU64; MEDIUM_KEY],
     /// Two or four ids to a word.
-    ids: [AtomicU64; IDS],
+    ids: [AtomicU64; MEDIUM_IDS],
 }
 
-/// Up to 32 bytes and 6 ids, or 12 of 16 bits: one cache line.
-pub(super) type MediumSlot = WideSlot<4, 3>;
-/// Up to 64 bytes and 14 ids, or 28 of 16 bits: two cache lines.
-pub(super) type LongSlot = WideSlot<8, 7>;
-
-const _: () = assert!(size_of::<MediumSlot>() == 64 && size_of::<LongSlot>() == 128);
+const _: () = assert!(size_of::<MediumSlot>() == 64);
 
 // SAFETY: all fields are AtomicU64, for which zero is a value.
 unsafe impl Zeroable for ShortPair {}
 // SAFETY: as above.
-unsafe impl<const KEY: usize, const IDS: usize> Zeroable for WideSlot<KEY, IDS> {}
+unsafe impl Zeroable for MediumSlot {}
 
 /// The bits of a word that so many bytes take.
 static BYTES: [u64; 9] = {
@@ -129,7 +128,7 @@ impl Slot for ShortSlot {
     }
 }
 
-impl<const KEY: usize, const IDS: usize> Slot for WideSlot<KEY, IDS> {
+impl Slot for MediumSlot {
     fn tail(&self) -> &AtomicU64 {
         &self.tail
     }
@@ -225,10 +224,13 @@ impl ShortSlot {
     }
 }
 
-impl<const KEY: usize, const IDS: usize> WideSlot<KEY, IDS> {
+impl MediumSlot {
+    /// The longest piece.
+    pub(super) const BYTES: usize = 8 * MEDIUM_KEY;
+
     /// The number of ids of a piece, which are put at the beginning of `ids`; 0, or `ELSEWHERE`.
     #[inline(always)]
-    pub(super) fn get(&self, name: u32, key: &[u64; KEY], ids: &mut [u32; MOST_IDS]) -> usize {
+    pub(super) fn get(&self, name: u32, key: &[u64; MEDIUM_KEY], ids: &mut [u32; MOST_IDS]) -> usize {
         let tail = self.tail.load(Ordering::Acquire);
         if tail as u32 != name || is_being_written(tail) {
             return 0;
@@ -262,16 +264,11 @@ impl<const KEY: usize, const IDS: usize> WideSlot<KEY, IDS> {
     /// Whether there is room for these ids, and how many are in a word.
     fn ids_in_word(ids: &[u32]) -> (bool, usize) {
         let in_word = if ids.iter().all(|&id| id < 1 << 16) { 4 } else { 2 };
-        (ids.len() <= in_word * IDS, in_word)
-    }
-
-    /// Whether there is room for these ids.
-    pub(super) fn fits(ids: &[u32]) -> bool {
-        Self::ids_in_word(ids).0
+        (ids.len() <= in_word * MEDIUM_IDS, in_word)
     }
 
     /// Writes the ids of a piece, or that they are elsewhere, if they are too many; returns which.
-    pub(super) fn set(&self, name: u32, key: &[u64; KEY], ids: &[u32]) -> bool {
+    pub(super) fn set(&self, name: u32, key: &[u64; MEDIUM_KEY], ids: &[u32]) -> bool {
         let (fits, in_word) = Self::ids_in_word(ids);
         let count = match (fits, in_word) {
             (false, _) => ELSEWHERE,

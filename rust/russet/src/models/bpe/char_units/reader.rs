@@ -8,10 +8,10 @@ use super::block::{word, Block, Character, Lanes, NoLanes, BLOCK, COPIED};
 use super::scratch::{Ends, Gap, UnitScratch};
 use super::table::KNOWN;
 use super::{short, spell, CharUnits, Symbols, BEGINS, ID, NEAR};
-use crate::cached::{IdLists, IdSink};
+use crate::cached::{self, IdLists, IdSink};
 use crate::models::bpe::alphabet::Characters;
 use crate::models::bpe::{Bpe, Scratch};
-use crate::piece_cache::{PieceCache, PieceKind, MOST_IDS};
+use crate::piece_cache::{PieceCache, PieceKind, MOST_BYTES, MOST_IDS};
 use crate::words::SPACE_SYMBOL;
 use crate::Result;
 use std::ops::Range;
@@ -111,7 +111,7 @@ impl PieceReader<'_> {
                 // The last unit may go on.
                 let begin = BLOCK - 1 - block.joined.leading_ones() as usize;
                 if begin == 0 {
-                    end = self.end_of_long_unit(end..piece.end, block);
+                    end = self.next_free(block.codes[BLOCK - 1], end..piece.end);
                     self.unknown_unit(at..end, 0, is_long, &[], scratch);
                     at = end;
                     continue;
@@ -183,13 +183,12 @@ impl PieceReader<'_> {
         self.units.near.get(code as usize).map_or_else(|| CharUnits::far(self.characters, code), |&entry| entry)
     }
 
-    /// Where the unit ends that fills `block` and may go on in `text`.
+    /// Where the unit ends that has the character `previous` before `text` and may go on there.
     #[cold]
-    fn end_of_long_unit(&self, text: Range<usize>, block: &Block) -> usize {
-        let mut previous = block.codes[BLOCK - 1];
+    fn next_free(&self, mut previous: u32, text: Range<usize>) -> usize {
         for (offset, character) in self.text[text.clone()].char_indices() {
             let code = self.written.code(character.into());
-            if self.entry(previous) >> 1 & self.entry(code) & BEGINS == 0 || !self.units.joints.has(previous, code) {
+            if self.is_free(previous, code) {
                 return text.start + offset;
             }
             previous = code;
@@ -252,13 +251,14 @@ impl PieceReader<'_> {
         if is_cached {
             let tables = self.cache.tables();
             let (kind, text) = (self.written.kind(), self.text[unit.clone()].as_bytes());
-            let mut ids = [0; MOST_IDS];
-            let count = tables.ids(&tables.place_of(kind, text, text.len()), kind, text, text.len(), &mut ids);
-            if count > 0 {
-                if !scratch.has_room(MOST_IDS) {
-                    scratch.make_room(MOST_IDS);
-                }
-                scratch.put(scratch.len, &ids, count);
+            let mut few = [0; MOST_IDS];
+            let place = tables.place_of(kind, text, text.len());
+            let mut more = std::mem::take(&mut scratch.merged);
+            let ids = tables.ids(&place, kind, text, text.len(), &mut few, &mut more);
+            scratch.put_all(ids);
+            let is_known = !ids.is_empty();
+            scratch.merged = more;
+            if is_known {
                 return;
             }
         }
@@ -317,15 +317,72 @@ impl PieceReader<'_> {
         }
         scratch.clear();
         let mut block = Block::new();
+        if piece.len() <= MOST_BYTES {
+            self.read_all(piece, &mut block, scratch, bpe, sink)?;
+            return Ok(true);
+        }
+        // A line that is met again has the same parts; what is new to the cache is read at once.
+        let (mut new, mut at) = (piece.start, piece.start);
+        let mut kept = std::mem::take(&mut scratch.kept);
+        while at < piece.end {
+            let part = at..self.end_of_part(at..piece.end);
+            at = part.end;
+            let text = &self.text[part.clone()];
+            if part.len() <= MOST_BYTES && self.cache.was_met(text.as_bytes()) {
+                self.read_all(new..part.start, &mut block, scratch, bpe, sink)?;
+                new = part.end;
+                cached::ids_of_piece(self.cache, self.written.kind(), text, &mut kept, sink, |_, ids| {
+                    self.read_all(part, &mut block, scratch, bpe, ids)
+                })?;
+            }
+        }
+        self.read_all(new..at, &mut block, scratch, bpe, sink)?;
+        scratch.kept = kept;
+        Ok(true)
+    }
+
+    /// Gives the ids of a piece, or of a part of it that is cut where no merge reaches across, to `sink`.
+    fn read_all<S: IdSink>(
+        &self,
+        part: Range<usize>,
+        block: &mut Block,
+        scratch: &mut UnitScratch,
+        bpe: &mut Scratch,
+        sink: &mut S,
+    ) -> Result<()> {
         let mut fill = |scratch: &mut UnitScratch| {
             self.merge(scratch);
             self.give(Ends::default(), scratch.end(), scratch, bpe, sink)?;
             scratch.clear();
             Ok(())
         };
-        self.read(piece, &mut block, scratch, &mut fill)?;
-        fill(scratch)?;
-        Ok(true)
+        self.read(part, block, scratch, &mut fill)?;
+        fill(scratch)
+    }
+
+    /// Where a part of a text ends that begins where the text does: at the last place in reach that no merge reaches across, or if
+    /// there is none, at the next.
+    fn end_of_part(&self, text: Range<usize>) -> usize {
+        if text.len() <= MOST_BYTES {
+            return text.end;
+        }
+        let reach = self.text.floor_char_boundary(text.start + MOST_BYTES);
+        let code = |character: char| self.written.code(character.into());
+        let mut next = self.text[reach..].chars().next().map_or(0, code);
+        for (offset, character) in self.text[text.start..reach].char_indices().rev() {
+            if self.is_free(code(character), next) {
+                return text.start + offset + character.len_utf8();
+            }
+            next = code(character);
+        }
+        let before = self.text[text.start..reach].chars().next_back().map_or(0, code);
+        self.next_free(before, reach..text.end)
+    }
+
+    /// Whether no merge joins these characters.
+    #[inline(always)]
+    fn is_free(&self, left: u32, right: u32) -> bool {
+        self.entry(left) >> 1 & self.entry(right) & BEGINS == 0 || !self.units.joints.has(left, right)
     }
 
     /// Whether each character of a piece is a token.

@@ -5,6 +5,7 @@
 
 use super::block::COPIED;
 use super::Symbols;
+use crate::cached::BatchScratch;
 use std::ops::Range;
 
 /// For how many ids there is room; a unit of more characters makes more.
@@ -21,6 +22,8 @@ pub(in crate::models::bpe) struct UnitScratch {
     pub(super) short: Vec<Symbols>,
     /// Of the pieces so far: the ends of their ids and gaps.
     pub(super) ends: Vec<Ends>,
+    /// For parts of a long piece.
+    pub(super) kept: BatchScratch,
     /// The ids of a unit that is merged alone.
     pub(super) merged: Vec<u32>,
     /// Its text.
@@ -89,5 +92,16 @@ impl UnitScratch {
             *room = *ids;
         }
         self.len = len + count;
+    }
+
+    /// Puts any number of ids behind the first `len`.
+    pub(super) fn put_all(&mut self, ids: &[u32]) {
+        if !self.has_room(ids.len()) {
+            self.make_room(ids.len());
+        }
+        if let Some(room) = self.ids.get_mut(self.len..self.len + ids.len()) {
+            room.copy_from_slice(ids);
+        }
+        self.len += ids.len();
     }
 }

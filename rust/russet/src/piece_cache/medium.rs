@@ -1,11 +1,11 @@
-//! The tables of slots for pieces that are not short.
+//! The table of slots for pieces that are not short but not long either.
 //!
-//! Their keys are hashed word by word; one half of the hash names the first two slots and the other half the other two. To look a
+//! Their bytes are hashed word by word; one half of the hash names the first two slots and the other half the other two. To look a
 //! piece up costs some 50 instructions, and two lines of memory if it is in the first two. O(1).
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::slots::{free_slot, words, MediumSlot, Slot, WideSlot, ELSEWHERE, MOST_IDS};
+use super::slots::{free_slot, words, MediumSlot, Slot, ELSEWHERE, MOST_IDS};
 use super::PieceKind;
 use crate::hashing::fold;
 use crate::memory::{self, Zeroed};
@@ -17,63 +17,47 @@ pub(super) enum Look {
     Second,
 }
 
-/// A table of slots for pieces that are not short.
-pub(super) struct WideTable<T> {
-    pairs: Zeroed<[T; 2]>,
+/// A table of slots.
+pub(super) struct MediumTable {
+    pairs: Zeroed<[MediumSlot; 2]>,
     /// How many pieces were put in.
     inserted: AtomicUsize,
 }
 
-/// The hash of a piece among those that are not short; any of one that is too long. `text` begins with the piece.
+/// The hash of a medium piece, or a short one that has many ids. `text` begins with the piece.
 #[inline(always)]
-pub(super) fn wide_hash(kind: PieceKind, text: &[u8], length: usize) -> u64 {
-    match length <= MediumSlot::BYTES {
-        true => hash_of_words(kind, length, &words::<4>(text, length)),
-        false => hash_of_words(kind, length, &words::<8>(text, length)),
-    }
+pub(super) fn medium_hash(kind: PieceKind, text: &[u8], length: usize) -> u64 {
+    hash_of_words(kind, length, &words(text, length))
 }
 
-/// The same of a piece's words, of which medium ones have four.
+/// The same of the words of a piece.
 #[inline(always)]
-fn hash_of_words(kind: PieceKind, length: usize, words: &[u64]) -> u64 {
+fn hash_of_words(kind: PieceKind, length: usize, words: &[u64; 4]) -> u64 {
     const KEYS: [u64; 3] = [0x9e37_79b9_7f4a_7c15, 0xd6e8_feb8_6659_fd93, 0xa076_1d64_78bd_642f];
     let name = u64::from(name(kind, length));
     let pairs = words.chunks_exact(2).enumerate().map(|(index, pair)| fold(pair[0] ^ KEYS[0] ^ index as u64, pair[1] ^ KEYS[1]));
     fold(pairs.fold(name, |sum, pair| sum.rotate_left(17) ^ pair) ^ KEYS[1], KEYS[2])
 }
 
-/// The length of a piece that is cached and its kind.
+/// The length of a piece and its kind.
 fn name(kind: PieceKind, length: usize) -> u32 {
     length as u32 & 0xff | (kind as u32) << 8
 }
 
-/// What a wide slot says of a piece: its name, and a part of its hash.
-pub(super) fn wide_name(kind: PieceKind, length: usize, hash: u64) -> u32 {
+/// What a slot says of a piece: its name, and a part of its hash.
+pub(super) fn slot_name(kind: PieceKind, length: usize, hash: u64) -> u32 {
     name(kind, length) | (hash as u32) << 12
-}
-
-impl<const KEY: usize, const IDS: usize> WideSlot<KEY, IDS> {
-    /// The longest piece.
-    pub(super) const BYTES: usize = 8 * KEY;
 }
 
 /// Asks the processor to fetch two slots.
 #[inline(always)]
-pub(super) fn prefetch<const KEY: usize, const IDS: usize>(slots: &[WideSlot<KEY, IDS>; 2]) {
+pub(super) fn prefetch(slots: &[MediumSlot; 2]) {
     slots.iter().for_each(|slot| memory::prefetch(slot));
-    if size_of_val(&slots[0]) > 64 {
-        memory::prefetch(slots[0].key.last().map_or(std::ptr::null(), |last| last));
-    }
 }
 
-/// What [`WideSlot::get`] says of a piece that is in one of these slots.
+/// What [`MediumSlot::get`] says of a piece that is in one of these slots.
 #[inline(always)]
-fn find<const KEY: usize, const IDS: usize>(
-    slots: &[WideSlot<KEY, IDS>; 2],
-    name: u32,
-    key: &[u64; KEY],
-    ids: &mut [u32; MOST_IDS],
-) -> Option<usize> {
+fn find(slots: &[MediumSlot; 2], name: u32, key: &[u64; 4], ids: &mut [u32; MOST_IDS]) -> Option<usize> {
     slots.iter().map(|slot| slot.get(name, key, ids)).find(|&count| count > 0)
 }
 
@@ -84,7 +68,7 @@ pub(super) fn next_turn(inserted: &AtomicUsize) -> usize {
     turn
 }
 
-impl<const KEY: usize, const IDS: usize> WideTable<WideSlot<KEY, IDS>> {
+impl MediumTable {
     pub(super) fn new(slots: usize) -> Self {
         Self { pairs: Zeroed::new(slots / 2), inserted: AtomicUsize::new(0) }
     }
@@ -96,26 +80,26 @@ impl<const KEY: usize, const IDS: usize> WideTable<WideSlot<KEY, IDS>> {
 
     /// The first two slots for a hash.
     #[inline(always)]
-    pub(super) fn first(&self, hash: u64) -> &[WideSlot<KEY, IDS>; 2] {
+    pub(super) fn first(&self, hash: u64) -> &[MediumSlot; 2] {
         self.pair(hash >> 32)
     }
 
     /// The other two.
     #[inline(always)]
-    fn other(&self, hash: u64) -> &[WideSlot<KEY, IDS>; 2] {
+    fn other(&self, hash: u64) -> &[MediumSlot; 2] {
         self.pair(hash & u64::from(u32::MAX))
     }
 
     /// Two slots by 32 bits of a hash.
     #[inline(always)]
-    fn pair(&self, bits: u64) -> &[WideSlot<KEY, IDS>; 2] {
+    fn pair(&self, bits: u64) -> &[MediumSlot; 2] {
         &self.pairs[((bits * self.pairs.len() as u64) >> 32) as usize]
     }
 
-    /// What [`WideSlot::get`] says of a piece. At the first look, in one of the first two slots; `None` if it may be in one of the other
+    /// What [`MediumSlot::get`] says of a piece. At the first look, in one of the first two slots; `None` if it may be in one of the other
     /// two, which the processor is asked to fetch. At the second, in any of them.
     #[inline(always)]
-    pub(super) fn get(&self, hash: u64, name: u32, key: &[u64; KEY], ids: &mut [u32; MOST_IDS], look: Look) -> Option<usize> {
+    pub(super) fn get(&self, hash: u64, name: u32, key: &[u64; 4], ids: &mut [u32; MOST_IDS], look: Look) -> Option<usize> {
         let first = self.first(hash);
         let known = find(first, name, key, ids);
         match look {
@@ -128,12 +112,12 @@ impl<const KEY: usize, const IDS: usize> WideTable<WideSlot<KEY, IDS>> {
         }
     }
 
-    fn free_slot(&self, hash: u64) -> Option<&WideSlot<KEY, IDS>> {
+    fn free_slot(&self, hash: u64) -> Option<&MediumSlot> {
         free_slot(self.first(hash), || self.other(hash))
     }
 
     /// Remembers the ids of a piece, or returns false if they are too many.
-    pub(super) fn insert(&self, hash: u64, name: u32, key: &[u64; KEY], ids: &[u32]) -> bool {
+    pub(super) fn insert(&self, hash: u64, name: u32, key: &[u64; 4], ids: &[u32]) -> bool {
         let turn = next_turn(&self.inserted);
         // In a table that was filled once, to look for a free slot elsewhere costs more than it is worth.
         let free = (turn < self.len()).then(|| self.free_slot(hash)).flatten();
@@ -150,12 +134,11 @@ impl<const KEY: usize, const IDS: usize> WideTable<WideSlot<KEY, IDS>> {
         let mut ids = [0; MOST_IDS];
         for slot in self.pairs.iter().flatten().filter(|slot| !slot.is_free()) {
             let name = slot.tail.load(Ordering::Acquire) as u32;
-            let key: [u64; KEY] = std::array::from_fn(|index| slot.key[index].load(Ordering::Relaxed));
+            let key: [u64; 4] = std::array::from_fn(|index| slot.key[index].load(Ordering::Relaxed));
             let (length, Some(kind)) = ((name & 0xff) as usize, PieceKind::of(name >> 8 & 0xf)) else { continue };
-            let words = if length <= MediumSlot::BYTES { 4 } else { KEY };
-            let hash = hash_of_words(kind, length, &key[..words]);
+            let hash = hash_of_words(kind, length, &key);
             let count = slot.get(name, &key, &mut ids);
-            // Where a mark is, the next table has the ids.
+            // Where a mark is, the store has the ids.
             let ids = if count == ELSEWHERE { &[u32::MAX; MOST_IDS][..] } else { &ids[..count] };
             if count > 0 {
                 other.free_slot(hash).into_iter().for_each(|slot| {
