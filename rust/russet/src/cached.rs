@@ -96,17 +96,6 @@ impl Wanted {
     fn piece<'t>(&self, text: &'t [u8]) -> &'t [u8] {
         &text[self.start as usize..self.end as usize]
     }
-
-    /// The text from where the piece begins.
-    #[inline(always)]
-    fn rest<'t>(&self, text: &'t [u8]) -> &'t [u8] {
-        &text[self.start as usize..]
-    }
-
-    #[inline(always)]
-    fn len(&self) -> usize {
-        (self.end - self.start) as usize
-    }
 }
 
 /// Buffers, reused from batch to batch.
@@ -174,14 +163,14 @@ pub(crate) fn ids_of_piece<S: IdSink>(
     let tables = cache.tables();
     let place = tables.place_of(kind, piece.as_bytes(), piece.len());
     let mut few = [0; MOST_IDS];
-    let known = tables.ids(&place, kind, piece.as_bytes(), piece.len(), &mut few, &mut scratch.found);
+    let known = tables.ids(&place, &mut few, &mut scratch.found);
     if !known.is_empty() {
         sink.take_ids(known);
         return Ok(());
     }
     let ids = scratch.list();
     work_out(piece, ids)?;
-    cache.insert(tables, &place, kind, piece.as_bytes(), ids);
+    cache.insert(tables, &place, piece.as_bytes(), ids);
     sink.take_ids(ids);
     Ok(())
 }
@@ -223,7 +212,7 @@ pub(crate) fn ids_of_pieces<S: IdSink>(
                 let room = room.ok_or_else(|| Error::Internal("a batch has more ids than its pieces can have".into()))?;
                 let mut count = tables.few_ids(&wanted.place, room);
                 if count == 0 {
-                    let more = tables.more_ids(&wanted.place, kind, wanted.rest(bytes), wanted.len(), room);
+                    let more = tables.more_ids(&wanted.place, room);
                     count = more.unwrap_or(0);
                     if count == 0 {
                         let is_unsure = more.is_none();
@@ -236,7 +225,7 @@ pub(crate) fn ids_of_pieces<S: IdSink>(
         let mut start = 0;
         if !scratch.holes.is_empty() {
             let BatchScratch { known, holes, found, unknown, new, .. } = &mut *scratch;
-            look_again(tables, kind, bytes, holes, found, unknown);
+            look_again(tables, bytes, holes, found, unknown);
             new.clear();
             if !unknown.is_empty() {
                 work_out(text, unknown, new)?;
@@ -254,7 +243,7 @@ pub(crate) fn ids_of_pieces<S: IdSink>(
                     }
                     HoleIds::New(list) => {
                         let ids = new.get(list);
-                        cache.insert(tables, &hole.wanted.place, kind, hole.wanted.piece(bytes), ids);
+                        cache.insert(tables, &hole.wanted.place, hole.wanted.piece(bytes), ids);
                         sink.take_ids(ids);
                     }
                     HoleIds::Again(list) => sink.take_ids(new.get(list)),
@@ -271,7 +260,6 @@ pub(crate) fn ids_of_pieces<S: IdSink>(
 /// Puts the ids of holes that are known at the second look into `found`, and the pieces of the others, each once, into `unknown`.
 fn look_again(
     tables: &Tables,
-    kind: PieceKind,
     bytes: &[u8],
     holes: &mut [Hole],
     found: &mut Vec<u32>,
@@ -285,7 +273,7 @@ fn look_again(
     for hole in holes {
         let wanted = &hole.wanted;
         if hole.is_unsure {
-            let count = tables.ids_anywhere(&wanted.place, kind, wanted.rest(bytes), wanted.len(), found);
+            let count = tables.ids_anywhere(&wanted.place, found);
             if count > 0 {
                 hole.ids = HoleIds::Found(count);
                 continue;

@@ -477,7 +477,7 @@ impl Tokenizer {
         self.core.cache.bytes()
     }
 
-    /// The most bytes that it will take, but for the first 192 KiB; 16 MiB if nothing else was said.
+    /// The most bytes that it will take, but for the first 193 KiB; 16 MiB if nothing else was said.
     pub fn cache_limit(&self) -> usize {
         self.core.cache.limit()
     }

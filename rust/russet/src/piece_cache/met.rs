@@ -5,7 +5,7 @@
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use super::medium::next_turn;
+use super::slots::next_turn;
 use crate::hashing::fold;
 use crate::memory::Zeroed;
 

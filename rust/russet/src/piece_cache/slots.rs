@@ -4,10 +4,9 @@
 //! holds a version, which is odd while a thread writes. A reader that sees the version change has missed; a writer that finds
 //! another one at work goes away. So nobody ever waits, and a thread that stops midway, or a fork, leaves one slot unused.
 //!
-//! There are two sizes: of 32 and 64 bytes, the first for the many short pieces, whose key is two words. To read a short slot takes a
-//! dozen instructions; the others are compared word by word. O(1).
+//! A slot has 32 bytes, of which 16 are the key. To read it takes a dozen instructions. O(1).
 
-use std::sync::atomic::{fence, AtomicU64, Ordering};
+use std::sync::atomic::{fence, AtomicU64, AtomicUsize, Ordering};
 
 use crate::memory::Zeroable;
 
@@ -18,15 +17,10 @@ const SHORT_IDS: usize = 3;
 /// The most ids that it holds, and their bits if there are more than `SHORT_IDS`.
 const PACKED_IDS: usize = 6;
 const PACKED_BITS: [u32; PACKED_IDS + 1] = [32, 32, 32, 32, 24, 19, 16];
-/// In place of a count: the ids are in a slot of the next size, or in the store.
+/// In place of a count: the ids are in the store.
 pub(super) const ELSEWHERE: usize = 0xff;
-/// A bit of the count of a medium slot: ids have 16 bits.
-const IS_NARROW: usize = 0x40;
-/// The most ids that slots hold: those of a medium one, if all have 16 bits.
-pub(crate) const MOST_IDS: usize = 4 * MEDIUM_IDS;
-/// The words of a medium slot that are for the piece, and for ids.
-const MEDIUM_KEY: usize = 4;
-const MEDIUM_IDS: usize = 3;
+/// The most ids that a slot holds.
+pub(crate) const MOST_IDS: usize = PACKED_IDS;
 
 /// Two slots, a cache line.
 #[repr(C, align(64))]
@@ -42,24 +36,8 @@ pub(super) struct ShortSlot {
     pub(super) tail: AtomicU64,
 }
 
-/// A slot for a piece of up to 32 bytes and 6 ids, or 12 of 16 bits: one cache line.
-#[repr(C, align(64))]
-pub(super) struct MediumSlot {
-    /// The name of the piece in the lower half, and the upper half as above. It comes first, so that what is not looked for is passed
-    /// over with one look.
-    pub(super) tail: AtomicU64,
-    /// The piece, filled up with zeros.
-    pub(super) key: [AtomicU64; MEDIUM_KEY],
-    /// Two or four ids to a word.
-    ids: [AtomicU64; MEDIUM_IDS],
-}
-
-const _: () = assert!(size_of::<MediumSlot>() == 64);
-
 // SAFETY: all fields are AtomicU64, for which zero is a value.
 unsafe impl Zeroable for ShortPair {}
-// SAFETY: as above.
-unsafe impl Zeroable for MediumSlot {}
 
 /// The bits of a word that so many bytes take.
 static BYTES: [u64; 9] = {
@@ -107,37 +85,17 @@ fn is_being_written(tail: u64) -> bool {
 /// In the tail of the first of two slots: pieces for which there was no room there are in the other two that they may be in.
 const HAS_MORE: u64 = 1 << 63;
 
-/// What all sizes of slots have in common.
-pub(super) trait Slot {
-    fn tail(&self) -> &AtomicU64;
-
-    fn is_free(&self) -> bool {
-        count(self.tail().load(Ordering::Relaxed)) == 0
-    }
-
-    /// Whether there are pieces for which there was no room here; asked of the first of two.
-    #[inline(always)]
-    fn has_more(&self) -> bool {
-        self.tail().load(Ordering::Relaxed) & HAS_MORE != 0
-    }
-}
-
-impl Slot for ShortSlot {
-    fn tail(&self) -> &AtomicU64 {
-        &self.tail
-    }
-}
-
-impl Slot for MediumSlot {
-    fn tail(&self) -> &AtomicU64 {
-        &self.tail
-    }
+/// Counts one more piece and tells which slot's turn it is. Where several threads count without care, some are missed.
+pub(super) fn next_turn(inserted: &AtomicUsize) -> usize {
+    let turn = inserted.load(Ordering::Relaxed);
+    inserted.store(turn + 1, Ordering::Relaxed);
+    turn
 }
 
 /// A free slot for a piece that is in none: one of two, or if these are taken, one of two others.
-pub(super) fn free_slot<'s, S: Slot>(first: &'s [S; 2], other: impl FnOnce() -> &'s [S; 2]) -> Option<&'s S> {
+pub(super) fn free_slot<'s>(first: &'s [ShortSlot; 2], other: impl FnOnce() -> &'s [ShortSlot; 2]) -> Option<&'s ShortSlot> {
     first.iter().find(|slot| slot.is_free()).or_else(|| {
-        first[0].tail().fetch_or(HAS_MORE, Ordering::Relaxed);
+        first[0].tail.fetch_or(HAS_MORE, Ordering::Relaxed);
         other().iter().find(|slot| slot.is_free())
     })
 }
@@ -199,6 +157,16 @@ pub(super) fn unpack(bits: u128, count: usize, ids: &mut [u32; MOST_IDS]) -> Opt
 }
 
 impl ShortSlot {
+    fn is_free(&self) -> bool {
+        count(self.tail.load(Ordering::Relaxed)) == 0
+    }
+
+    /// Whether there are pieces for which there was no room here; asked of the first of two.
+    #[inline(always)]
+    pub(super) fn has_more(&self) -> bool {
+        self.tail.load(Ordering::Relaxed) & HAS_MORE != 0
+    }
+
     #[inline(always)]
     fn differs(&self, key: [u64; 2]) -> bool {
         (self.key[0].load(Ordering::Relaxed) ^ key[0]) | (self.key[1].load(Ordering::Relaxed) ^ key[1]) != 0
@@ -221,69 +189,5 @@ impl ShortSlot {
             self.key[1].store(key[1], Ordering::Relaxed);
             self.ids.store(bits as u64, Ordering::Relaxed);
         });
-    }
-}
-
-impl MediumSlot {
-    /// The longest piece.
-    pub(super) const BYTES: usize = 8 * MEDIUM_KEY;
-
-    /// The number of ids of a piece, which are put at the beginning of `ids`; 0, or `ELSEWHERE`.
-    #[inline(always)]
-    pub(super) fn get(&self, name: u32, key: &[u64; MEDIUM_KEY], ids: &mut [u32; MOST_IDS]) -> usize {
-        let tail = self.tail.load(Ordering::Acquire);
-        if tail as u32 != name || is_being_written(tail) {
-            return 0;
-        }
-        if self.key.iter().zip(key).fold(0, |other, (slot, key)| other | slot.load(Ordering::Relaxed) ^ key) != 0 {
-            return 0;
-        }
-        let count = count(tail);
-        let is_narrow = count & IS_NARROW != 0;
-        let words = self.ids.iter().map(|word| word.load(Ordering::Relaxed));
-        match is_narrow {
-            true => {
-                for (ids, word) in ids.chunks_exact_mut(4).zip(words) {
-                    ids.copy_from_slice(&[word, word >> 16, word >> 32, word >> 48].map(|id| id as u32 & 0xffff));
-                }
-            }
-            false => {
-                for (ids, word) in ids.chunks_exact_mut(2).zip(words) {
-                    ids.copy_from_slice(&[word as u32, (word >> 32) as u32]);
-                }
-            }
-        }
-        fence(Ordering::Acquire);
-        match self.tail.load(Ordering::Relaxed) == tail {
-            true if count == ELSEWHERE => ELSEWHERE,
-            true => count & (IS_NARROW - 1),
-            false => 0,
-        }
-    }
-
-    /// Whether there is room for these ids, and how many are in a word.
-    fn ids_in_word(ids: &[u32]) -> (bool, usize) {
-        let in_word = if ids.iter().all(|&id| id < 1 << 16) { 4 } else { 2 };
-        (ids.len() <= in_word * MEDIUM_IDS, in_word)
-    }
-
-    /// Writes the ids of a piece, or that they are elsewhere, if they are too many; returns which.
-    pub(super) fn set(&self, name: u32, key: &[u64; MEDIUM_KEY], ids: &[u32]) -> bool {
-        let (fits, in_word) = Self::ids_in_word(ids);
-        let count = match (fits, in_word) {
-            (false, _) => ELSEWHERE,
-            (true, 4) => ids.len() | IS_NARROW,
-            (true, _) => ids.len(),
-        };
-        write(&self.tail, name, count, || {
-            for (slot, word) in self.key.iter().zip(key) {
-                slot.store(*word, Ordering::Relaxed);
-            }
-            let ids = if fits { ids } else { &[] };
-            for (slot, ids) in self.ids.iter().zip(ids.chunks(in_word)) {
-                slot.store(ids.iter().rev().fold(0, |word, &id| word << (64 / in_word) | u64::from(id)), Ordering::Relaxed);
-            }
-        });
-        fits
     }
 }

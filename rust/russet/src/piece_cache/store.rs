@@ -30,7 +30,7 @@ type Key = [u64; 2];
 
 /// A word of the index, or zero: the place of an entry in words (24 bits), the generation of its page (24 bits), and a part of its key.
 #[derive(Clone, Copy)]
-struct Entry(u64);
+pub(super) struct Entry(pub(super) u64);
 
 const GENERATION_SHIFT: u32 = 24;
 const TAG_SHIFT: u32 = 48;
@@ -139,7 +139,7 @@ impl Head {
 fn ids_in_word(ids: &[u32]) -> usize {
     match ids.iter().fold(0, |all, id| all | id) {
         ..0x1_0000 => 4,
-        ..0x20_0000 => 3,
+        0x1_0000..0x20_0000 => 3,
         _ => 2,
     }
 }
@@ -210,21 +210,29 @@ impl Store {
         line.iter().map(|word| Entry(word.load(Ordering::Acquire))).filter(move |entry| entry.may_be(key))
     }
 
-    /// Whether a piece of `length` bytes may be there; the processor is then asked to fetch it.
+    /// Whether a piece may be there; the processor is then asked to fetch it.
     #[inline(always)]
-    pub(super) fn may_have(&self, key: Key, length: usize) -> bool {
-        let Some(entry) = self.entries(key).next() else { return false };
+    pub(super) fn may_have(&self, key: Key) -> bool {
+        self.entries(key).next().inspect(|&entry| self.prefetch_entry(entry)).is_some()
+    }
+
+    /// Asks the processor to fetch an entry, or as much of it as most have.
+    #[inline(always)]
+    pub(super) fn prefetch_entry(&self, entry: Entry) {
         let (page, at) = entry.place();
         if let Some(words) = self.pages.get(page).and_then(|Page(words)| words.get(at..)) {
-            // Most pieces have as many bytes as their ids have here, or more.
-            words.chunks(LINE_WORDS).take(1 + length / 64).for_each(|words| memory::prefetch(words.as_ptr()));
+            words.chunks(LINE_WORDS).take(2).for_each(|words| memory::prefetch(words.as_ptr()));
         }
-        true
     }
 
     /// Appends the ids of a piece, if they are there; their number, or 0.
     pub(super) fn get(&self, key: Key, ids: &mut Vec<u32>) -> usize {
         self.entries(key).map(|entry| self.read(entry, |found| found == key, ids)).find(|&count| count > 0).unwrap_or(0)
+    }
+
+    /// Appends the ids of an entry, if it is there; their number, or 0.
+    pub(super) fn get_entry(&self, entry: Entry, ids: &mut Vec<u32>) -> usize {
+        self.read(entry, |_| true, ids)
     }
 
     /// Appends the ids of an entry, if it is there and its key is what is looked for; their number, or 0.
@@ -257,10 +265,24 @@ impl Store {
 
     /// Remembers the ids of a piece, unless they are too many.
     pub(super) fn insert(&self, key: Key, ids: &[u32]) {
+        let Some(entry) = self.put(key, ids) else { return };
+        let Line(line) = self.line(key);
+        // A word that is free, or of which the entry is gone, or else any.
+        let is_gone = |word: &&AtomicU64| {
+            let entry = Entry(word.load(Ordering::Relaxed));
+            let state = self.states.get(entry.place().0).map_or(0, |state| state.load(Ordering::Relaxed));
+            entry.0 == 0 || State(state).generation() != entry.generation()
+        };
+        let word = line.iter().find(is_gone).unwrap_or(&line[entry.place().1 / 2 % LINE_WORDS]);
+        word.store(entry.0, Ordering::Release);
+    }
+
+    /// Writes an entry that is not in the index, unless the ids are too many or other threads are in the way.
+    pub(super) fn put(&self, key: Key, ids: &[u32]) -> Option<Entry> {
         let in_word = ids_in_word(ids);
         let count = 2 + ids.len().div_ceil(in_word);
         if count > MOST_WORDS || ids.is_empty() {
-            return;
+            return None;
         }
         let write = |room: &[AtomicU64]| {
             let [first, head, packed @ ..] = room else { return };
@@ -272,16 +294,8 @@ impl Store {
                 _ => write_ids::<2>(ids, packed),
             }
         };
-        let Some((generation, place)) = self.append(count, write) else { return };
-        let Line(line) = self.line(key);
-        // A word that is free, or of which the entry is gone, or else any.
-        let is_gone = |word: &&AtomicU64| {
-            let entry = Entry(word.load(Ordering::Relaxed));
-            let state = self.states.get(entry.place().0).map_or(0, |state| state.load(Ordering::Relaxed));
-            entry.0 == 0 || State(state).generation() != entry.generation()
-        };
-        let word = line.iter().find(is_gone).unwrap_or(&line[place / 2 % LINE_WORDS]);
-        word.store(Entry::new(key, generation, place).0, Ordering::Release);
+        let (generation, place) = self.append(count, write)?;
+        Some(Entry::new(key, generation, place))
     }
 
     /// Writes an entry of `count` words; the generation of its page and its place, or `None` if other threads were in the way.
@@ -322,7 +336,14 @@ impl Store {
         None
     }
 
-    /// Copies what is whole.
+    /// Copies an entry that is not in the index, if it is whole; the word that tells where.
+    pub(super) fn copy_entry(&self, entry: Entry, other: &Self) -> Option<u128> {
+        let mut ids = Vec::new();
+        self.get_entry(entry, &mut ids);
+        other.put([0; 2], &ids).map(|Entry(entry)| entry.into())
+    }
+
+    /// Copies what is in the index and whole.
     pub(super) fn copy_to(&self, other: &Self) {
         let mut ids = Vec::new();
         for word in self.index.iter().flat_map(|Line(line)| line) {

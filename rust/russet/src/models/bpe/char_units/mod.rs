@@ -327,7 +327,10 @@ mod tests {
         (lists, words.iter().map(|word| whole(model, &word.replace(' ', "▁"))).collect())
     }
 
-    const PIECE: &str = "[ab é漢字か▁😀к\0zж]{0,6}|[ab é漢字か▁😀к]{0,40}|[漢字か]{0,300}|(ab){30,90}|(漢字){60,70}[ab▁]{0,9}|[漢字か]{300,900}|([ab é漢字か▁😀к]{1,9}(漢字|ab){0,300}){1,9}";
+    const PIECE: &str = concat!(
+        "[ab é漢字か▁😀к\0zж]{0,6}|[ab é漢字か▁😀к]{0,40}|[漢字か]{0,300}|(ab){30,90}|(漢字){60,70}[ab▁]{0,9}|",
+        "[漢字か]{300,900}|([ab é漢字か▁😀к]{1,9}(漢字|ab){0,300}){1,9}",
+    );
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(1500))]
@@ -353,9 +356,8 @@ mod tests {
         }
 
         #[test]
-        fn fixtures_give_the_ids_of_the_whole(pieces in proptest::collection::vec("([ -~é漢字かな한국ไทยкир😀。]|[a-z]{1,9}|▁){1,60}|[漢字かな한국ไท]{300,500}", 1..6)) {
-            // What is long is kept at the second time and found at the third.
-            let pieces: Vec<&str> = pieces.iter().chain(&pieces).chain(&pieces).map(String::as_str).collect();
+        fn fixtures_give_the_ids_of_the_whole(pieces in proptest::collection::vec("([ -~é漢字かな한국ไทยкир😀。]|[a-z]{1,9}|▁){1,60}", 1..6)) {
+            let pieces: Vec<&str> = pieces.iter().chain(&pieces).map(String::as_str).collect();
             for (name, tokenizer) in fixtures().iter().filter(|(_, tokenizer)| tokenizer.core.model.reads_spelled()) {
                 let model = &tokenizer.core.model;
                 let (by_units, whole) = both_ways(model, &pieces);

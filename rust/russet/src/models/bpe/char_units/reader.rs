@@ -254,7 +254,7 @@ impl PieceReader<'_> {
             let mut few = [0; MOST_IDS];
             let place = tables.place_of(kind, text, text.len());
             let mut more = std::mem::take(&mut scratch.merged);
-            let ids = tables.ids(&place, kind, text, text.len(), &mut few, &mut more);
+            let ids = tables.ids(&place, &mut few, &mut more);
             scratch.put_all(ids);
             let is_known = !ids.is_empty();
             scratch.merged = more;
@@ -296,7 +296,7 @@ impl PieceReader<'_> {
                 self.units.known.insert(gap.key, unit);
             } else if gap.is_cached {
                 let (tables, kind, text) = (self.cache.tables(), self.written.kind(), self.text[gap.unit.clone()].as_bytes());
-                self.cache.insert(tables, &tables.place_of(kind, text, text.len()), kind, text, unit);
+                self.cache.insert(tables, &tables.place_of(kind, text, text.len()), text, unit);
             }
             sink.take_ids(unit);
         }
