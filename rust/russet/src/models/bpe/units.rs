@@ -325,7 +325,7 @@ mod tests {
         #[test]
         fn units_of_raw_bytes_give_the_ids_of_the_piece(
             config in configs(),
-            pieces in proptest::collection::vec("[ab é漢字かк]{0,6}|[ab é漢字かк]{0,60}|[漢字かк]{0,20}", 1..20),
+            pieces in proptest::collection::vec("[ab é漢字かк]{0,6}|[ab é漢字かк]{0,60}|[漢字かк]{0,20}|a{17,40}| {17,40}", 1..20),
         ) {
             let model = Model::from_config(ModelConfig::Bpe(config), true).unwrap();
             prop_assert_eq!(model.alphabet(), Alphabet::Bytes);
