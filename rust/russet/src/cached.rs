@@ -258,13 +258,7 @@ pub(crate) fn ids_of_pieces<S: IdSink>(
 }
 
 /// Puts the ids of holes that are known at the second look into `found`, and the pieces of the others, each once, into `unknown`.
-fn look_again(
-    tables: &Tables,
-    bytes: &[u8],
-    holes: &mut [Hole],
-    found: &mut Vec<u32>,
-    unknown: &mut Vec<Range<usize>>,
-) {
+fn look_again(tables: &Tables, bytes: &[u8], holes: &mut [Hole], found: &mut Vec<u32>, unknown: &mut Vec<Range<usize>>) {
     unknown.clear();
     found.clear();
     // By some bits of the key, the last piece of those that are unknown, and one.
