@@ -180,7 +180,13 @@ impl<'py> Call<'py> {
     }
 }
 
-/// Draws tokens from logits, as its keywords say; see `python/russet/sampling.py`.
+/// Draws tokens from logits. The keywords have the names of `GenerationConfig`; what is not given is off.
+///
+/// `order` is "transformers", "mlx-lm", "llama.cpp" or a list of filters' names; `on_invalid` is "error" or "mask". Every call takes
+/// logits of shape (V,) or (B, V) in float32, float16 or bfloat16 (an array of `ml_dtypes`, or uint16 with `dtype="bfloat16"`); the
+/// ids so far, one sequence for each row; `mask`, the allowed ids as booleans or as bits of 32-bit words; `unconditional_logits` for
+/// `guidance_scale`. With `step` a call depends on nothing but its arguments and the seed; without, the sampler counts. Raises
+/// `InvalidLogitsError` for NaN and infinity, and where no token is left. The rules are in docs/sampling.md.
 #[pyclass(frozen, module = "russet", name = "Sampler")]
 pub struct PySampler {
     core: Sampler,

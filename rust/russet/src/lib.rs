@@ -1,5 +1,5 @@
 //! Exact and fast tokenizers: everything that a `tokenizer.json` can describe, with the results of Hugging Face's
-//! `tokenizers` 0.23.3.
+//! `tokenizers` 0.23.3. And what comes at the other end of a language model: [`sampling`], tokens from logits.
 //!
 //! A [`Tokenizer`] is read from a file ([`Tokenizer::from_file`] tells the format: tokenizer.json, a SentencePiece model, tiktoken
 //! ranks, vocabulary files), compiled once and then shared by any number of threads. [`Tokenizer::encode`] gives an [`Encoding`]:

@@ -15,6 +15,18 @@
 //! Equal logits: top-k keeps all that equal the k-th, as `transformers` does, and exactly k in the other orders; top-p keeps as many
 //! as it takes, those with the lowest ids (mlx-lm: all of them).
 //!
+//! ```
+//! use russet::sampling::{Input, Logits, Parameters, Sampler, Scratch};
+//!
+//! let sampler = Sampler::new(Parameters { top_k: Some(2), seed: 7, ..Parameters::default() })?;
+//! let (mut state, mut scratch) = (sampler.start(), Scratch::default());
+//! let logits = Logits::F32(&[1.0, 4.0, 3.0, 2.0]);
+//! let input = Input { logits, history: &[], row: 0, mask: None, unconditional: None };
+//! let token = sampler.sample(&input, &mut state, &mut scratch, None)?;
+//! assert!(token == 1 || token == 2);
+//! # Ok::<(), russet::Error>(())
+//! ```
+//!
 //! A usual call reads the logits once, O(V); top-p and a temperature without other limits weigh each of them, some ten times that.
 
 mod candidates;
