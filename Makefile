@@ -13,6 +13,7 @@ STAMP := $(VENV)/.installed
 SECONDS := 60
 PYTEST_ARGS :=
 PEERS_ARGS :=
+SAMPLING_ARGS :=
 
 .PHONY: help
 help: ## List the targets
@@ -80,6 +81,10 @@ bench: release ## Run the benches: criterion for each stage, then the Python API
 .PHONY: bench-peers
 bench-peers: release ## Run Russet beside every fast tokenizer package (from PyPI); PEERS_ARGS="--quick" takes minutes, not an hour
 	@$(BIN)/python benches/peers.py $(PEERS_ARGS)
+
+.PHONY: bench-sampling
+bench-sampling: release ## Run the sampler beside NumPy and transformers, and say which bars are met; SAMPLING_ARGS=--write keeps the tables
+	@$(BIN)/python benches/sampling.py $(SAMPLING_ARGS)
 
 .PHONY: instructions
 instructions: check-rust ## Count the instructions of the main paths under callgrind, beside benches/instructions.json
