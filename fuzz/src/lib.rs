@@ -1,4 +1,5 @@
-//! What is fuzzed: one function for each loader, and one for encoding and decoding. Each takes any bytes; a panic is a finding.
+//! What is fuzzed: one function for each loader, one for encoding and decoding, and one for sampling. Each takes any bytes; a
+//! panic is a finding.
 //!
 //! `fuzz_targets/` gives them to libFuzzer; `src/bin/mutate.rs` drives them on stable Rust.
 
@@ -7,8 +8,11 @@ use russet::formats::config::*;
 use russet::{EncodeOptions, Error, Input, OnUnknown, Tokenizer};
 use std::sync::OnceLock;
 
+mod sampling;
+pub use sampling::sampling;
+
 /// All targets by name.
-pub const TARGETS: [(&str, fn(&[u8])); 8] = [
+pub const TARGETS: [(&str, fn(&[u8])); 9] = [
     ("tokenizer_json", tokenizer_json),
     ("compiled", compiled),
     ("sentencepiece", sentencepiece),
@@ -17,6 +21,7 @@ pub const TARGETS: [(&str, fn(&[u8])); 8] = [
     ("charsmap", charsmap),
     ("regex", regex),
     ("encode_decode", encode_decode),
+    ("sampling", sampling),
 ];
 
 const TEXTS: [&str; 4] = ["", "Hello world, it's 1893!", "  é e\u{301} 中文 😀 <s>[MASK]\0\n", "aaaaaaaaaaaaaaaaaaaaaaaa"];
