@@ -9,7 +9,7 @@
 
 use super::kernels::{self, Candidate, Temperature, Weighing, BINS};
 use super::row::{Row, BLOCK};
-use super::select::{cut_by_mass, kth_greatest, least_that, sort_by_logit, Cut};
+use super::select::{about_kth_greatest, cut_by_mass, kth_greatest, least_that, sort_by_logit, Cut};
 use crate::simd::Level;
 
 /// From the limit on, at most so many candidates become a list.
@@ -60,6 +60,8 @@ pub(crate) struct Candidates<'r, 'a> {
     listed: bool,
     /// Whether they are known to be too many for a list.
     many: bool,
+    /// If not listed: `buffers.list` holds the candidates from this logit on; none if infinite.
+    found_from: f32,
     temperature: Temperature,
 }
 
@@ -78,8 +80,17 @@ impl<'r, 'a> Candidates<'r, 'a> {
     pub(crate) fn new(level: Level, row: &'r mut Row<'a>, buffers: &'r mut Buffers) -> (Self, bool) {
         let maxima = kernels::maxima(level, row, &mut buffers.maxima);
         let temperature = Temperature::new(1.0);
-        let candidates =
-            Self { level, row, buffers, max: maxima.greatest, least: f32::NEG_INFINITY, listed: false, many: false, temperature };
+        let candidates = Self {
+            level,
+            row,
+            buffers,
+            max: maxima.greatest,
+            least: f32::NEG_INFINITY,
+            listed: false,
+            many: false,
+            found_from: f32::INFINITY,
+            temperature,
+        };
         (candidates, maxima.invalid)
     }
 
@@ -146,6 +157,7 @@ impl<'r, 'a> Candidates<'r, 'a> {
     fn list_up_to(&mut self, limit: usize) -> bool {
         let Buffers { maxima, list, .. } = &mut *self.buffers;
         list.clear();
+        self.found_from = f32::INFINITY;
         self.listed = kernels::collect(self.level, self.row, maxima, (self.least, f32::INFINITY), limit, list);
         self.many = !self.listed;
         self.listed
@@ -188,6 +200,7 @@ impl<'r, 'a> Candidates<'r, 'a> {
         }
         self.least = least;
         self.many = false;
+        self.listed |= least >= self.found_from;
         if self.listed {
             self.buffers.list.retain(|one| one.logit >= least);
         }
@@ -236,10 +249,17 @@ impl<'r, 'a> Candidates<'r, 'a> {
         // As many blocks have a logit from the k-th greatest maximum on, so the k-th greatest logit is not below.
         let mut bound = self.least.max(f32::MIN);
         if k < maxima.len() / 4 {
-            bound = bound.max(kth_greatest(maxima.iter().copied(), k, values));
-            list.clear();
-            if kernels::collect(self.level, self.row, maxima, (bound, f32::INFINITY), LISTED.max(8 * k), list) {
-                return kth_greatest(list.iter().map(|one| one.logit), k, values);
+            bound = bound.max(about_kth_greatest(maxima, k, values));
+            let limit = LISTED.max(8 * k);
+            self.found_from = f32::INFINITY;
+            // Where too many are equal to the bound, those above it are enough: either the k-th is among them, or it is the bound.
+            for from in [bound, bound.next_up()] {
+                list.clear();
+                if kernels::collect(self.level, self.row, maxima, (from, f32::INFINITY), limit, list) {
+                    let kth = kth_greatest(list.iter().map(|one| one.logit), k, values);
+                    self.found_from = from;
+                    return if from == bound { kth } else { kth.max(bound) };
+                }
             }
         }
         let row = &*self.row;
@@ -300,9 +320,17 @@ impl<'r, 'a> Candidates<'r, 'a> {
 
     /// Leaves the fewest greatest that together have a share of the mass.
     pub(crate) fn top_p(&mut self, share: f64, keep: usize, ties: Ties) {
-        let mass = self.mass();
-        let target = share * mass;
-        let Some(cut) = self.cut(target) else { return };
+        let mut found = std::mem::take(&mut self.buffers.sorted);
+        found.clear();
+        let cut = if self.list() {
+            let target = share * self.mass();
+            found.extend_from_slice(&self.buffers.list);
+            cut_by_mass(&mut found, 0.0, target, |one| self.weight(one.logit))
+        } else {
+            self.cut_of_row(share, &mut found)
+        };
+        self.buffers.sorted = found;
+        let Some(cut) = cut else { return };
         match (ties, keep) {
             (Ties::All, ..=1) => self.keep_from(cut.logit),
             (Ties::LowestId, ..=1) => self.keep_to(cut),
@@ -327,7 +355,19 @@ impl<'r, 'a> Candidates<'r, 'a> {
             self.buffers.list.retain(|one| cut.keeps(one));
             return;
         }
-        // Equal ones past the last are taken out of the row: so many that a list would not do.
+        // Equal ones past the last are taken out of the row: those that were found with it, if they were.
+        let found = std::mem::take(&mut self.buffers.sorted);
+        if found.iter().any(|one| one.id == cut.last) {
+            let past = found.iter().filter(|one| one.logit == cut.logit && one.id > cut.last);
+            let count = past.clone().map(|one| self.row.exclude(one.id as usize)).count();
+            if count > 0 {
+                self.refresh_maxima();
+            }
+            self.buffers.sorted = found;
+            return;
+        }
+        self.buffers.sorted = found;
+        // Else so many that a list would not do.
         for block in cut.last as usize / BLOCK..self.row.blocks() {
             let max = self.buffers.maxima[block];
             if max == cut.logit && block * BLOCK > cut.last as usize {
@@ -347,65 +387,73 @@ impl<'r, 'a> Candidates<'r, 'a> {
     /// Looks the maxima of the blocks up again, after ids were taken out of the row.
     fn refresh_maxima(&mut self) {
         self.many = false;
+        self.found_from = f32::INFINITY;
         self.max = kernels::maxima(self.level, self.row, &mut self.buffers.maxima).greatest;
     }
 
-    /// Where the greatest candidates reach a mass.
-    fn cut(&mut self, target: f64) -> Option<Cut> {
-        let mut sorted = std::mem::take(&mut self.buffers.sorted);
-        sorted.clear();
-        let cut = if self.listed {
-            sorted.extend_from_slice(&self.buffers.list);
-            cut_by_mass(&mut sorted, 0.0, target, |one| self.weight(one.logit))
-        } else {
-            self.cut_of_row(target, &mut sorted)
-        };
-        self.buffers.sorted = sorted;
-        cut
+    /// Whether the greatest blocks are far from having most of the mass: a limit that many logits reach weighs too much for that.
+    fn is_broad(&mut self) -> bool {
+        let Buffers { maxima, values, .. } = &mut *self.buffers;
+        let near = NEAR_BLOCKS[1];
+        let bound = if near < maxima.len() { about_kth_greatest(maxima, near, values) } else { f32::NEG_INFINITY };
+        near as f32 * kernels::weight_of(bound, self.max, &self.temperature) >= 1.0
     }
 
     /// The cut where there is no list: among what lies in the blocks with the greatest maxima, if that is enough.
-    fn cut_of_row(&mut self, target: f64, found: &mut Vec<Candidate>) -> Option<Cut> {
+    fn cut_of_row(&mut self, share: f64, found: &mut Vec<Candidate>) -> Option<Cut> {
+        if self.is_broad() {
+            return self.cut_by_bins(share, None, found);
+        }
         let (max, temperature) = (self.max, self.temperature);
         let weight = |one: &Candidate| f64::from(kernels::weight_of(one.logit, max, &temperature));
-        let all = self.row.blocks();
+        let mass = self.mass();
+        // None weighs more than one, so a list must have as many as the target at least.
+        let all = if share * mass > LISTED as f64 { 0 } else { self.row.blocks() };
         for blocks in NEAR_BLOCKS.into_iter().filter(|&blocks| blocks < all) {
             let Buffers { maxima, values, .. } = &mut *self.buffers;
-            let bound = kth_greatest(maxima.iter().copied(), blocks, values).max(self.least);
+            let bound = about_kth_greatest(maxima, blocks, values).max(self.least);
             found.clear();
             if !kernels::collect(self.level, self.row, maxima, (bound, f32::INFINITY), LISTED, found) {
                 break;
             }
-            if let Some(cut) = cut_by_mass(found, 0.0, target, weight) {
+            if let Some(cut) = cut_by_mass(found, 0.0, share * mass, weight) {
                 return Some(cut);
             }
         }
+        self.cut_by_bins(share, Some(mass), found)
+    }
+
+    /// The cut where the candidates are many: in one pass their weights are added up by logit, and the bin that reaches the share of
+    /// the mass, which that pass finds too, is looked at closely.
+    fn cut_by_bins(&mut self, share: f64, whole: Option<f64>, found: &mut Vec<Candidate>) -> Option<Cut> {
+        let (max, temperature) = (self.max, self.temperature);
+        let weight = |one: &Candidate| f64::from(kernels::weight_of(one.logit, max, &temperature));
+        found.clear();
         let least = kernels::least(self.level, self.row, self.weighing());
         if least == max {
             // All that weigh something are equal, and weigh one each.
+            let target = share * whole.unwrap_or_else(|| self.mass());
             let last = kernels::nth_equal(self.level, self.row, &self.buffers.maxima, max, target.ceil().max(1.0) as u64);
             return last.map(|last| Cut { logit: max, last });
         }
-        let mut mass = 0.0;
-        let range = {
-            let scale = (BINS - 1) as f32 / (max - least);
-            let mut bins = self.buffers.bins.take().unwrap_or_else(|| Box::new([0.0; BINS]));
-            kernels::histogram(self.level, self.row, self.weighing(), scale, &mut bins);
-            let bin = bins.iter().position(|bin| {
-                let reached = mass + bin >= target;
-                mass += if reached { 0.0 } else { *bin };
-                reached
-            });
-            self.buffers.bins = Some(bins);
-            let bin = bin?;
-            // The logits of the bin: places in bins fall as logits rise.
-            let place = |logit: f32| (((max - logit) * scale) as usize).min(BINS - 1);
-            let end = if bin == 0 { f32::INFINITY } else { least_that(least, max, |logit| place(logit) < bin).next_down() };
-            (least_that(least, max, |logit| place(logit) <= bin).max(self.least), end)
-        };
-        found.clear();
+        let scale = (BINS - 1) as f32 / (max - least);
+        let mut bins = self.buffers.bins.take().unwrap_or_else(|| Box::new([0.0; BINS]));
+        kernels::histogram(self.level, self.row, self.weighing(), scale, &mut bins);
+        let target = share * whole.unwrap_or_else(|| bins.iter().sum());
+        let mut above = 0.0;
+        let bin = bins.iter().position(|bin| {
+            let reached = above + bin >= target;
+            above += if reached { 0.0 } else { *bin };
+            reached
+        });
+        self.buffers.bins = Some(bins);
+        let bin = bin?;
+        // The logits of the bin: places in bins fall as logits rise.
+        let place = |logit: f32| (((max - logit) * scale) as usize).min(BINS - 1);
+        let end = if bin == 0 { f32::INFINITY } else { least_that(least, max, |logit| place(logit) < bin).next_down() };
+        let range = (least_that(least, max, |logit| place(logit) <= bin).max(self.least), end);
         kernels::collect(self.level, self.row, &self.buffers.maxima, range, usize::MAX, found);
-        cut_by_mass(found, mass, target, weight)
+        cut_by_mass(found, above, target, weight)
     }
 
     /// Leaves those whose surprise is nearest to the entropy and that together have a share of the mass.

@@ -66,6 +66,11 @@ pub(crate) struct Overlay {
 }
 
 impl Overlay {
+    /// How many blocks the row has.
+    pub(crate) fn blocks(&self) -> usize {
+        self.table.len()
+    }
+
     /// A changed block.
     #[inline(always)]
     pub(crate) fn block(&self, block: usize) -> Option<&[f32; BLOCK]> {
@@ -139,18 +144,19 @@ impl<'a> Row<'a> {
         let Overlay { table, blocks } = &mut *self.overlay;
         if table[block] <= EXCLUDED {
             let excluded = table[block] == EXCLUDED;
-            let whole = with_elements!(self.logits, elements => elements.as_chunks::<BLOCK>().0.get(block).map(Element::widen));
-            match whole.filter(|_| !excluded) {
-                Some(copy) => blocks.push(copy),
+            with_elements!(self.logits, elements => match elements.as_chunks::<BLOCK>().0.get(block) {
+                Some(_) if excluded => blocks.push([f32::NEG_INFINITY; BLOCK]),
+                Some(whole) => match Element::of_32_bits(whole) {
+                    Some(copy) => blocks.extend_from_slice(std::slice::from_ref(copy)),
+                    None => blocks.push(Element::widen(whole)),
+                },
                 None => {
                     blocks.push([f32::NEG_INFINITY; BLOCK]);
                     if let (false, Some(copy)) = (excluded, blocks.last_mut()) {
-                        with_elements!(self.logits, elements => {
-                            copy.iter_mut().zip(&elements[block * BLOCK..]).for_each(|(to, from)| *to = from.value());
-                        });
+                        copy.iter_mut().zip(&elements[block * BLOCK..]).for_each(|(to, from)| *to = from.value());
                     }
                 }
-            }
+            });
             table[block] = blocks.len() as u32;
         }
         &mut blocks[table[block] as usize - 1]

@@ -56,6 +56,24 @@ pub(crate) fn kth_greatest(values: impl Iterator<Item = f32>, k: usize, buffer: 
     keep_greatest(buffer, k)
 }
 
+/// A limit from which on there are at least k of the values: the k-th greatest, or little less if they are many.
+pub(crate) fn about_kth_greatest(values: &[f32], k: usize, buffer: &mut Vec<f32>) -> f32 {
+    // The greatest of each of some groups are values too, and few others are as great.
+    let groups = (4 * k).next_multiple_of(64);
+    if values.len() < 2 * groups {
+        return kth_greatest(values.iter().copied(), k, buffer);
+    }
+    let (first, rest) = values.split_at(groups);
+    buffer.clear();
+    buffer.extend_from_slice(first);
+    for some in rest.chunks(groups) {
+        for (greatest, &value) in buffer.iter_mut().zip(some) {
+            *greatest = if value > *greatest { value } else { *greatest };
+        }
+    }
+    keep_greatest(buffer, k)
+}
+
 /// Leaves the k greatest, and gives the least of them.
 fn keep_greatest(buffer: &mut Vec<f32>, k: usize) -> f32 {
     let (_, kth, _) = buffer.select_nth_unstable_by(k - 1, |one, other| other.total_cmp(one));
@@ -161,6 +179,13 @@ mod tests {
             sorted.sort_unstable_by(|one, other| other.total_cmp(one));
             let expected = sorted.get(k - 1).copied().unwrap_or(f32::NEG_INFINITY);
             prop_assert_eq!(kth_greatest(values.into_iter(), k, &mut Vec::new()), expected);
+        }
+
+        #[test]
+        fn a_limit_has_enough_above_it(values in logits(), k in 1usize..400) {
+            let limit = about_kth_greatest(&values, k, &mut Vec::new());
+            let count = values.iter().filter(|value| **value >= limit).count();
+            prop_assert!(count >= k.min(values.len()));
         }
 
         #[test]

@@ -17,6 +17,11 @@ pub(crate) trait Element: Copy + Send + Sync + 'static {
     fn widen<const N: usize>(elements: &[Self; N]) -> [f32; N] {
         elements.map(Self::value)
     }
+    /// The elements themselves, if they are of 32 bits.
+    #[inline(always)]
+    fn of_32_bits<const N: usize>(_elements: &[Self; N]) -> Option<&[f32; N]> {
+        None
+    }
 }
 
 impl Element for f32 {
@@ -31,6 +36,10 @@ impl Element for f32 {
     #[inline(always)]
     fn widen<const N: usize>(elements: &[f32; N]) -> [f32; N] {
         *elements
+    }
+    #[inline(always)]
+    fn of_32_bits<const N: usize>(elements: &[f32; N]) -> Option<&[f32; N]> {
+        Some(elements)
     }
 }
 
@@ -95,7 +104,7 @@ pub(crate) trait Arithmetic: Copy {
     fn at_least(self, other: Self) -> Self::Mask;
     /// `self` where the mask is set, zero elsewhere.
     fn keep(self, mask: Self::Mask) -> Self;
-    /// `self`, of about one, times two to the power of `exponent`, a whole number from -126 to 126.
+    /// `self`, of about one, times two to the power of the whole number, from -126 to 126, that stands in the last bits of `exponent`.
     fn times_power_of_two(self, exponent: Self) -> Self;
 }
 
@@ -108,10 +117,14 @@ pub(crate) trait Lanes: Arithmetic + 'static {
     fn load_half(eight: &[Half; 8]) -> Self;
     fn load_brain(eight: &[Brain; 8]) -> Self;
     fn to_array(self) -> [f32; 8];
+    /// The whole parts of eight numbers from zero on, infinity too; those above `last` become it.
+    fn places(self, last: u16) -> [u32; 8];
     /// The greater one; `other` where one is no number.
     fn max(self, other: Self) -> Self;
-    /// Where not `self < other`: also where one is no number.
-    fn not_below(self, other: Self) -> Self::Mask;
+    /// The greatest of the eight, none of which is no number, as [`Lanes::max`] of halves finds it.
+    fn greatest(self) -> f32;
+    /// Where one of both is no number.
+    fn unordered(self, other: Self) -> Self::Mask;
 
     fn no_mask() -> Self::Mask;
     fn or(one: Self::Mask, other: Self::Mask) -> Self::Mask;
@@ -203,7 +216,7 @@ impl Arithmetic for Array {
     }
     #[inline(always)]
     fn times_power_of_two(self, exponent: Self) -> Self {
-        each(|lane| f32::from_bits(self.0[lane].to_bits().wrapping_add(((exponent.0[lane] as i32) << 23) as u32)))
+        each(|lane| f32::from_bits(self.0[lane].to_bits().wrapping_add(exponent.0[lane].to_bits() << 23)))
     }
 }
 
@@ -227,13 +240,22 @@ impl Lanes for Array {
         self.0
     }
     #[inline(always)]
+    fn places(self, last: u16) -> [u32; 8] {
+        self.0.map(|value| (value as u32).min(u32::from(last)))
+    }
+    #[inline(always)]
     fn max(self, other: Self) -> Self {
         each(|lane| if self.0[lane] > other.0[lane] { self.0[lane] } else { other.0[lane] })
     }
     #[inline(always)]
-    #[expect(clippy::neg_cmp_op_on_partial_ord, reason = "what is no number is not below")]
-    fn not_below(self, other: Self) -> [bool; 8] {
-        std::array::from_fn(|lane| !(self.0[lane] < other.0[lane]))
+    fn greatest(self) -> f32 {
+        let max = |one: f32, other: f32| if one > other { one } else { other };
+        let four: [f32; 4] = std::array::from_fn(|lane| max(self.0[lane], self.0[lane + 4]));
+        max(max(four[0], four[2]), max(four[1], four[3]))
+    }
+    #[inline(always)]
+    fn unordered(self, other: Self) -> [bool; 8] {
+        std::array::from_fn(|lane| self.0[lane].is_nan() | other.0[lane].is_nan())
     }
     #[inline(always)]
     fn no_mask() -> [bool; 8] {

@@ -61,10 +61,11 @@ impl Temperature {
 /// `exp(difference / temperature)` of differences of zero and less.
 #[inline(always)]
 fn weight<A: Arithmetic>(difference: A, temperature: &Temperature) -> A {
-    /// Added and taken away, it leaves a whole number.
+    /// Added, it leaves a whole number in the last bits, and taken away again, that number.
     const ROUNDING: f32 = 12_582_912.0;
     let power = difference.mul(A::splat(temperature.log2_e_over));
-    let exponent = power.add(A::splat(ROUNDING)).sub(A::splat(ROUNDING));
+    let rounded = power.add(A::splat(ROUNDING));
+    let exponent = rounded.sub(A::splat(ROUNDING));
     let rest = difference.sub(exponent.mul(A::splat(temperature.ln_2_high))).sub(exponent.mul(A::splat(temperature.ln_2_low)));
     let x = rest.mul(A::splat(temperature.inverse));
     // Two terms at a time, by the square: half as many steps wait for each other as in Horner's scheme.
@@ -74,7 +75,7 @@ fn weight<A: Arithmetic>(difference: A, temperature: &Temperature) -> A {
         let two = A::splat(COEFFICIENTS[odd]).mul(x).add(A::splat(COEFFICIENTS[even]));
         sum = sum.mul(square).add(two);
     }
-    sum.times_power_of_two(exponent).keep(power.at_least(A::splat(LEAST_EXPONENT)))
+    sum.times_power_of_two(rounded).keep(power.at_least(A::splat(LEAST_EXPONENT)))
 }
 
 /// Of the polynomial of degree 6 that is nearest to `exp(x)`, relative to it, for x within half of ln 2 of zero; the first two are
@@ -91,10 +92,20 @@ trait Pass {
     /// Eight logits of a block at a time, in the order of their ids.
     fn block<E: Element, L: Lanes>(&mut self, block: usize, logits: &[E; BLOCK]);
 
-    /// Whether a block is left out.
-    fn skips(&self, _block: usize) -> bool {
+    /// Whether the rest is left out.
+    #[inline(always)]
+    fn is_done(&self) -> bool {
         false
     }
+}
+
+/// Which blocks a pass has.
+#[derive(Clone, Copy)]
+enum Which<'a> {
+    /// All.
+    All,
+    /// Those whose greatest logit is not below a limit.
+    From(&'a [f32], f32),
 }
 
 /// The eight-element parts of a block.
@@ -113,30 +124,44 @@ fn fours<E: Element, L: Lanes>(logits: &[E; BLOCK]) -> impl Iterator<Item = Pair
 }
 
 #[inline(always)]
-fn each_block<E: Element, L: Lanes>(elements: &[E], overlay: &Overlay, blocks: usize, pass: &mut impl Pass) {
-    // The last block is changed if it is not whole, so the logits have none for it.
-    let whole = elements.as_chunks::<BLOCK>().0.iter().map(Some).chain(std::iter::repeat(None));
-    for (block, logits) in whole.take(blocks).enumerate() {
-        if pass.skips(block) {
-            continue;
-        }
-        match (overlay.block(block), logits) {
-            (Some(changed), _) => pass.block::<f32, L>(block, changed),
-            (None, Some(logits)) => pass.block::<E, L>(block, logits),
-            (None, None) => {}
+fn each_block<E: Element, L: Lanes>(elements: &[E], overlay: &Overlay, which: Which<'_>, pass: &mut impl Pass) {
+    let (whole, _) = elements.as_chunks::<BLOCK>();
+    let blocks = overlay.blocks();
+    for begin in (0..blocks).step_by(8) {
+        // A bit for each of eight blocks.
+        let mut bits = match which {
+            Which::All => 0xff >> 8usize.saturating_sub(blocks - begin),
+            Which::From(maxima, least) => match maxima[begin..].first_chunk() {
+                Some(eight) => u32::from(L::bits(L::load(eight).at_least(L::splat(least)))),
+                None => maxima[begin..].iter().rev().fold(0, |bits, &max| bits << 1 | u32::from(max >= least)),
+            },
+        };
+        while bits != 0 {
+            let block = begin + bits.trailing_zeros() as usize;
+            bits &= bits - 1;
+            let plain = whole.get(block);
+            // The last block is changed if it is not whole, so the logits have none for it.
+            match (overlay.block(block).or(plain.and_then(E::of_32_bits)), plain) {
+                (Some(logits), _) => pass.block::<f32, L>(block, logits),
+                (None, Some(logits)) => pass.block::<E, L>(block, logits),
+                (None, None) => {}
+            }
+            if pass.is_done() {
+                return;
+            }
         }
     }
 }
 
-fn run<P: Pass>(level: Level, row: &Row<'_>, mut pass: P) -> P {
-    let (overlay, blocks) = (row.overlay(), row.blocks());
+fn run<P: Pass>(level: Level, row: &Row<'_>, which: Which<'_>, mut pass: P) -> P {
+    let overlay = row.overlay();
     #[cfg(target_arch = "x86_64")]
     if let Some(proof) = level.avx2() {
-        with_elements!(row.logits(), elements => proof.each_block(elements, overlay, blocks, &mut pass));
+        with_elements!(row.logits(), elements => proof.each_block(elements, overlay, which, &mut pass));
         return pass;
     }
     let _ = level;
-    with_elements!(row.logits(), elements => each_block::<_, Array>(elements, overlay, blocks, &mut pass));
+    with_elements!(row.logits(), elements => each_block::<_, Array>(elements, overlay, which, &mut pass));
     pass
 }
 
@@ -152,30 +177,29 @@ pub(crate) struct Maxima {
 /// Fills `maxima` with the greatest logit of each block.
 pub(crate) fn maxima(level: Level, row: &Row<'_>, maxima: &mut Vec<f32>) -> Maxima {
     struct Greatest<'a> {
-        maxima: &'a mut Vec<f32>,
+        maxima: &'a mut [f32],
         greatest: f32,
-        invalid: bool,
+        nan: u8,
     }
     impl Pass for Greatest<'_> {
         #[inline(always)]
-        fn block<E: Element, L: Lanes>(&mut self, _: usize, logits: &[E; BLOCK]) {
-            let mut greatest = L::splat(f32::NEG_INFINITY);
-            let mut invalid = L::no_mask();
-            for lanes in eights::<E, L>(logits) {
-                greatest = lanes.max(greatest);
-                invalid = L::or(invalid, lanes.not_below(L::splat(f32::INFINITY)));
+        fn block<E: Element, L: Lanes>(&mut self, block: usize, logits: &[E; BLOCK]) {
+            let mut greatest = Pair(L::splat(f32::NEG_INFINITY), L::splat(f32::NEG_INFINITY));
+            let mut nan = L::no_mask();
+            for Pair(first, second) in fours::<E, L>(logits) {
+                nan = L::or(nan, L::or(first.0.unordered(first.1), second.0.unordered(second.1)));
+                greatest.0 = second.0.max(first.0.max(greatest.0));
+                greatest.1 = second.1.max(first.1.max(greatest.1));
             }
-            let greatest =
-                greatest.to_array().into_iter().fold(f32::NEG_INFINITY, |one, other| if other > one { other } else { one });
-            self.invalid |= L::bits(invalid) != 0;
+            let greatest = greatest.0.max(greatest.1).greatest();
+            self.nan |= L::bits(nan);
             self.greatest = if greatest > self.greatest { greatest } else { self.greatest };
-            self.maxima.push(greatest);
+            self.maxima[block] = greatest;
         }
     }
-    maxima.clear();
-    maxima.reserve(row.blocks());
-    let pass = run(level, row, Greatest { maxima, greatest: f32::NEG_INFINITY, invalid: false });
-    Maxima { greatest: pass.greatest, invalid: pass.invalid }
+    maxima.resize(row.blocks(), f32::NEG_INFINITY);
+    let pass = run(level, row, Which::All, Greatest { maxima, greatest: f32::NEG_INFINITY, nan: 0 });
+    Maxima { greatest: pass.greatest, invalid: pass.nan != 0 || pass.greatest == f32::INFINITY }
 }
 
 /// Which logits a pass weighs, and how.
@@ -191,10 +215,9 @@ pub(crate) struct Weighing<'a> {
 }
 
 impl Weighing<'_> {
-    #[inline(always)]
-    fn skips(&self, block: usize) -> bool {
-        let least = self.least.max(self.max - self.temperature.reach());
-        self.maxima[block] < least
+    /// The blocks that have a logit which weighs something.
+    fn which(&self) -> Which<'_> {
+        Which::From(self.maxima, self.least.max(self.max - self.temperature.reach()))
     }
 
     #[inline(always)]
@@ -215,10 +238,6 @@ pub(crate) fn masses(level: Level, row: &Row<'_>, weighing: Weighing<'_>, masses
     }
     impl Pass for Masses<'_> {
         #[inline(always)]
-        fn skips(&self, block: usize) -> bool {
-            self.weighing.skips(block)
-        }
-        #[inline(always)]
         fn block<E: Element, L: Lanes>(&mut self, block: usize, logits: &[E; BLOCK]) {
             let mut sums = L::no_sums();
             for four in fours::<E, L>(logits) {
@@ -231,7 +250,7 @@ pub(crate) fn masses(level: Level, row: &Row<'_>, weighing: Weighing<'_>, masses
     }
     masses.clear();
     masses.resize(row.blocks(), 0.0);
-    run(level, row, Masses { weighing, masses });
+    run(level, row, weighing.which(), Masses { weighing, masses });
     masses.iter().sum()
 }
 
@@ -243,10 +262,6 @@ pub(crate) fn moments(level: Level, row: &Row<'_>, weighing: Weighing<'_>) -> (f
         product: f64,
     }
     impl Pass for Moments<'_> {
-        #[inline(always)]
-        fn skips(&self, block: usize) -> bool {
-            self.weighing.skips(block)
-        }
         #[inline(always)]
         fn block<E: Element, L: Lanes>(&mut self, _: usize, logits: &[E; BLOCK]) {
             let (mut mass, mut product) = (L::no_sums(), L::no_sums());
@@ -261,7 +276,7 @@ pub(crate) fn moments(level: Level, row: &Row<'_>, weighing: Weighing<'_>) -> (f
             self.product += L::total(product);
         }
     }
-    let pass = run(level, row, Moments { weighing, mass: 0.0, product: 0.0 });
+    let pass = run(level, row, weighing.which(), Moments { weighing, mass: 0.0, product: 0.0 });
     (pass.mass, pass.product)
 }
 
@@ -289,7 +304,7 @@ pub(crate) fn spread(level: Level, row: &Row<'_>, max: f32, least: f32) -> (u64,
             self.squares += L::total(squares);
         }
     }
-    let pass = run(level, row, Spread { max, least: least.max(f32::MIN), count: 0, sum: 0.0, squares: 0.0 });
+    let pass = run(level, row, Which::All, Spread { max, least: least.max(f32::MIN), count: 0, sum: 0.0, squares: 0.0 });
     (pass.count, pass.sum, pass.squares)
 }
 
@@ -311,7 +326,6 @@ pub(crate) fn collect(
     into: &mut Vec<Candidate>,
 ) -> bool {
     struct Collect<'a> {
-        maxima: &'a [f32],
         least: f32,
         greatest: f32,
         limit: usize,
@@ -319,8 +333,8 @@ pub(crate) fn collect(
     }
     impl Pass for Collect<'_> {
         #[inline(always)]
-        fn skips(&self, block: usize) -> bool {
-            self.maxima[block] < self.least || self.into.len() > self.limit
+        fn is_done(&self) -> bool {
+            self.into.len() > self.limit
         }
         #[inline(always)]
         fn block<E: Element, L: Lanes>(&mut self, block: usize, logits: &[E; BLOCK]) {
@@ -338,22 +352,21 @@ pub(crate) fn collect(
     }
     // Minus infinity is no candidate, whatever the limit.
     let least = least.max(f32::MIN);
-    let pass = run(level, row, Collect { maxima, least, greatest, limit, into });
+    let pass = run(level, row, Which::From(maxima, least), Collect { least, greatest, limit, into });
     pass.into.len() <= limit
 }
 
 /// The id of the n-th logit that equals `logit`, the first being number one; none if there are fewer. No logit is greater.
 pub(crate) fn nth_equal(level: Level, row: &Row<'_>, maxima: &[f32], logit: f32, n: u64) -> Option<u32> {
-    struct Equal<'a> {
-        maxima: &'a [f32],
+    struct Equal {
         logit: f32,
         left: u64,
         found: Option<u32>,
     }
-    impl Pass for Equal<'_> {
+    impl Pass for Equal {
         #[inline(always)]
-        fn skips(&self, block: usize) -> bool {
-            self.maxima[block] < self.logit || self.found.is_some()
+        fn is_done(&self) -> bool {
+            self.found.is_some()
         }
         #[inline(always)]
         fn block<E: Element, L: Lanes>(&mut self, block: usize, logits: &[E; BLOCK]) {
@@ -369,7 +382,7 @@ pub(crate) fn nth_equal(level: Level, row: &Row<'_>, maxima: &[f32], logit: f32,
             self.left -= count.min(self.left);
         }
     }
-    run(level, row, Equal { maxima, logit, left: n, found: None }).found
+    run(level, row, Which::From(maxima, logit), Equal { logit, left: n, found: None }).found
 }
 
 /// The least logit that weighs something.
@@ -381,10 +394,6 @@ pub(crate) fn least(level: Level, row: &Row<'_>, weighing: Weighing<'_>) -> f32 
     }
     impl Pass for Least<'_> {
         #[inline(always)]
-        fn skips(&self, block: usize) -> bool {
-            self.weighing.skips(block)
-        }
-        #[inline(always)]
         fn block<E: Element, L: Lanes>(&mut self, _: usize, logits: &[E; BLOCK]) {
             let least = self.weighing.least.max(self.weighing.max - self.weighing.temperature.reach());
             let mut distance = L::splat(0.0);
@@ -395,7 +404,7 @@ pub(crate) fn least(level: Level, row: &Row<'_>, weighing: Weighing<'_>) -> f32 
             self.distance = distance.to_array().into_iter().fold(self.distance, f32::max);
         }
     }
-    weighing.max - run(level, row, Least { weighing, distance: 0.0 }).distance
+    weighing.max - run(level, row, weighing.which(), Least { weighing, distance: 0.0 }).distance
 }
 
 /// The bins of [`histogram`].
@@ -410,20 +419,20 @@ pub(crate) fn histogram(level: Level, row: &Row<'_>, weighing: Weighing<'_>, sca
     }
     impl Pass for Histogram<'_> {
         #[inline(always)]
-        fn skips(&self, block: usize) -> bool {
-            self.weighing.skips(block)
-        }
-        #[inline(always)]
         fn block<E: Element, L: Lanes>(&mut self, _: usize, logits: &[E; BLOCK]) {
-            for lanes in eights::<E, L>(logits) {
-                let weights = self.weighing.weight(lanes).to_array();
-                let places = L::splat(self.weighing.max).sub(lanes).mul(L::splat(self.scale)).to_array();
-                for (weight, place) in weights.into_iter().zip(places) {
-                    self.bins[(place as usize).min(BINS - 1)] += f64::from(weight);
+            for four in fours::<E, L>(logits) {
+                let weights = self.weighing.weight(four);
+                let places = Pair::splat(self.weighing.max).sub(four).mul(Pair::splat(self.scale));
+                for (weights, places) in [(weights.0, places.0), (weights.1, places.1)] {
+                    for (weights, places) in [(weights.0, places.0), (weights.1, places.1)] {
+                        for (weight, place) in weights.to_array().into_iter().zip(places.places((BINS - 1) as u16)) {
+                            self.bins[place as usize % BINS] += f64::from(weight);
+                        }
+                    }
                 }
             }
         }
     }
     bins.fill(0.0);
-    run(level, row, Histogram { weighing, scale, bins });
+    run(level, row, weighing.which(), Histogram { weighing, scale, bins });
 }

@@ -1,7 +1,7 @@
 //! Eight lanes in a register of AVX2: see [`super::lanes`].
 
 use super::lanes::{Arithmetic, Brain, Element, Half, Lanes};
-use super::{each_block, Pass};
+use super::{each_block, Pass, Which};
 use crate::sampling::row::Overlay;
 use crate::simd::Avx2;
 use std::arch::x86_64::*;
@@ -9,13 +9,13 @@ use std::arch::x86_64::*;
 impl Avx2 {
     /// A pass over the blocks in registers. Not by [`Avx2::run`]: a closure as large as this is not inlined, and then nothing in
     /// it is either, at a hundred times the cost.
-    pub(super) fn each_block<E: Element>(self, elements: &[E], overlay: &Overlay, blocks: usize, pass: &mut impl Pass) {
+    pub(super) fn each_block<E: Element>(self, elements: &[E], overlay: &Overlay, which: Which<'_>, pass: &mut impl Pass) {
         #[target_feature(enable = "avx2,f16c,bmi1,bmi2,lzcnt,popcnt")]
-        fn compiled<E: Element>(elements: &[E], overlay: &Overlay, blocks: usize, pass: &mut impl Pass) {
-            each_block::<E, Register>(elements, overlay, blocks, pass);
+        fn compiled<E: Element>(elements: &[E], overlay: &Overlay, which: Which<'_>, pass: &mut impl Pass) {
+            each_block::<E, Register>(elements, overlay, which, pass);
         }
         // SAFETY: `self` proves that the processor has these features.
-        unsafe { compiled(elements, overlay, blocks, pass) }
+        unsafe { compiled(elements, overlay, which, pass) }
     }
 }
 
@@ -62,7 +62,7 @@ impl Arithmetic for Register {
     #[inline(always)]
     fn times_power_of_two(self, exponent: Self) -> Self {
         with_avx2! {
-            let shifted = _mm256_slli_epi32::<23>(_mm256_cvtps_epi32(exponent.0));
+            let shifted = _mm256_slli_epi32::<23>(_mm256_castps_si256(exponent.0));
             Self(_mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(self.0), shifted)))
         }
     }
@@ -93,12 +93,29 @@ impl Lanes for Register {
         array
     }
     #[inline(always)]
+    fn places(self, last: u16) -> [u32; 8] {
+        let mut array = [0; 8];
+        with_avx2! {
+            let places = _mm256_cvttps_epi32(_mm256_min_ps(self.0, _mm256_set1_ps(f32::from(last))));
+            _mm256_storeu_si256(array.as_mut_ptr().cast(), places);
+        }
+        array
+    }
+    #[inline(always)]
     fn max(self, other: Self) -> Self {
         with_avx2! { Self(_mm256_max_ps(self.0, other.0)) }
     }
     #[inline(always)]
-    fn not_below(self, other: Self) -> __m256 {
-        with_avx2! { _mm256_cmp_ps::<_CMP_NLT_UQ>(self.0, other.0) }
+    fn greatest(self) -> f32 {
+        with_avx2! {
+            let four = _mm_max_ps(_mm256_castps256_ps128(self.0), _mm256_extractf128_ps::<1>(self.0));
+            let two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+            _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)))
+        }
+    }
+    #[inline(always)]
+    fn unordered(self, other: Self) -> __m256 {
+        with_avx2! { _mm256_cmp_ps::<_CMP_UNORD_Q>(self.0, other.0) }
     }
     #[inline(always)]
     fn no_mask() -> __m256 {
