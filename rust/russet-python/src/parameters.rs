@@ -225,7 +225,13 @@ fn callables(value: &Bound<'_, PyAny>) -> PyResult<Vec<Py<PyAny>>> {
 fn sequence_bias(value: &Bound<'_, PyAny>) -> PyResult<Vec<SequenceBias>> {
     let pairs: Vec<(Vec<u32>, f32)> = match value.cast::<PyDict>() {
         Ok(dict) => dict.iter().map(|(ids, bias)| Ok((ids.extract()?, bias.extract()?))).collect::<PyResult<_>>()?,
-        Err(_) => value.try_iter()?.map(|pair| pair?.extract()).collect::<PyResult<_>>()?,
+        Err(_) => {
+            let pair = |pair: PyResult<Bound<'_, PyAny>>| {
+                let [ids, bias]: [Bound<'_, PyAny>; 2] = pair?.extract()?;
+                Ok((ids.extract()?, bias.extract()?))
+            };
+            value.try_iter()?.map(pair).collect::<PyResult<_>>()?
+        }
     };
     // As in a dictionary, the last one of equal sequences counts.
     let mut biases: Vec<SequenceBias> = Vec::with_capacity(pairs.len());

@@ -457,33 +457,46 @@ impl<'r, 'a> Candidates<'r, 'a> {
     }
 
     /// Leaves those whose surprise is nearest to the entropy and that together have a share of the mass.
-    pub(crate) fn typical(&mut self, share: f64, keep: usize) {
+    ///
+    /// With [`Ties::All`] all that are as near as the last of them stay.
+    pub(crate) fn typical(&mut self, share: f64, keep: usize, ties: Ties) {
         let (mass, entropy) = self.mass_and_entropy();
         self.list_all();
         let temperature = f64::from(self.temperature.value());
-        let ln_mass = libm::log(mass);
-        let distance = |logit: f32| {
-            let surprise = ln_mass - (f64::from(logit) - f64::from(self.max)) / temperature;
-            -(surprise - entropy).abs() as f32
+        let (max, ln_mass) = (f64::from(self.max), libm::log(mass));
+        let nearness = |one: &Candidate| {
+            let surprise = ln_mass - (f64::from(one.logit) - max) / temperature;
+            Candidate { id: one.id, logit: -(surprise - entropy).abs() as f32 }
         };
+        let mut list = std::mem::take(&mut self.buffers.list);
         let mut near = std::mem::take(&mut self.buffers.sorted);
         near.clear();
-        near.extend(self.buffers.list.iter().map(|one| Candidate { id: one.id, logit: distance(one.logit) }));
-        let cut = cut_by_mass(&mut near, 0.0, share * mass, |one| self.weight(self.row.get(one.id as usize)));
-        if let Some(cut) = cut {
-            near.clear();
-            near.extend(self.buffers.list.iter().map(|one| Candidate { id: one.id, logit: distance(one.logit) }));
-            let kth = kth_greatest(near.iter().map(|one| one.logit), keep, &mut self.buffers.values);
-            if kth >= cut.logit {
-                self.buffers.list.retain(|one| distance(one.logit) >= cut.logit);
-            } else {
-                sort_by_logit(&mut near);
-                near.truncate(keep);
-                self.buffers.list.retain(|one| near.iter().any(|kept| kept.id == one.id));
+        near.extend(list.iter().map(nearness));
+        let target = share * mass;
+        if let Some(cut) = cut_by_mass(&mut near, 0.0, target, |one| self.weight(self.row.get(one.id as usize))) {
+            let mut cut = Cut { last: u32::MAX, ..cut };
+            if ties == Ties::LowestId {
+                // What is equally near need not weigh the same: its surprise may be above the entropy or below.
+                let nearer = list.iter().filter(|one| nearness(one).logit > cut.logit);
+                let mut sum: f64 = nearer.map(|one| self.weight(one.logit)).sum();
+                let last = list.iter().filter(|one| nearness(one).logit == cut.logit).find(|one| {
+                    sum += self.weight(one.logit);
+                    sum >= target
+                });
+                cut.last = last.map_or(u32::MAX, |one| one.id);
             }
-            self.max = self.buffers.list.iter().fold(f32::NEG_INFINITY, |max, one| max.max(one.logit));
+            if list.iter().filter(|one| cut.keeps(&nearness(one))).count() < keep {
+                near.clear();
+                near.extend(list.iter().map(nearness));
+                sort_by_logit(&mut near);
+                if let Some(last) = near.get(keep.min(near.len()) - 1) {
+                    cut = Cut { logit: last.logit, last: last.id };
+                }
+            }
+            list.retain(|one| cut.keeps(&nearness(one)));
+            self.max = list.iter().fold(f32::NEG_INFINITY, |max, one| max.max(one.logit));
         }
-        self.buffers.sorted = near;
+        (self.buffers.list, self.buffers.sorted) = (list, near);
     }
 
     /// Of the 100 greatest, leaves those whose terms of the entropy, added from the greatest on, stay within a share of it.

@@ -165,14 +165,14 @@ pub(crate) fn guidance(scale: f32, unconditional: Logits<'_>, row: &mut Row<'_>,
     let other = &mut tables.other;
     other.clear();
     row.append_to(other);
-    let own = log_sum_of_exponentials(other.iter().copied());
+    let own = Normalizer::of(other);
     let length = other.len();
     other.clear();
     other.extend((0..length).map(|id| unconditional.get(id).unwrap_or(f32::NEG_INFINITY)));
-    let others = log_sum_of_exponentials(other.iter().copied());
+    let others = Normalizer::of(other);
     row.each_block_mut(|begin, logits| {
         for (logit, other) in logits.iter_mut().zip(&tables.other[begin..]) {
-            let (score, unconditional) = (*logit - own, other - others);
+            let (score, unconditional) = (own.log_probability(*logit), others.log_probability(*other));
             *logit = scale * (score - unconditional) + unconditional;
         }
     });
@@ -182,14 +182,29 @@ pub(crate) fn guidance(scale: f32, unconditional: Logits<'_>, row: &mut Row<'_>,
 pub(crate) fn normalize(row: &mut Row<'_>, tables: &mut Tables) {
     tables.other.clear();
     row.append_to(&mut tables.other);
-    let sum = log_sum_of_exponentials(tables.other.iter().copied());
-    row.each_block_mut(|_, logits| logits.iter_mut().for_each(|logit| *logit -= sum));
+    let normalizer = Normalizer::of(&tables.other);
+    row.each_block_mut(|_, logits| logits.iter_mut().for_each(|logit| *logit = normalizer.log_probability(*logit)));
 }
 
-fn log_sum_of_exponentials(logits: impl Iterator<Item = f32> + Clone) -> f32 {
-    let max = logits.clone().fold(f32::NEG_INFINITY, f32::max);
-    let sum: f64 = logits.map(|logit| libm::exp(f64::from(logit) - f64::from(max))).sum();
-    (f64::from(max) + libm::log(sum)) as f32
+/// What turns logits into log-probabilities.
+#[derive(Clone, Copy)]
+struct Normalizer {
+    max: f32,
+    /// Of the sum of the exponentials of what logits lie below the greatest.
+    ln_sum: f32,
+}
+
+impl Normalizer {
+    fn of(logits: &[f32]) -> Self {
+        let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let sum: f64 = logits.iter().map(|logit| libm::exp(f64::from(*logit) - f64::from(max))).sum();
+        Self { max, ln_sum: libm::log(sum) as f32 }
+    }
+
+    /// In this order: beside a great logit the logarithm of the sum would be rounded away.
+    fn log_probability(self, logit: f32) -> f32 {
+        logit - self.max - self.ln_sum
+    }
 }
 
 /// Takes from the logits of ids that would go on with a repetition.

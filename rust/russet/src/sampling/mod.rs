@@ -13,7 +13,8 @@
 //! can differ by the tokens on it.
 //!
 //! Equal logits: top-k keeps all that equal the k-th, as `transformers` does, and exactly k in the other orders; top-p keeps as many
-//! as it takes, those with the lowest ids (mlx-lm: all of them).
+//! as it takes, those with the lowest ids (mlx-lm: all of them). Of equally typical ones all stay, as many as it takes in the order
+//! of llama.cpp.
 //!
 //! ```
 //! use russet::sampling::{Input, Logits, Parameters, Sampler, Scratch};
@@ -411,7 +412,10 @@ impl Sampler {
                 candidates.top_p(parameters.top_p.unwrap_or(1.0), keep, ties);
             }
             Filter::MinP => candidates.min_p(parameters.min_p.unwrap_or_default(), keep),
-            Filter::Typical => candidates.typical(parameters.typical_p.unwrap_or(1.0), keep),
+            Filter::Typical => {
+                let ties = if parameters.order == Order::LlamaCpp { Ties::LowestId } else { Ties::All };
+                candidates.typical(parameters.typical_p.unwrap_or(1.0), keep, ties);
+            }
             Filter::Epsilon => candidates.epsilon(parameters.epsilon_cutoff.unwrap_or_default(), keep),
             Filter::Eta => candidates.eta(parameters.eta_cutoff.unwrap_or_default(), keep),
             Filter::Xtc => {

@@ -103,8 +103,12 @@ fn filter(filter: Filter, parameters: &Parameters, row: &mut Row64, chance: f64)
                 ambiguous |= (sum - parameters.typical_p.unwrap()).abs() < NEAR;
                 sum < parameters.typical_p.unwrap()
             });
-            let before = before.count();
-            let limit = distance(&near[before.min(near.len() - 1)]);
+            let last = before.count().min(near.len() - 1);
+            let limit = distance(&near[last]);
+            if parameters.order == Order::LlamaCpp {
+                retain(row, &near[..near.len().min(keep.max(last + 1))]);
+                return ambiguous;
+            }
             let first = near[..keep.min(near.len())].to_vec();
             row.retain(|one| distance(one) >= limit || first.iter().any(|kept| kept.0 == one.0));
         }

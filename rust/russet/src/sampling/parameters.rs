@@ -213,7 +213,8 @@ impl Parameters {
             TopNSigma => self.top_n_sigma.is_some_and(|value| value > 0.0),
             TopH => self.top_h.is_some(),
             TopK => self.top_k.is_some_and(|value| value != 0),
-            TopP => self.top_p.is_some_and(|value| value < 1.0),
+            // mlx-lm takes 0 for off.
+            TopP => self.top_p.is_some_and(|value| value < 1.0 && (value > 0.0 || self.order != Order::MlxLm)),
             MinP => self.min_p.is_some_and(|value| value > 0.0),
             Typical => self.typical_p.is_some_and(|value| value < 1.0),
             Epsilon => self.epsilon_cutoff.is_some_and(|value| value > 0.0 && value < 1.0),
