@@ -60,6 +60,10 @@ test-rust: check-rust ## Run the crate's tests; they need no Python
 test-python: develop ## Run the package's tests; PYTEST_ARGS is passed on
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
+.PHONY: test-reference
+test-reference: develop ## Run the sampler beside the real transformers, if pip finds torch for processors
+	@tests/reference/run $(PYTEST_ARGS)
+
 .PHONY: lint
 lint: develop ## Check formatting, lints, types, the stub and the documents
 	@rustup component list --installed 2>/dev/null | grep -q rustfmt || cargo fmt --version >/dev/null || { echo "rustfmt is missing: rustup component add rustfmt clippy" >&2; exit 1; }
@@ -100,5 +104,5 @@ fixtures: $(STAMP) ## Make tests/data again
 
 .PHONY: clean
 clean: ## Remove what the targets above made
-	rm -rf target fuzz/target benches/.peers $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf target fuzz/target benches/.peers $(VENV) .venv-reference .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
 	find python tests benches -name __pycache__ -type d -prune -exec rm -rf {} +
