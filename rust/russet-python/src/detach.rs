@@ -30,10 +30,11 @@ where
     }
     let signals = Signals::new();
     let result = py.detach(|| catch(|| work(Some(&signals))));
-    result.map_err(|error| match (&error, signals.into_raised()) {
-        (Error::Interrupted, Some(raised)) => raised,
-        _ => exception(py, &error),
-    })
+    // What a signal raised is not lost, whatever became of the work.
+    match signals.into_raised() {
+        Some(raised) => Err(raised),
+        None => result.map_err(|error| exception(py, &error)),
+    }
 }
 
 fn catch<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {

@@ -211,3 +211,96 @@ impl Normalizer {
 pub(crate) fn dry(dry: &Dry, row: &mut Row<'_>, history: &[u32], tables: &mut Tables) {
     dry.each_penalty(history, &mut tables.dry, |id, penalty| row.update(id as usize, |logit| logit - penalty));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::row::Overlay;
+    use super::*;
+    use proptest::prelude::*;
+
+    const OUT: f32 = f32::NEG_INFINITY;
+
+    /// What `change` makes of some logits.
+    fn changed(logits: &[f32], change: impl FnOnce(&mut Row<'_>, &mut Tables)) -> Vec<f32> {
+        let (mut overlay, mut out) = (Overlay::default(), Vec::new());
+        let mut row = Row::new(Logits::F32(logits), &mut overlay);
+        change(&mut row, &mut Tables::default());
+        row.append_to(&mut out);
+        out
+    }
+
+    fn bias(ids: &[u32], bias: f32) -> SequenceBias {
+        SequenceBias { ids: ids.to_vec(), bias }
+    }
+
+    #[test]
+    fn sequences_get_their_bias_where_the_history_ends_with_their_beginning() {
+        let biases = [bias(&[2], 1.0), bias(&[7, 8, 2], 0.5), bias(&[8, 0], 4.0), bias(&[9, 1], OUT), bias(&[6, 7, 8, 1], 9.0)];
+        let logits = [0.0, 1.0, 2.0];
+        assert_eq!(changed(&logits, |row, tables| sequence_bias(&biases, row, &[7, 8], tables)), [4.0, 1.0, 3.5]);
+        assert_eq!(changed(&logits, |row, tables| sequence_bias(&biases, row, &[9], tables)), [0.0, OUT, 3.0]);
+        assert_eq!(changed(&logits, |row, tables| sequence_bias(&biases, row, &[], tables)), [0.0, 1.0, 3.0]);
+    }
+
+    #[test]
+    fn ids_that_repeat_a_sequence_are_taken_out() {
+        let logits = [0.0; 5];
+        assert_eq!(changed(&logits, |row, _| no_repeat_ngram(2, row, &[1, 2, 1, 3, 1])), [0.0, 0.0, OUT, OUT, 0.0]);
+        assert_eq!(changed(&logits, |row, _| no_repeat_ngram(1, row, &[4, 4, 9])), [0.0, 0.0, 0.0, 0.0, OUT]);
+        assert_eq!(changed(&logits, |row, _| no_repeat_ngram(3, row, &[1, 2])), logits);
+    }
+
+    #[test]
+    fn some_ids_are_left_alone() {
+        let logits = [1.0, 2.0, OUT];
+        assert_eq!(changed(&logits, |row, _| allow(&[1, 2, 70], row)), [OUT, 2.0, OUT]);
+        assert_eq!(changed(&logits, |row, _| allow(&[2], row)), [OUT, OUT, 0.0]);
+        assert_eq!(changed(&logits, |row, _| force(&[0], row)), [0.0, OUT, OUT]);
+        assert_eq!(changed(&logits, |row, _| suppress(&[0, 9], row)), [OUT, 2.0, OUT]);
+    }
+
+    #[test]
+    fn the_end_grows_and_invalid_logits_go() {
+        assert_eq!(changed(&[2.0, -2.0, OUT], |row, _| exponential_decay(&[0, 1, 2], 2.0, 2, row)), [8.0, 4.0, OUT]);
+        let logits = [f32::NAN, f32::INFINITY, OUT, 1.0];
+        assert_eq!(changed(&logits, |row, _| remove_invalid(row)), [0.0, f32::MAX, f32::MIN, 1.0]);
+        assert_eq!(changed(&logits, |row, _| mask_invalid(row)), [OUT, OUT, OUT, 1.0]);
+    }
+
+    #[test]
+    fn guidance_weighs_what_the_prompt_adds() {
+        let (logits, unconditional) = ([1.0, 2.0, 0.5], [2.0, 2.0, 1.0]);
+        let log_softmax = |logits: [f32; 3]| logits.map(|logit| logit - log_sum_of_exponentials(logits.into_iter()));
+        let (with, without) = (log_softmax(logits), log_softmax(unconditional));
+        let found = changed(&logits, |row, tables| guidance(1.5, Logits::F32(&unconditional), row, tables));
+        for ((found, with), without) in found.into_iter().zip(with).zip(without) {
+            assert!((found - (1.5 * with - 0.5 * without)).abs() < 1e-6);
+        }
+        assert_eq!(changed(&logits, normalize), log_softmax(logits));
+    }
+
+    proptest! {
+        #[test]
+        fn penalties_are_those_of_counting(
+            logits in proptest::collection::vec(-5.0f32..5.0, 1..200), history in proptest::collection::vec(0u32..220, 0..60),
+            repetition in 0.5f32..2.0, presence in -1.0f32..1.0, frequency in prop_oneof![Just(0.0f32), -1.0f32..1.0],
+            last_n in proptest::option::of(0usize..70),
+        ) {
+            let penalties = Penalties { repetition, presence, frequency, last_n };
+            let counted = &history[history.len().saturating_sub(last_n.unwrap_or(usize::MAX))..];
+            let mut expected = logits.clone();
+            for (id, logit) in (0..).zip(&mut expected) {
+                let count = counted.iter().filter(|one| **one == id).count();
+                if count > 0 {
+                    *logit = if *logit < 0.0 { *logit * repetition } else { *logit / repetition };
+                    *logit -= count as f32 * frequency + presence;
+                }
+            }
+            let mut tables = Tables::default();
+            // Twice, as tables must be as before.
+            for _ in 0..2 {
+                prop_assert_eq!(&changed(&logits, |row, _| penalties.apply(row, &history, &mut tables)), &expected);
+            }
+        }
+    }
+}
