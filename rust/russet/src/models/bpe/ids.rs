@@ -5,10 +5,10 @@
 //! no token, the symbols are merged by the rule itself. O(n) for a piece of n bytes, but for that.
 
 use super::backtrack::Backtracker;
-use super::merges::{NEVER, NO_MERGE};
+use super::merges::NEVER;
 use super::pairs::{Pairs, NO_TOKEN};
 use super::short::{self, Symbols, MOST};
-use super::{Bpe, Parts, Scratch, MAX_PIECE_BYTES};
+use super::{repeats, Bpe, Parts, Scratch, MAX_PIECE_BYTES};
 use crate::cached::IdLists;
 use crate::piece_cache::PieceCache;
 use crate::Result;
@@ -117,7 +117,7 @@ impl Bpe {
     /// Appends the ids of a piece or unit by the way for its length and returns true, or false if one of its symbols is no token.
     pub(super) fn ids_by_text(&self, backtracker: &Backtracker, text: &str, scratch: &mut Scratch, ids: &mut Vec<u32>) -> bool {
         self.merge_few(text, ids)
-            || self.repeat(text.as_bytes(), ids)
+            || self.repeat(text, ids)
             || backtracker.tokenize(text.as_bytes(), &self.vocabulary, &self.merges, &mut scratch.backtrack, ids)
     }
 
@@ -160,17 +160,21 @@ impl Bpe {
         is_short.then_some(symbols)
     }
 
-    /// Appends the ids of a piece that is one raw byte again and again, which is not merged with itself, and returns true, or returns
-    /// false of any other: with GPT-2, spaces are so (a megabyte of them in 1 ms instead of 24).
-    fn repeat(&self, piece: &[u8], ids: &mut Vec<u32>) -> bool {
-        let (Parts::Bytes { ids: of_bytes, .. }, [byte, rest @ ..]) = (&self.parts, piece) else { return false };
-        let id = of_bytes.inner[usize::from(*byte)];
-        // Each byte is compared with the one before.
-        if rest.last() != Some(byte) || self.merges.get(id, id) != NO_MERGE || rest != &piece[..rest.len()] {
-            return false;
+    /// Appends the ids of a piece of few symbols, each repeated many times, and returns true, or returns false of any other.
+    fn repeat(&self, piece: &str, ids: &mut Vec<u32>) -> bool {
+        let runs = match &self.parts {
+            Parts::Bytes { ids, .. } => repeats::runs(piece.as_bytes(), |rest| Some((ids.inner[usize::from(*rest.first()?)], 1))),
+            Parts::Characters { characters, .. } => repeats::runs(piece.as_bytes(), |rest| {
+                let character = piece[piece.len() - rest.len()..].chars().next()?;
+                Some((characters.id(character, false, false)?, character.len_utf8()))
+            }),
+        };
+        let Some(mut runs) = runs else { return false };
+        let is_merged = repeats::merge(&mut runs, &self.merges);
+        if is_merged {
+            runs.iter().for_each(|run| ids.resize(ids.len() + run.count, run.id));
         }
-        ids.resize(ids.len() + piece.len(), id);
-        true
+        is_merged
     }
 
     /// Appends the ids of a piece of few symbols and returns true, or false if there are more, or one is no token.

@@ -20,6 +20,7 @@ mod merges;
 mod naive;
 mod pairs;
 mod queue;
+mod repeats;
 mod scored;
 mod short;
 mod starts;
