@@ -1,30 +1,12 @@
 //! The `BertPreTokenizer`: whitespace separates pieces, each punctuation character is one. One pass, O(n).
 
-use super::Emit;
+use super::{whitespace, Emit};
 use crate::text::{Align, Piece};
-use crate::unicode::{is_punctuation, is_whitespace};
+use crate::unicode::is_punctuation;
 use crate::Result;
 
 pub(super) fn pre_tokenize<A: Align>(section: Piece<'_, A>, emit: &mut Emit<'_, A>) -> Result<()> {
-    let mut start = 0;
-    for (here, character) in section.text.char_indices() {
-        let is_piece = is_punctuation(character);
-        if !is_piece && !is_whitespace(character) {
-            continue;
-        }
-        let next = here + character.len_utf8();
-        if start < here {
-            emit(section.slice(start..here))?;
-        }
-        if is_piece {
-            emit(section.slice(here..next))?;
-        }
-        start = next;
-    }
-    if start < section.text.len() {
-        emit(section.slice(start..section.text.len()))?;
-    }
-    Ok(())
+    whitespace::split_at_whitespace(section, is_punctuation, emit)
 }
 
 #[cfg(test)]
