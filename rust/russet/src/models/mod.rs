@@ -332,9 +332,12 @@ impl Model {
     }
 }
 
+/// What tokens that stand for single bytes begin with.
+const BYTE_TOKEN_BEGIN: &str = "<0x";
+
 /// The ids of the tokens `<0x00>` … `<0xFF>`, which stand for single bytes in byte fallback.
 fn byte_tokens(vocabulary: &Vocabulary) -> [Option<u32>; 256] {
-    std::array::from_fn(|byte| vocabulary.id(&format!("<0x{byte:02X}>")))
+    std::array::from_fn(|byte| vocabulary.id(&format!("{BYTE_TOKEN_BEGIN}{byte:02X}>")))
 }
 
 #[cfg(test)]

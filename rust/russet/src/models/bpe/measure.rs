@@ -2,7 +2,7 @@
 
 use super::alphabet::byte_level_byte;
 use super::{Bpe, Parts};
-use crate::models::Measure;
+use crate::models::{Measure, BYTE_TOKEN_BEGIN};
 
 impl Bpe {
     /// How much text a token stands for, if its id tells: not for unknown tokens, and not where tokens are written with affixes.
@@ -20,7 +20,9 @@ impl Bpe {
                 bytes.try_fold(first, |all, byte| Some(all.and(Measure::of_byte(byte?))))
             }
             Parts::Characters { characters, .. } => {
-                let byte = characters.byte_tokens().iter().position(|token| *token == Some(id));
+                // An id that has several texts may have that of a byte, too.
+                let may_be_byte = token.starts_with(BYTE_TOKEN_BEGIN) || self.vocabulary.has_shared_ids();
+                let byte = may_be_byte.then(|| characters.byte_tokens().iter().position(|token| *token == Some(id))).flatten();
                 match byte.and_then(|byte| u8::try_from(byte).ok()) {
                     Some(byte) => Some(Measure::of_byte(byte)),
                     None => Measure::of_text(token),
