@@ -14,8 +14,8 @@ use crate::simd::Level;
 
 /// From the limit on, at most so many candidates become a list.
 const LISTED: usize = if cfg!(test) { 24 } else { 4096 };
-/// Top-p looks at the blocks of this many greatest maxima first, then at the blocks of the second number.
-const NEAR_BLOCKS: [usize; 2] = if cfg!(test) { [1, 2] } else { [24, 256] };
+/// Top-p looks at the blocks of so many greatest maxima, before it looks at all.
+const NEAR_BLOCKS: usize = if cfg!(test) { 2 } else { 128 };
 
 /// Memory that is used again by later rows.
 #[derive(Debug, Default)]
@@ -391,36 +391,33 @@ impl<'r, 'a> Candidates<'r, 'a> {
         self.max = kernels::maxima(self.level, self.row, &mut self.buffers.maxima).greatest;
     }
 
-    /// Whether the greatest blocks are far from having most of the mass: a limit that many logits reach weighs too much for that.
-    fn is_broad(&mut self) -> bool {
-        let Buffers { maxima, values, .. } = &mut *self.buffers;
-        let near = NEAR_BLOCKS[1];
-        let bound = if near < maxima.len() { about_kth_greatest(maxima, near, values) } else { f32::NEG_INFINITY };
-        near as f32 * kernels::weight_of(bound, self.max, &self.temperature) >= 1.0
-    }
-
-    /// The cut where there is no list: among what lies in the blocks with the greatest maxima, if that is enough.
+    /// The cut where there is no list. Most of the mass may lie near the greatest logit, or not; that shows in the maxima.
     fn cut_of_row(&mut self, share: f64, found: &mut Vec<Candidate>) -> Option<Cut> {
-        if self.is_broad() {
+        let (max, temperature) = (self.max, self.temperature);
+        if NEAR_BLOCKS >= self.row.blocks() {
             return self.cut_by_bins(share, None, found);
         }
-        let (max, temperature) = (self.max, self.temperature);
-        let weight = |one: &Candidate| f64::from(kernels::weight_of(one.logit, max, &temperature));
-        let mass = self.mass();
-        // None weighs more than one, so a list must have as many as the target at least.
-        let all = if share * mass > LISTED as f64 { 0 } else { self.row.blocks() };
-        for blocks in NEAR_BLOCKS.into_iter().filter(|&blocks| blocks < all) {
-            let Buffers { maxima, values, .. } = &mut *self.buffers;
-            let bound = about_kth_greatest(maxima, blocks, values).max(self.least);
-            found.clear();
-            if !kernels::collect(self.level, self.row, maxima, (bound, f32::INFINITY), LISTED, found) {
-                break;
-            }
-            if let Some(cut) = cut_by_mass(found, 0.0, share * mass, weight) {
-                return Some(cut);
-            }
+        let Buffers { maxima, values, .. } = &mut *self.buffers;
+        let limit = about_kth_greatest(maxima, NEAR_BLOCKS, values).max(self.least);
+        if NEAR_BLOCKS as f32 * kernels::weight_of(limit, max, &temperature) >= 1.0 {
+            // So many logits reach a limit that weighs too much for that.
+            return self.cut_by_bins(share, None, found);
         }
-        self.cut_by_bins(share, Some(mass), found)
+        found.clear();
+        if !kernels::collect(self.level, self.row, maxima, (limit, f32::INFINITY), LISTED, found) {
+            return self.cut_by_bins(share, None, found);
+        }
+        let weight = |one: &Candidate| f64::from(kernels::weight_of(one.logit, max, &temperature));
+        // What lies far is not known exactly then. That is enough if the cut is the same for the least and the most that it can be.
+        let (near, far) = kernels::near_and_far(self.level, self.row, self.weighing(), limit);
+        let error = far * kernels::ROUGHLY + near * 1e-12;
+        let cut = cut_by_mass(found, 0.0, share * (near + far - error), weight);
+        if cut.is_some() && cut == cut_by_mass(found, 0.0, share * (near + far + error), weight) {
+            return cut;
+        }
+        let mass = self.mass();
+        let cut = cut_by_mass(found, 0.0, share * mass, weight);
+        cut.or_else(|| self.cut_by_bins(share, Some(mass), found))
     }
 
     /// The cut where the candidates are many: in one pass their weights are added up by logit, and the bin that reaches the share of

@@ -1,7 +1,8 @@
 //! Finding limits: the k-th greatest of many, and the greatest that together have a mass.
 //!
 //! [`kth_greatest`] keeps a buffer of twice k and throws half of it away when it is full, so most values cost one comparison:
-//! O(n + k log(n / k)) on what comes in no special order, O(n) at worst. [`Cut`] is found by sorting where there are few, and by
+//! O(n + k log(n / k)) on what comes in no special order, O(n) at worst; [`about_kth_greatest`] looks at the greatest of groups only,
+//! where a lower limit does as well. [`Cut`] is found by sorting where there are few, and by
 //! partitions, each of which looks at the half that is left, where there are many: O(n) on average.
 //!
 //! Sorting all is simpler, and as fast up to some hundred values.

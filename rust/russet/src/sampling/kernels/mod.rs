@@ -3,6 +3,7 @@
 //! - [`maxima`]: the greatest logit of each block of 64, by which later passes leave blocks out.
 //! - [`masses`]: the sum of the weights of each block. The weight of a logit is `exp((logit - max) / temperature)`.
 //! - [`moments`], [`spread`]: what entropy and standard deviation need.
+//! - [`near_and_far`]: the sum of the weights, most of them to four digits, with a bound on the error.
 //! - [`collect`]: ids and logits above a limit. [`histogram`]: weights by logit, for finding where a mass is reached.
 //!
 //! A weight is a polynomial of degree 6 after Cody and Waite's reduction by the temperature times ln 2, so that the division by
@@ -58,11 +59,12 @@ impl Temperature {
     }
 }
 
+/// Added, it leaves a whole number in the last bits, and taken away again, that number.
+const ROUNDING: f32 = 12_582_912.0;
+
 /// `exp(difference / temperature)` of differences of zero and less.
 #[inline(always)]
 fn weight<A: Arithmetic>(difference: A, temperature: &Temperature) -> A {
-    /// Added, it leaves a whole number in the last bits, and taken away again, that number.
-    const ROUNDING: f32 = 12_582_912.0;
     let power = difference.mul(A::splat(temperature.log2_e_over));
     let rounded = power.add(A::splat(ROUNDING));
     let exponent = rounded.sub(A::splat(ROUNDING));
@@ -86,6 +88,25 @@ const COEFFICIENTS: [f32; 7] = [1.0, 1.0, 4.999_999_4e-1, 1.666_652_1e-1, 4.166_
 pub(crate) fn weight_of(logit: f32, max: f32, temperature: &Temperature) -> f32 {
     weight(Array::splat(logit - max), temperature).to_array()[0]
 }
+
+/// About the weight of a logit, for half the work: within [`ROUGHLY`] of it.
+#[inline(always)]
+fn rough_weight<A: Arithmetic>(difference: A, temperature: &Temperature) -> A {
+    let power = difference.mul(A::splat(temperature.log2_e_over));
+    let rounded = power.add(A::splat(ROUNDING));
+    let x = power.sub(rounded.sub(A::splat(ROUNDING)));
+    let mut sum = A::splat(ROUGH_COEFFICIENTS[3]);
+    for coefficient in [2, 1, 0] {
+        sum = sum.mul(x).add(A::splat(ROUGH_COEFFICIENTS[coefficient]));
+    }
+    sum.times_power_of_two(rounded).keep(power.at_least(A::splat(LEAST_EXPONENT)))
+}
+
+/// Of the polynomial of degree 3 that is nearest to two to the power of x for x within a half of zero: 7.5e-5 of it at most.
+const ROUGH_COEFFICIENTS: [f32; 4] = [0.9999281, 0.6932610, 0.2426111, 0.0551717];
+
+/// The most by which a sum of rough weights can differ from that of the weights, as a share of it.
+pub(crate) const ROUGHLY: f64 = 2e-4;
 
 /// A pass over the blocks of a row.
 trait Pass {
@@ -222,7 +243,17 @@ impl Weighing<'_> {
 
     #[inline(always)]
     fn weight<A: Arithmetic>(&self, logits: A) -> A {
-        let weight = weight(logits.sub(A::splat(self.max)), self.temperature);
+        self.of_candidates(logits, weight(logits.sub(A::splat(self.max)), self.temperature))
+    }
+
+    #[inline(always)]
+    fn rough_weight<A: Arithmetic>(&self, logits: A) -> A {
+        self.of_candidates(logits, rough_weight(logits.sub(A::splat(self.max)), self.temperature))
+    }
+
+    /// The weight, zero for what is below the limit.
+    #[inline(always)]
+    fn of_candidates<A: Arithmetic>(&self, logits: A, weight: A) -> A {
         if self.least > f32::MIN {
             return weight.keep(logits.at_least(A::splat(self.least)));
         }
@@ -252,6 +283,38 @@ pub(crate) fn masses(level: Level, row: &Row<'_>, weighing: Weighing<'_>, masses
     masses.resize(row.blocks(), 0.0);
     run(level, row, weighing.which(), Masses { weighing, masses });
     masses.iter().sum()
+}
+
+/// The sum of the weights in the blocks with a logit from `limit` on, and about that in the others, by rough weights.
+pub(crate) fn near_and_far(level: Level, row: &Row<'_>, weighing: Weighing<'_>, limit: f32) -> (f64, f64) {
+    struct Near<'a> {
+        weighing: Weighing<'a>,
+        limit: f32,
+        near: f64,
+        far: f64,
+    }
+    impl Pass for Near<'_> {
+        #[inline(always)]
+        fn block<E: Element, L: Lanes>(&mut self, block: usize, logits: &[E; BLOCK]) {
+            // Loops, not folds: a closure would not be compiled for the registers.
+            if self.weighing.maxima[block] >= self.limit {
+                let mut sums = L::no_sums();
+                for lanes in eights::<E, L>(logits) {
+                    sums = self.weighing.weight(lanes).add_to(sums);
+                }
+                self.near += L::total(sums);
+            } else {
+                let mut sum = Pair(L::splat(0.0), L::splat(0.0));
+                for four in fours::<E, L>(logits) {
+                    let weights = self.weighing.rough_weight(four);
+                    sum = sum.add(weights.0.add(weights.1));
+                }
+                self.far += L::total(sum.0.add(sum.1).add_to(L::no_sums()));
+            }
+        }
+    }
+    let pass = run(level, row, weighing.which(), Near { weighing, limit, near: 0.0, far: 0.0 });
+    (pass.near, pass.far)
 }
 
 /// The sum of the weights, and that of the weights times `logit - max`.
