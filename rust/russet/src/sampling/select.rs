@@ -41,7 +41,7 @@ pub(crate) fn least_that(from: f32, to: f32, holds: impl Fn(f32) -> bool) -> f32
 /// The k-th greatest of the values, the first is the greatest; minus infinity if there are fewer. `buffer` is for its memory.
 pub(crate) fn kth_greatest(values: impl Iterator<Item = f32>, k: usize, buffer: &mut Vec<f32>) -> f32 {
     buffer.clear();
-    let capacity = (2 * k).max(64);
+    let capacity = k.saturating_mul(2).max(64);
     let mut limit = f32::NEG_INFINITY;
     for value in values {
         if value > limit {
@@ -210,6 +210,13 @@ mod tests {
             prop_assume!(!one.is_nan() && !other.is_nan());
             prop_assert_eq!(key(one).cmp(&key(other)), one.partial_cmp(&other).unwrap());
             prop_assert_eq!(of_key(key(one)), one);
+        }
+    }
+
+    #[test]
+    fn there_is_no_kth_of_fewer() {
+        for k in [4, usize::MAX / 2 + 2, usize::MAX] {
+            assert_eq!(kth_greatest([1.0, 3.0, 2.0].into_iter(), k, &mut Vec::new()), f32::NEG_INFINITY);
         }
     }
 
