@@ -103,7 +103,7 @@ fn rough_weight<A: Arithmetic>(difference: A, temperature: &Temperature) -> A {
 }
 
 /// Of the polynomial of degree 3 that is nearest to two to the power of x for x within a half of zero: 7.5e-5 of it at most.
-const ROUGH_COEFFICIENTS: [f32; 4] = [0.9999281, 0.6932610, 0.2426111, 0.0551717];
+const ROUGH_COEFFICIENTS: [f32; 4] = [0.999_928_1, 0.693_261, 0.242_611_1, 0.055_171_7];
 
 /// The most by which a sum of rough weights can differ from that of the weights, as a share of it.
 pub(crate) const ROUGHLY: f64 = 2e-4;
