@@ -209,7 +209,8 @@ impl<'r, 'a> Candidates<'r, 'a> {
     /// Leaves the candidates from a logit on, but at least the `keep` greatest.
     fn keep_from_but_at_least(&mut self, least: f32, keep: usize, ties: Ties) {
         if keep <= 1 {
-            return self.keep_from(least.min(self.max));
+            let top = if ties == Ties::All && least > self.max { self.least_equal(self.max) } else { self.max };
+            return self.keep_from(least.min(top));
         }
         let kth = self.kth_greatest(keep);
         if kth >= least {
@@ -562,11 +563,14 @@ impl<'r, 'a> Candidates<'r, 'a> {
         }
     }
 
-    /// Mirostat 2: leaves those whose surprise is at most `mu` bits, at least the greatest.
+    /// Mirostat 2: leaves those whose surprise is at most `mu` bits; if none is, the greatest with the lowest id.
     pub(crate) fn within_surprise(&mut self, mu: f64) {
         let mass = self.mass();
         let least = self.logit_of(mass) - f64::from(self.temperature.value()) * std::f64::consts::LN_2 * mu;
-        self.keep_from_but_at_least(round_up(least), 1, Ties::All);
+        match round_up(least) {
+            least if least > self.max => self.keep_greedy(),
+            least => self.keep_from(least),
+        }
     }
 
     /// Mirostat 1: leaves as many as an estimate of Zipf's exponent, from the 100 greatest, says for a surprise of `mu` bits.

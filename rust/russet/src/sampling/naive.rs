@@ -33,7 +33,7 @@ fn keep_from(row: &mut Row64, least: f64, keep: usize, ties: bool) {
     let order = sorted(row, |one| one.1);
     let kth = order[keep.min(order.len()) - 1].1;
     let first = &order[..keep.min(order.len())];
-    row.retain(|one| one.1 >= least || ties && one.1 >= kth || first.iter().any(|kept| kept.0 == one.0));
+    row.retain(|one| one.1 >= least || ties && one.1 as f32 >= kth as f32 || first.iter().any(|kept| kept.0 == one.0));
 }
 
 /// Applies a filter. Says whether a sum is so near to its limit that rounding decides.
