@@ -150,14 +150,14 @@ class Tally:
 
 
 def nudge_of(scores: Scores) -> float:
-    """How far rounding in float32 moves a limit: by 1e-6, and by what the scores themselves are rounded to."""
-    return 1e-6 + 2**-23 * float(np.abs(scores[np.isfinite(scores)]).max())
+    """How far rounding in float32 moves a limit: by 1e-6, and by what scores and log-probabilities are rounded to."""
+    return 1e-6 + 2**-23 * float(np.abs(scores[np.isfinite(scores)]).max() + np.log(scores.shape[1]))
 
 
 def agrees_at_limit(name: str, order: str, before: Scores, kept: Kept, settings: dict[str, Any]) -> bool:
     """Whether what is kept of a row lies between the results for a slightly higher and a slightly lower limit.
 
-    Of scores that only the division by the temperature made equal any may be kept, but as many as of the same number of the greatest.
+    Of scores that only the division by the temperature made equal any may be kept: then the kept scores are the same, or the greatest.
     """
     if name in ("top_k", "temperature"):
         few = many = reference.apply(name, order, before, settings) > -np.inf
@@ -168,8 +168,10 @@ def agrees_at_limit(name: str, order: str, before: Scores, kept: Kept, settings:
         few, many = few & many, few | many
     if not (few & ~kept).any() and not (kept & ~many).any():
         return True
-    count = int(kept.sum())
-    values = np.sort(before[0][kept[0]])[::-1]
+    count, exact = int(kept.sum()), reference.apply(name, order, before, settings) > -np.inf
+    values = np.sort(before[kept])[::-1]
+    if np.array_equal(values, np.sort(before[exact])[::-1]):
+        return True
     return bool(few.sum() <= count <= many.sum() and (values == np.sort(before[0])[::-1][:count]).all())
 
 

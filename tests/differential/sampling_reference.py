@@ -220,7 +220,7 @@ def top_p_of_mlx(scores: Scores, p: float, *, keep: int = 1, nudge: float = 0.0)
 def xtc_of_mlx(scores: Scores, threshold: float, *, spared: Sequence[int] = (), keep: int = 1, nudge: float = 0.0) -> Scores:
     probabilities = softmax(scores)
     above = np.where(probabilities > np.float32(threshold * (1 + nudge)), probabilities, np.float32(np.inf))
-    removed = probabilities > above.min(axis=1, keepdims=True)
+    removed = probabilities > above.min(axis=1, keepdims=True) * np.float32(1 - nudge)
     removed[:, list(spared)] = False
     return masked(scores, ~removed)
 

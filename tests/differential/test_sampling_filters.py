@@ -100,6 +100,25 @@ def test_equal_logits_are_kept_as_the_order_says() -> None:
     assert kept == {"transformers": 4, "mlx-lm": 4, "llama.cpp": 2}
 
 
+def test_logits_that_the_temperature_makes_equal_are_equal_to_a_cutoff_above_them() -> None:
+    logits = np.array([3, np.nextafter(np.float32(3), np.float32(0)), 0], np.float32)
+    temperatures = [
+        value for value in np.linspace(1.1, 1.9, 60).tolist() if len(set((logits[:2] / np.float32(value)).tolist())) == 1
+    ]
+    assert len(temperatures) > 5
+    for value in temperatures:
+        for name in ("epsilon_cutoff", "eta_cutoff"):
+            for keep in (1, 2):
+                sampler = russet.Sampler(temperature=value, min_tokens_to_keep=keep, **{name: 0.9})
+                assert sampler.kept(logits).tolist() == [0, 1], (name, value)
+
+
+def test_mirostat_2_keeps_one_token_where_all_are_too_surprising() -> None:
+    logits = np.array([1, 3, 3, 2], np.float32)
+    assert russet.Sampler(mirostat=2, mirostat_tau=0.0).kept(logits).tolist() == [1]
+    assert russet.Sampler(mirostat=2, mirostat_tau=0.7).kept(logits).tolist() == [1, 2]
+
+
 def test_a_temperature_of_zero_keeps_the_greatest_logit_with_the_lowest_id() -> None:
     rng = np.random.default_rng(6)
     for order in ORDERS:
