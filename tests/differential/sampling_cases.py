@@ -154,7 +154,7 @@ def nudge_of(scores: Scores) -> float:
     return 1e-6 + 2**-23 * float(np.abs(scores[np.isfinite(scores)]).max() + np.log(scores.shape[1]))
 
 
-def agrees_at_limit(name: str, order: str, before: Scores, kept: Kept, settings: dict[str, Any]) -> bool:
+def agrees_at_limit(name: str, order: str, before: Scores, kept: Kept, settings: dict[str, Any], slack: float = 1) -> bool:
     """Whether what is kept of a row lies between the results for a slightly higher and a slightly lower limit.
 
     Of scores that only the division by the temperature made equal any may be kept: then the kept scores are the same, or the greatest.
@@ -162,7 +162,7 @@ def agrees_at_limit(name: str, order: str, before: Scores, kept: Kept, settings:
     if name in ("top_k", "temperature"):
         few = many = reference.apply(name, order, before, settings) > -np.inf
     else:
-        nudge = nudge_of(before)
+        nudge = slack * nudge_of(before)
         few = reference.apply(name, order, before, settings, nudge) > -np.inf
         many = reference.apply(name, order, before, settings, -nudge) > -np.inf
         few, many = few & many, few | many
@@ -176,9 +176,17 @@ def agrees_at_limit(name: str, order: str, before: Scores, kept: Kept, settings:
 
 
 def compare(
-    order: str, settings: dict[str, Any], scores: Scores, tally: Tally, source: Callable[..., Scores] = reference.apply
+    order: str,
+    settings: dict[str, Any],
+    scores: Scores,
+    tally: Tally,
+    source: Callable[..., Scores] = reference.apply,
+    slack: float = 1,
 ) -> None:
-    """The kept sets are the source's; where one differs, filter by filter, what both keep of what Russet had before is right."""
+    """The kept sets are the source's; where one differs, filter by filter, what both keep of what Russet had before is right.
+
+    With `slack` the source's limits may be moved by so many times as much by rounding.
+    """
     names = reference.chain(order, settings)
     expected = scores
     for name in names:
@@ -196,8 +204,8 @@ def compare(
                 assert (kept == (before > -np.inf)).all()
                 before = reference.temperature(before, settings[name])
                 continue
-            for found in (kept, source(name, order, before, settings) > -np.inf):
-                assert agrees_at_limit(name, order, before, found, settings), explain(
+            for found, allowed in ((kept, 1.0), (source(name, order, before, settings) > -np.inf, slack)):
+                assert agrees_at_limit(name, order, before, found, settings, allowed), explain(
                     order, name, settings, scores[row], before, found
                 )
             before = reference.masked(before, kept)

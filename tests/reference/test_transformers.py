@@ -26,6 +26,8 @@ with warnings.catch_warnings():
 FILTERS = ["top_h", "top_k", "top_p", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff"]
 ALONE, CHAINED = 4_000, 72_000
 BATCH = 200
+#: The softmax and the entropy of torch are sums of 32 bits: on long flat rows its limits move by more than one rounding.
+SLACK = 16
 
 
 def warper(name: str, order: str, scores: Scores, settings: dict[str, Any]) -> Scores:
@@ -61,7 +63,7 @@ def test_a_filter_alone_keeps_what_transformers_keeps(name: str) -> None:
     while tally.rows < ALONE:
         length = int(rng.integers(1, 301))
         settings = without_typical_ties(cases.alone(rng, name, "transformers", length))
-        cases.compare("transformers", settings, cases.rows(rng, BATCH, length), tally, warper)
+        cases.compare("transformers", settings, cases.rows(rng, BATCH, length), tally, warper, SLACK)
 
 
 def test_a_chain_keeps_what_that_of_transformers_keeps() -> None:
@@ -70,7 +72,7 @@ def test_a_chain_keeps_what_that_of_transformers_keeps() -> None:
     while tally.rows < CHAINED:
         length = int(rng.integers(1, 301))
         settings = without_typical_ties(cases.several(rng, "transformers", length, FILTERS))
-        cases.compare("transformers", settings, cases.rows(rng, BATCH, length), tally, warper)
+        cases.compare("transformers", settings, cases.rows(rng, BATCH, length), tally, warper, SLACK)
 
 
 @pytest.mark.parametrize("length", [1_000, 32_000, 128_256, 256_000])
@@ -80,7 +82,7 @@ def test_long_rows_keep_what_transformers_keeps(length: int) -> None:
     for name in FILTERS:
         for settings in (cases.alone(rng, name, "transformers", length), cases.several(rng, "transformers", length, FILTERS)):
             rows = cases.rows(rng, max(1_000_000 // length, 1), length)
-            cases.compare("transformers", without_typical_ties(settings), rows, tally, warper)
+            cases.compare("transformers", without_typical_ties(settings), rows, tally, warper, SLACK)
 
 
 # Processors, made and ordered by `generate` itself
