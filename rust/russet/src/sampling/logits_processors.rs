@@ -216,6 +216,7 @@ pub(crate) fn dry(dry: &Dry, row: &mut Row<'_>, history: &[u32], tables: &mut Ta
 mod tests {
     use super::super::row::Overlay;
     use super::*;
+    use crate::simd::Level;
     use proptest::prelude::*;
 
     const OUT: f32 = f32::NEG_INFINITY;
@@ -223,7 +224,7 @@ mod tests {
     /// What `change` makes of some logits.
     fn changed(logits: &[f32], change: impl FnOnce(&mut Row<'_>, &mut Tables)) -> Vec<f32> {
         let (mut overlay, mut out) = (Overlay::default(), Vec::new());
-        let mut row = Row::new(Logits::F32(logits), &mut overlay);
+        let mut row = Row::new(Logits::F32(logits), &mut overlay, Level::all()[0]);
         change(&mut row, &mut Tables::default());
         row.append_to(&mut out);
         out

@@ -355,7 +355,7 @@ impl Sampler {
         custom: Option<&mut dyn Custom>,
         out: &mut Vec<f32>,
     ) -> Result<()> {
-        let mut row = Row::new(input.logits, &mut scratch.overlay);
+        let mut row = Row::new(input.logits, &mut scratch.overlay, self.level);
         self.process_row(input, &mut row, &mut scratch.tables, custom)?;
         if self.parameters.renormalize_logits {
             logits_processors::normalize(&mut row, &mut scratch.tables);
@@ -373,7 +373,7 @@ impl Sampler {
         custom: Option<&mut dyn Custom>,
         work: impl FnOnce(&mut Candidates<'_, '_>) -> T,
     ) -> Result<T> {
-        let mut row = Row::new(input.logits, &mut scratch.overlay);
+        let mut row = Row::new(input.logits, &mut scratch.overlay, self.level);
         self.process_row(input, &mut row, &mut scratch.tables, custom)?;
         let (mut candidates, invalid) = Candidates::new(self.level, &mut row, &mut scratch.buffers);
         if invalid {

@@ -7,7 +7,11 @@
 //! O(1) to make for the logits, O(V / 64) for the table of blocks. A change of every logit copies the row: then this is no better
 //! than a plain copy.
 
-use super::kernels::lanes::{Brain, Element, Half};
+use super::kernels::{
+    self,
+    lanes::{Brain, Element, Half},
+};
+use crate::simd::Level;
 
 /// Logits in a block.
 pub(crate) const BLOCK: usize = 64;
@@ -86,16 +90,17 @@ impl Overlay {
 pub(crate) struct Row<'a> {
     logits: Logits<'a>,
     overlay: &'a mut Overlay,
+    level: Level,
 }
 
 impl<'a> Row<'a> {
-    pub(crate) fn new(logits: Logits<'a>, overlay: &'a mut Overlay) -> Self {
+    pub(crate) fn new(logits: Logits<'a>, overlay: &'a mut Overlay, level: Level) -> Self {
         let whole = logits.len() / BLOCK;
         overlay.table.clear();
         overlay.table.resize(logits.len().div_ceil(BLOCK), UNCHANGED);
         overlay.blocks.clear();
         overlay.blocks.push([f32::NEG_INFINITY; BLOCK]);
-        let mut row = Self { logits, overlay };
+        let mut row = Self { logits, overlay, level };
         if whole < row.overlay.table.len() {
             row.block_mut(whole);
         }
@@ -148,7 +153,7 @@ impl<'a> Row<'a> {
                 Some(_) if excluded => blocks.push([f32::NEG_INFINITY; BLOCK]),
                 Some(whole) => match Element::of_32_bits(whole) {
                     Some(copy) => blocks.extend_from_slice(std::slice::from_ref(copy)),
-                    None => blocks.push(Element::widen(whole)),
+                    None => blocks.push(kernels::widen(self.level, whole)),
                 },
                 None => {
                     blocks.push([f32::NEG_INFINITY; BLOCK]);
@@ -239,7 +244,7 @@ mod tests {
     fn changes_are_seen_and_the_logits_stay() {
         let logits: Vec<f32> = (0..150u8).map(f32::from).collect();
         let mut overlay = Overlay::default();
-        let mut row = Row::new(Logits::F32(&logits), &mut overlay);
+        let mut row = Row::new(Logits::F32(&logits), &mut overlay, Level::all()[0]);
         row.update(3, |logit| logit * 2.0);
         row.exclude(149);
         row.update(500, |_| 1.0);
@@ -257,7 +262,7 @@ mod tests {
     fn a_mask_takes_out_what_it_does_not_name() {
         let logits: Vec<f32> = (0..200u8).map(f32::from).collect();
         let mut overlay = Overlay::default();
-        let mut row = Row::new(Logits::F32(&logits), &mut overlay);
+        let mut row = Row::new(Logits::F32(&logits), &mut overlay, Level::all()[0]);
         row.keep_bits(&[u64::MAX, 0b101, 0]);
         let kept: Vec<f32> = all(&row).into_iter().filter(|logit| logit.is_finite()).collect();
         let expected: Vec<f32> = (0..64u8).chain([64, 66]).map(f32::from).collect();
@@ -265,6 +270,6 @@ mod tests {
         row.keep_only([(199, 0.0), (66, 1.0)].into_iter());
         assert_eq!((row.get(0), row.get(66), row.get(199)), (f32::NEG_INFINITY, 1.0, 0.0));
         // The next row begins anew.
-        assert_eq!(all(&Row::new(Logits::F32(&logits), &mut overlay)), logits);
+        assert_eq!(all(&Row::new(Logits::F32(&logits), &mut overlay, Level::all()[0])), logits);
     }
 }

@@ -186,6 +186,16 @@ fn run<P: Pass>(level: Level, row: &Row<'_>, which: Which<'_>, mut pass: P) -> P
     pass
 }
 
+/// The values of a block.
+pub(crate) fn widen<E: Element>(level: Level, elements: &[E; BLOCK]) -> [f32; BLOCK] {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(proof) = level.avx2() {
+        return proof.widen(elements);
+    }
+    let _ = level;
+    E::widen(elements)
+}
+
 /// The greatest logit of each block, and what is wrong with them.
 #[derive(Debug)]
 pub(crate) struct Maxima {

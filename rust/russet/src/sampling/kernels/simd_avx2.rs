@@ -2,7 +2,7 @@
 
 use super::lanes::{Arithmetic, Brain, Element, Half, Lanes};
 use super::{each_block, Pass, Which};
-use crate::sampling::row::Overlay;
+use crate::sampling::row::{Overlay, BLOCK};
 use crate::simd::Avx2;
 use std::arch::x86_64::*;
 
@@ -16,6 +16,20 @@ impl Avx2 {
         }
         // SAFETY: `self` proves that the processor has these features.
         unsafe { compiled(elements, overlay, which, pass) }
+    }
+
+    /// The values of a block.
+    pub(super) fn widen<E: Element>(self, elements: &[E; BLOCK]) -> [f32; BLOCK] {
+        #[target_feature(enable = "avx2,f16c")]
+        fn compiled<E: Element>(elements: &[E; BLOCK]) -> [f32; BLOCK] {
+            let mut values = [0.0; BLOCK];
+            for (to, from) in values.as_chunks_mut::<8>().0.iter_mut().zip(elements.as_chunks::<8>().0) {
+                *to = E::lanes::<Register>(from).to_array();
+            }
+            values
+        }
+        // SAFETY: `self` proves that the processor has these features.
+        unsafe { compiled(elements) }
     }
 }
 
