@@ -21,6 +21,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from documents import processor
 from rivals import report, texts, vocabularies
 from rivals.environments import PEERS, RIVALS, UNIT, Rival, install, python_of, variables
 
@@ -44,14 +45,6 @@ PLAN: dict[str, list[tuple[tuple[str, ...], int, int]]] = {
 QUICK: list[tuple[tuple[str, ...], int, int]] = [(("load", "fresh", "chat", "decode", "checks"), 1, 1)]
 QUICK_KINDS = ["english", "multilingual"]
 TIMEOUT_S = 900
-
-
-def processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
 
 
 def run_worker(rival: Rival, job: dict[str, Any], threads: int) -> dict[str, Any]:

@@ -18,7 +18,6 @@ for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import argparse
 import platform
-import re
 import statistics
 import sys
 import time
@@ -29,6 +28,7 @@ from typing import Any
 
 import numpy as np
 import russet
+from documents import processor, write_block
 from numpy.typing import NDArray
 
 ROOT = Path(__file__).parent.parent
@@ -268,22 +268,6 @@ class Measured:
         return self.warm["russet"] / self.warm[FLOOR]
 
 
-def processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
-
-
-def write_document(text: str) -> None:
-    path = ROOT / "docs" / "performance.md"
-    content = path.read_text(encoding="utf-8")
-    block = f"<!-- sampling: begin, written by benches/sampling.py -->\n{text}\n<!-- sampling: end -->"
-    replaced, found = re.subn(r"<!-- sampling: begin.*?<!-- sampling: end -->", lambda _: block, content, flags=re.DOTALL)
-    path.write_text(replaced if found else f"{content.rstrip()}\n\n{block}\n", encoding="utf-8")
-
-
 def evictor() -> Call:
     other = np.zeros(EVICTED_BYTES // 8)
 
@@ -474,7 +458,7 @@ def main() -> None:
     )
     print(text)
     if arguments.write:
-        write_document(text)
+        write_block(ROOT / "docs" / "performance.md", "sampling", text)
 
 
 if __name__ == "__main__":

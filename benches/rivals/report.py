@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import statistics
 from pathlib import Path
 from typing import Any
+
+from documents import write_block
 
 from rivals.environments import UNIT
 
@@ -268,8 +269,5 @@ def short(results: dict[str, Any]) -> str:
 
 
 def write_documents(results: dict[str, Any]) -> None:
-    for path, text in ((ROOT / "README.md", short(results)), (ROOT / "docs" / "performance.md", document(results))):
-        content = path.read_text(encoding="utf-8")
-        block = f"<!-- peers: begin, written by benches/peers.py -->\n{text}\n<!-- peers: end -->"
-        replaced, found = re.subn(r"<!-- peers: begin.*?<!-- peers: end -->", lambda _: block, content, flags=re.DOTALL)  # noqa: B023
-        path.write_text(replaced if found else f"{content.rstrip()}\n\n{block}\n", encoding="utf-8")
+    write_block(ROOT / "README.md", "peers", short(results))
+    write_block(ROOT / "docs" / "performance.md", "peers", document(results))

@@ -3,9 +3,9 @@
 use pyo3::prelude::*;
 use russet::decoders::{DecodeStream, ReferenceStream};
 use russet::{OnUnknown, Tokenizer};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
-use crate::detach;
+use crate::detach::{self, lock};
 use crate::inputs::{self, OutOfRange};
 use crate::tokenizer::PyTokenizer;
 
@@ -17,11 +17,6 @@ pub struct PyDecodeStream {
     on_unknown: OnUnknown,
     /// Locked for one step, which stays attached to the interpreter and calls nothing in it.
     stream: Mutex<DecodeStream>,
-}
-
-/// The guard of a mutex, whose value is whole even if a thread panicked while it held the guard.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl PyDecodeStream {

@@ -8,7 +8,7 @@ use russet::{Error, Result, Watch};
 use std::any::Any;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,11 @@ use crate::error::exception;
 const DETACH_BYTES: usize = 4096;
 /// Signals are looked for this often at most, as that means to wait for the interpreter.
 const SIGNAL_PERIOD: Duration = Duration::from_millis(20);
+
+/// The guard of a mutex, whose value is whole even if a thread panicked while it held the guard.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Runs `work` on about `bytes` bytes of text.
 pub fn run<T, F>(py: Python<'_>, bytes: usize, work: F) -> PyResult<T>

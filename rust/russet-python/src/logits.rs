@@ -37,7 +37,7 @@ unsafe impl Sync for View {}
 pub struct Rows<'py> {
     pub view: View,
     pub is_batch: bool,
-    _array: Bound<'py, PyUntypedArray>,
+    array: Bound<'py, PyUntypedArray>,
 }
 
 impl<'py> Rows<'py> {
@@ -64,7 +64,11 @@ impl<'py> Rows<'py> {
         // SAFETY: the pointer is that of a valid array object.
         let data = unsafe { (*array.as_array_ptr()).fields.data.cast::<u8>().cast_const() };
         let view = View { data, kind, rows, length, row_stride, stride };
-        Ok(Self { view, is_batch: shape.len() == 2, _array: array })
+        Ok(Self { view, is_batch: shape.len() == 2, array })
+    }
+
+    pub fn py(&self) -> Python<'py> {
+        self.array.py()
     }
 }
 

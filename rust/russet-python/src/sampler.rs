@@ -7,9 +7,9 @@ use pyo3::types::{PyDict, PyList};
 use russet::sampling::{self, Custom, Input, Sampler, Scratch, State};
 use russet::{Error, Result, Watch};
 use std::cell::Cell;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
-use crate::detach;
+use crate::detach::{self, lock};
 use crate::error::{argument, exception};
 use crate::inputs::{self, OutOfRange};
 use crate::logits::{histories, masks, Rows, View};
@@ -195,20 +195,32 @@ pub struct PySampler {
 }
 
 impl PySampler {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// The state of a call: its own with a step, which is not kept.
     fn at(&self, step: Option<u64>) -> State {
-        let state = *self.state();
+        let state = *lock(&self.state);
         State { step: step.unwrap_or(state.step), ..state }
     }
 
-    fn check_feedback(&self, py: Python<'_>, call: &Call<'_>, step: Option<u64>) -> PyResult<()> {
+    /// Does `work` with each row in the state of a call. Without a step the sampler is in the state after it then.
+    fn draw(
+        &self,
+        py: Python<'_>,
+        call: &Call<'_>,
+        step: Option<u64>,
+        mut work: impl FnMut(&Input<'_>, &mut State, &mut Scratch, Option<&mut dyn Custom>) -> Result<()> + Send,
+    ) -> PyResult<()> {
         if self.core.has_feedback() && (call.rows.view.rows > 1 || step.is_some()) {
             let message = "mirostat follows one sequence: give one row, and no step";
             return Err(argument(py, "mirostat", message));
+        }
+        let begin = self.at(step);
+        let mut state = begin;
+        call.each(py, &self.given, |input, scratch, custom| {
+            state = begin;
+            work(input, &mut state, scratch, custom)
+        })?;
+        if step.is_none() {
+            *lock(&self.state) = state;
         }
         Ok(())
     }
@@ -254,18 +266,11 @@ impl PySampler {
         dtype: Option<&str>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let call = Call::new(logits, history, mask, unconditional_logits, dtype, row)?;
-        self.check_feedback(py, &call, step)?;
-        let begin = self.at(step);
-        let mut state = begin;
         let mut ids = Ids::new(call.rows.is_batch, call.rows.view.rows);
-        call.each(py, &self.given, |input, scratch, custom| {
-            state = begin;
-            ids.push(self.core.sample(input, &mut state, scratch, custom)?);
+        self.draw(py, &call, step, |input, state, scratch, custom| {
+            ids.push(self.core.sample(input, state, scratch, custom)?);
             Ok(())
         })?;
-        if step.is_none() {
-            *self.state() = state;
-        }
         ids.into_python(py)
     }
 
@@ -308,23 +313,12 @@ impl PySampler {
         dtype: Option<&str>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let call = Call::new(logits, history, mask, unconditional_logits, dtype, row)?;
-        self.check_feedback(py, &call, step)?;
-        let begin = self.at(step);
-        let mut state = begin;
         let mut choices = Vec::with_capacity(call.rows.view.rows);
-        call.each(py, &self.given, |input, scratch, custom| {
-            state = begin;
-            choices.push(self.core.choose(input, top_n, &mut state, scratch, custom)?);
+        self.draw(py, &call, step, |input, state, scratch, custom| {
+            choices.push(self.core.choose(input, top_n, state, scratch, custom)?);
             Ok(())
         })?;
-        if step.is_none() {
-            *self.state() = state;
-        }
-        let mut choices = choices.into_iter().map(|choice| Bound::new(py, PyChoice(choice)));
-        match choices.next() {
-            Some(only) if !call.rows.is_batch => Ok(only?.into_any()),
-            first => Ok(PyList::new(py, first.into_iter().chain(choices).collect::<PyResult<Vec<_>>>()?)?.into_any()),
-        }
+        one_or_list(&call.rows, choices.into_iter().map(|choice| Ok(Bound::new(py, PyChoice(choice))?.into_any())))
     }
 
     /// The ids that can be drawn, ascending: an int64 array for `(V,)`, a list of them for `(B, V)`.
@@ -349,11 +343,8 @@ impl PySampler {
             kept.push(ids);
             Ok(())
         })?;
-        let mut arrays = kept.iter().map(|ids| PyArray1::from_iter(py, ids.iter().map(|&id| i64::from(id))));
-        match arrays.next() {
-            Some(only) if !call.rows.is_batch => Ok(only.into_any()),
-            first => Ok(PyList::new(py, first.into_iter().chain(arrays).collect::<Vec<_>>())?.into_any()),
-        }
+        let array = |ids: &Vec<u32>| PyArray1::from_iter(py, ids.iter().map(|&id| i64::from(id))).into_any();
+        one_or_list(&call.rows, kept.iter().map(|ids| Ok(array(ids))))
     }
 
     /// The probabilities that a token is drawn with, zero for what cannot be drawn: float64, of the shape of the logits.
@@ -390,7 +381,7 @@ impl PySampler {
     /// What a call changes, to be saved and set again: the number of the next step, and mirostat's limit in bits.
     #[getter(state)]
     fn get_state<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let state = *self.state();
+        let state = *lock(&self.state);
         let dict = PyDict::new(py);
         dict.set_item("step", state.step)?;
         dict.set_item("mu", state.mu)?;
@@ -404,13 +395,13 @@ impl PySampler {
         if !state.mu.is_finite() {
             return Err(argument(py, "state", format!("mu is {}", state.mu)));
         }
-        *self.state() = state;
+        *lock(&self.state) = state;
         Ok(())
     }
 
     /// Goes back to the state before the first call.
     fn reset(&self) {
-        *self.state() = self.core.start();
+        *lock(&self.state) = self.core.start();
     }
 }
 
@@ -441,6 +432,17 @@ impl Ids {
             Self::One(id) => Ok(id.into_pyobject(py)?.into_any()),
             Self::Many(ids) => Ok(PyArray1::from_vec(py, ids).into_any()),
         }
+    }
+}
+
+/// What there is for one row, or the list of what there is for each row of a batch.
+fn one_or_list<'py>(
+    rows: &Rows<'py>,
+    mut of_rows: impl Iterator<Item = PyResult<Bound<'py, PyAny>>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    match of_rows.next() {
+        Some(only) if !rows.is_batch => only,
+        first => Ok(PyList::new(rows.py(), first.into_iter().chain(of_rows).collect::<PyResult<Vec<_>>>()?)?.into_any()),
     }
 }
 

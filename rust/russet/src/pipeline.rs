@@ -276,48 +276,33 @@ impl Run<'_> {
     ) -> Result<()> {
         let Core { normalizer, pre_tokenizer, model, cache, .. } = self.core;
         let StageScratch { text: normalized, pre_tokenizer: pre_tokenizer_scratch, ends, batch, .. } = stages;
-        let mut work_out_part = |normalizer: &Option<Arc<Normalizer>>,
-                                 word: &str,
-                                 offset: usize,
-                                 model_scratch: &mut ModelScratch,
-                                 watched: &mut Watched<'_>,
-                                 ids: &mut Vec<u32>| {
-            normalized.reset(word, offset);
-            if let Some(normalizer) = normalizer {
-                normalizer.normalize(normalized, normalizer_scratch)?;
-            }
-            let mut tokenize = |piece: Piece<'_, A>| {
-                watched.add(piece.text.len())?;
-                model.ids_in_word(piece.text, cache, model_scratch, ids)
-            };
-            match pre_tokenizer {
-                Some(pre_tokenizer) => pre_tokenizer.pre_tokenize(normalized.as_piece(), pre_tokenizer_scratch, &mut tokenize),
-                None => tokenize(normalized.as_piece()),
-            }
-        };
         let mut work_out = |normalizer: &Option<Arc<Normalizer>>,
                             word: &str,
                             offset: usize,
                             model_scratch: &mut ModelScratch,
                             watched: &mut Watched<'_>,
                             ids: &mut Vec<u32>| {
-            let Some(singles) = words.singles.as_ref().filter(|_| Singles::may_be_in(word)) else {
-                return work_out_part(normalizer, word, offset, model_scratch, watched, ids);
-            };
-            watched.add(word.len())?;
-            let mut start = 0;
-            for (at, character) in word.char_indices() {
-                let Some(id) = singles.id(self.core, character) else { continue };
-                if start < at {
-                    work_out_part(normalizer, &word[start..at], offset, model_scratch, watched, ids)?;
+            let mut by_stages = |word: &str, watched: &mut Watched<'_>, ids: &mut Vec<u32>| {
+                normalized.reset(word, offset);
+                if let Some(normalizer) = normalizer {
+                    normalizer.normalize(normalized, normalizer_scratch)?;
                 }
-                ids.push(id);
-                start = at + character.len_utf8();
+                let mut tokenize = |piece: Piece<'_, A>| {
+                    watched.add(piece.text.len())?;
+                    model.ids_in_word(piece.text, cache, model_scratch, ids)
+                };
+                match pre_tokenizer {
+                    Some(pre_tokenizer) => pre_tokenizer.pre_tokenize(normalized.as_piece(), pre_tokenizer_scratch, &mut tokenize),
+                    None => tokenize(normalized.as_piece()),
+                }
+            };
+            match words.singles.as_ref().filter(|_| Singles::may_be_in(word)) {
+                Some(singles) => {
+                    watched.add(word.len())?;
+                    singles.each(self.core, word, ids, |part, ids| by_stages(part, watched, ids))
+                }
+                None => by_stages(word, watched, ids),
             }
-            if start < word.len() {
-                work_out_part(normalizer, &word[start..], offset, model_scratch, watched, ids)?;
-            }
-            Ok(())
         };
         ends.clear();
         let mut start = words.scan(text, 0, 1, ends);

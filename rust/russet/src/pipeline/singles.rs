@@ -15,6 +15,7 @@ use crate::pre_tokenizers::PreTokenizerScratch;
 use crate::text::{NormalizedText, Piece};
 use crate::tokenizer::Core;
 use crate::unicode::is_punctuation;
+use crate::Result;
 
 /// Characters from here on, up to U+FFFF, are looked up.
 const FIRST: u32 = 0x2000;
@@ -52,9 +53,32 @@ impl Singles {
         word.bytes().any(|byte| byte >= FIRST_BYTE)
     }
 
+    /// Appends the ids of such characters of a word, and calls `other` for what is between them.
+    pub(super) fn each(
+        &self,
+        core: &Core,
+        word: &str,
+        ids: &mut Vec<u32>,
+        mut other: impl FnMut(&str, &mut Vec<u32>) -> Result<()>,
+    ) -> Result<()> {
+        let mut start = 0;
+        for (at, character) in word.char_indices() {
+            let Some(id) = self.id(core, character) else { continue };
+            if start < at {
+                other(&word[start..at], ids)?;
+            }
+            ids.push(id);
+            start = at + character.len_utf8();
+        }
+        if start < word.len() {
+            other(&word[start..], ids)?;
+        }
+        Ok(())
+    }
+
     /// The id of a character that is a piece of one token wherever it stands.
     #[inline]
-    pub(super) fn id(&self, core: &Core, character: char) -> Option<u32> {
+    fn id(&self, core: &Core, character: char) -> Option<u32> {
         let index = (character as u32).checked_sub(FIRST)? as usize;
         let place = match self.known.get() {
             Some(known) => known.get(index)?,

@@ -153,6 +153,22 @@ pub(crate) fn cut_by_mass(
     None
 }
 
+/// The index at which the weights, added up, pass a target; if rounding made it their sum, that of the last that weighs something.
+pub(crate) fn passing(weights: impl Iterator<Item = f64>, target: f64) -> Option<usize> {
+    let mut sum = 0.0;
+    let mut last = None;
+    for (index, weight) in weights.enumerate() {
+        sum += weight;
+        if weight > 0.0 {
+            last = Some(index);
+            if sum > target {
+                break;
+            }
+        }
+    }
+    last
+}
+
 /// A logit that lies about in the middle: the median of 15.
 fn middle(candidates: &[Candidate]) -> f32 {
     let mut sample: [f32; 15] = std::array::from_fn(|index| candidates[(candidates.len() - 1) * index / 14].logit);

@@ -7,6 +7,7 @@
 //! O(1) for an accepted token, O(V) for the last one.
 
 use super::rng::{uniform, Use};
+use super::select::passing;
 use crate::{Error, Result};
 
 /// What became of a draft.
@@ -72,18 +73,7 @@ pub fn accept(
 /// The id at which the weights, added up, pass a share of their sum.
 fn draw(weights: impl Iterator<Item = f64> + Clone, share: f64) -> Option<u32> {
     let target = share * weights.clone().sum::<f64>();
-    let mut sum = 0.0;
-    let mut last = None;
-    for (id, weight) in weights.enumerate() {
-        sum += weight;
-        if weight > 0.0 {
-            last = Some(id as u32);
-            if sum > target {
-                break;
-            }
-        }
-    }
-    last
+    passing(weights, target).map(|id| id as u32)
 }
 
 #[cfg(test)]
