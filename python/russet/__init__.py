@@ -26,6 +26,7 @@ from russet._core import (
 from russet.errors import (
     ArgumentError,
     ConfigError,
+    ContextLengthError,
     FileError,
     FolderError,
     ForbiddenFileError,
@@ -34,12 +35,16 @@ from russet.errors import (
     LimitError,
     MissingFileError,
     MissingTokenError,
+    MissingTokenizerError,
+    PackageError,
     PatternError,
     PatternLimitError,
     RussetError,
     StreamError,
     TextError,
     UnknownIdError,
+    UnsupportedModelError,
+    UnsupportedOperationError,
 )
 
 __all__ = [
@@ -47,6 +52,7 @@ __all__ = [
     "ArgumentError",
     "Choice",
     "ConfigError",
+    "ContextLengthError",
     "Conversation",
     "DecodeStream",
     "Encoding",
@@ -59,6 +65,8 @@ __all__ = [
     "LogitsProcessors",
     "MissingFileError",
     "MissingTokenError",
+    "MissingTokenizerError",
+    "PackageError",
     "Padding",
     "PatternError",
     "PatternLimitError",
@@ -69,6 +77,8 @@ __all__ = [
     "Tokenizer",
     "Truncation",
     "UnknownIdError",
+    "UnsupportedModelError",
+    "UnsupportedOperationError",
     "__version__",
     "accept_draft",
 ]

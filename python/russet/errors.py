@@ -9,6 +9,7 @@ from __future__ import annotations
 __all__ = [
     "ArgumentError",
     "ConfigError",
+    "ContextLengthError",
     "FileError",
     "FolderError",
     "ForbiddenFileError",
@@ -17,12 +18,16 @@ __all__ = [
     "LimitError",
     "MissingFileError",
     "MissingTokenError",
+    "MissingTokenizerError",
+    "PackageError",
     "PatternError",
     "PatternLimitError",
     "RussetError",
     "StreamError",
     "TextError",
     "UnknownIdError",
+    "UnsupportedModelError",
+    "UnsupportedOperationError",
 ]
 
 
@@ -97,6 +102,38 @@ class InvalidLogitsError(RussetError, ValueError):
     index: int = -1
     #: What it is: "NaN", "infinity" or "no token is left".
     kind: str = ""
+
+
+class PackageError(ConfigError):
+    """A Core ML package that is damaged, or that says something impossible."""
+
+    __module__ = "russet"
+
+
+class UnsupportedModelError(RussetError, NotImplementedError):
+    """A model of a kind that Russet does not run."""
+
+    __module__ = "russet"
+
+
+class UnsupportedOperationError(UnsupportedModelError):
+    """A program with an operation that the portable runtime does not have."""
+
+    __module__ = "russet"
+    #: The operation's type, such as ``crop_resize``.
+    operation: str = ""
+
+
+class ContextLengthError(LimitError):
+    """More tokens than the model's context holds."""
+
+    __module__ = "russet"
+
+
+class MissingTokenizerError(RussetError, ValueError):
+    """Text was given to a model that has no tokenizer. Pass ``tokenizer=`` when it is loaded."""
+
+    __module__ = "russet"
 
 
 class StreamError(RussetError, ValueError):
