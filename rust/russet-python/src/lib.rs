@@ -16,6 +16,7 @@ mod error;
 mod inputs;
 mod lists;
 mod logits;
+mod mlmodel;
 mod options;
 mod parameters;
 mod sampler;
@@ -34,6 +35,8 @@ mod _core {
     use crate::decode_stream::{PyDecodeStream, PyReferenceStream};
     #[pymodule_export]
     use crate::encoding::PyEncoding;
+    #[pymodule_export]
+    use crate::mlmodel::read_mlmodel;
     #[pymodule_export]
     use crate::options::{PyAddedToken, PyPadding, PyTruncation};
     #[pymodule_export]

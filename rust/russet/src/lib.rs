@@ -40,6 +40,7 @@ pub mod formats;
 mod hashing;
 mod long_text;
 mod memory;
+pub mod mlmodel;
 pub mod models;
 pub mod normalizers;
 pub mod padding;

@@ -1,4 +1,4 @@
-//! A bounded reader of the protobuf wire format, for SentencePiece models.
+//! A bounded reader of the protobuf wire format, for SentencePiece and Core ML models.
 //!
 //! A message is read field by field from a slice that is already in memory: lengths are checked against what is there, nothing
 //! is allocated, and nesting is the caller's (a nested message is a field's bytes, read with a reader of its own). Groups, which
@@ -151,6 +151,60 @@ impl<'b> Field<'b> {
         }
     }
 
+    /// An `int64` or a `uint64`, the same bits.
+    pub fn bits64(&self) -> Result<u64> {
+        match self.value {
+            Value::Varint(value) => Ok(value),
+            _ => Err(self.wrong_type("an integer")),
+        }
+    }
+
+    /// Appends the elements of a repeated field of integers, packed or one by one.
+    pub fn integers<T>(&self, list: &mut Vec<T>, convert: impl Fn(u64) -> T) -> Result<()> {
+        if let Value::Varint(value) = self.value {
+            list.push(convert(value));
+            return Ok(());
+        }
+        let mut reader = self.message()?;
+        while reader.position < reader.bytes.len() {
+            list.push(convert(reader.varint()?));
+        }
+        Ok(())
+    }
+
+    /// Appends the elements of a repeated field of `float`, packed or one by one.
+    pub fn floats(&self, list: &mut Vec<f32>) -> Result<()> {
+        self.fixed(list, |value| matches!(value, Value::Fixed32(_)).then(|| self.float()), f32::from_le_bytes)
+    }
+
+    /// Appends the elements of a repeated field of `double`, packed or one by one.
+    pub fn doubles(&self, list: &mut Vec<f64>) -> Result<()> {
+        let single = |value| match value {
+            Value::Fixed64(bytes) => Some(Ok(f64::from_le_bytes(bytes))),
+            _ => None,
+        };
+        self.fixed(list, single, f64::from_le_bytes)
+    }
+
+    /// Appends numbers of `N` bytes: the one that `single` finds in the value, or those packed in it.
+    fn fixed<T, const N: usize>(
+        &self,
+        list: &mut Vec<T>,
+        single: impl Fn(Value<'b>) -> Option<Result<T>>,
+        convert: impl Fn([u8; N]) -> T,
+    ) -> Result<()> {
+        if let Some(number) = single(self.value) {
+            list.push(number?);
+            return Ok(());
+        }
+        let (numbers, rest) = self.bytes()?.as_chunks::<N>();
+        if !rest.is_empty() {
+            return Err(fault(self.bytes_offset, &format!("a list of numbers of {N} bytes has {} bytes too many", rest.len())));
+        }
+        list.extend(numbers.iter().copied().map(convert));
+        Ok(())
+    }
+
     /// A `bool`.
     pub fn boolean(&self) -> Result<bool> {
         match self.value {
@@ -220,6 +274,26 @@ mod tests {
         let [number, text] = fields.as_slice() else { panic!("expected two fields") };
         assert!(number.bytes().is_err() && number.float().is_err() && text.int32().is_err() && text.boolean().is_err());
         assert_eq!(text.string().map_err(|error| error.to_string()), Err("byte 104: a string is not UTF-8".to_owned()));
+    }
+
+    #[test]
+    fn lists_are_packed_or_not() {
+        let fields = all(b"\x08\x01\x0A\x03\x02\xAC\x02\x0D\x00\x00\x80\x3F\x0A\x08\x00\x00\x80\x3F\x00\x00\x00\x40\x0A\x01\x80");
+        let fields = fields.expect("a valid message");
+        let [one, packed, float, floats, broken] = fields.as_slice() else { panic!("expected five fields") };
+        let mut integers = Vec::new();
+        one.integers(&mut integers, |value| value).expect("an integer");
+        packed.integers(&mut integers, |value| value).expect("integers");
+        assert_eq!(integers, [1, 2, 300]);
+        let mut numbers = Vec::new();
+        float.floats(&mut numbers).expect("a float");
+        floats.floats(&mut numbers).expect("floats");
+        assert_eq!(numbers, [1.0, 1.0, 2.0]);
+        let mut doubles = Vec::new();
+        floats.doubles(&mut doubles).expect("eight bytes");
+        assert_eq!(doubles, [f64::from_le_bytes([0, 0, 0x80, 0x3F, 0, 0, 0, 0x40])]);
+        assert!(broken.integers(&mut integers, |value| value).is_err() && broken.floats(&mut numbers).is_err());
+        assert!(one.floats(&mut numbers).is_err() && one.bits64() == Ok(1));
     }
 
     proptest! {

@@ -1,0 +1,258 @@
+"""A package that runs anywhere: the portable :class:`~russet.coreml.backend.Backend`."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from russet.coreml.backend import Feature, FunctionDescription, ModelDescription
+from russet.coreml.package import Package
+from russet.coreml.portable.compiler import Compiled, Hook
+from russet.coreml.portable.graph import Node, Reader
+from russet.coreml.portable.lowering import Matrices, lower
+from russet.coreml.portable.weights import WeightFile
+from russet.coreml.program import Blob
+from russet.errors import ArgumentError, PackageError
+
+
+class State:
+    """The states of a sequence: float16 arrays by name, all zeros at first."""
+
+    def __init__(self, features: Mapping[str, Feature]) -> None:
+        self.arrays = {name: np.zeros(feature.shape, np.float16) for name, feature in features.items()}
+
+
+@dataclass(frozen=True)
+class OperationTime:
+    """How long an operation took."""
+
+    kind: str
+    #: The name of what it gives.
+    name: str
+    seconds: float
+
+
+class PortableModel:
+    """A function of a package. Any number of threads may use one; a state belongs to one at a time.
+
+    Args:
+        path: The package.
+        function: One of its functions; the default one if none is given.
+        round_fp16: Rounds what every float16 operation gives, as hardware does that computes in float16. Otherwise such
+            values are kept in float32, which is faster and more exact.
+        threads: How many threads the kernels use; 0 is as many as ``RUSSET_NUM_THREADS`` says, or the machine has.
+
+    Raises:
+        MissingFileError: if the package or a file of it is missing.
+        PackageError: if the package is damaged.
+        UnsupportedOperationError: if the program has an operation that the runtime does not have.
+    """
+
+    name = "portable"
+
+    def __init__(
+        self, path: str | os.PathLike[str], function: str | None = None, *, round_fp16: bool = False, threads: int = 0
+    ) -> None:
+        self._shared = _Shared(Package(path), round_fp16, Matrices(threads))
+        self._select(function)
+
+    def _select(self, function: str | None) -> None:
+        description = self._shared.package.program.description
+        name = description.default_function if function is None else function
+        if name not in description.functions:
+            known = ", ".join(map(repr, description.functions))
+            error = ArgumentError(f"function: the package has no function {name!r}; it has {known}")
+            error.argument = "function"
+            raise error
+        self.function: FunctionDescription = description.functions[name]
+        self._compiled = self._shared.compiled(name)
+
+    @property
+    def package(self) -> Package:
+        """The package that is run."""
+        return self._shared.package
+
+    def describe(self) -> ModelDescription:
+        """What the package says of itself."""
+        return self.package.program.description
+
+    def with_function(self, name: str) -> PortableModel:
+        """Another function of the package, with the same weights in memory; a state serves both."""
+        other = object.__new__(type(self))
+        other._shared = self._shared
+        other._select(name)
+        return other
+
+    def make_state(self) -> State:
+        """A new state, all zeros."""
+        return State(self.function.states)
+
+    def predict(self, inputs: Mapping[str, ArrayLike], state: State | None = None) -> dict[str, NDArray[Any]]:
+        """Runs the function once; ``state`` is changed.
+
+        Returns:
+            Its outputs by name, float32 or int32.
+
+        Raises:
+            ArgumentError: if an input is missing, unknown, or of a type or shape that the package does not allow, or holds an
+                index that is out of a table; if there is no state where one is needed.
+        """
+        return self._run(inputs, state, None)
+
+    def profile(self, inputs: Mapping[str, ArrayLike], state: State | None = None) -> list[OperationTime]:
+        """Runs the function once and says how long each operation took, in order."""
+        times: list[OperationTime] = []
+        before = time.perf_counter()
+
+        def hook(node: Node, outputs: tuple[Any, ...]) -> None:
+            nonlocal before
+            now = time.perf_counter()
+            times.append(OperationTime(node.kind, node.outputs[0] if node.outputs else "", now - before))
+            before = time.perf_counter()
+
+        self._run(inputs, state, hook)
+        return times
+
+    def capture(
+        self, inputs: Mapping[str, ArrayLike], state: State | None = None, names: set[str] | None = None
+    ) -> dict[str, NDArray[Any]]:
+        """Runs the function once and returns what operations gave, by name: all of it, or these names alone."""
+        found: dict[str, NDArray[Any]] = {}
+
+        def hook(node: Node, outputs: tuple[Any, ...]) -> None:
+            for name, value in zip(node.outputs, outputs, strict=True):
+                if names is None or name in names:
+                    found[name] = np.array(value)
+
+        self._run(inputs, state, hook)
+        return found
+
+    def read_state(self, state: State, name: str) -> NDArray[np.float16]:
+        """A copy of a state's array."""
+        return self._state_array(state, name).copy()
+
+    def write_state(self, state: State, name: str, value: ArrayLike) -> None:
+        """Replaces a state's array."""
+        target, given = self._state_array(state, name), np.asarray(value)
+        if given.shape != target.shape or given.dtype.kind != "f":
+            raise _argument(name, f"{given.dtype}{list(given.shape)}; the state is float16{list(target.shape)}")
+        target[...] = given
+
+    def _state_array(self, state: State, name: str) -> NDArray[np.float16]:
+        if name not in state.arrays:
+            raise _argument("name", f"there is no state {name!r}; there are {', '.join(map(repr, state.arrays)) or 'none'}")
+        return state.arrays[name]
+
+    def _run(self, inputs: Mapping[str, ArrayLike], state: State | None, hook: Hook | None) -> dict[str, NDArray[Any]]:
+        arrays: dict[str, Any] = check_inputs(self.function, inputs)
+        if self.function.states:
+            if state is None:
+                raise _argument("state", "the function has states: pass what make_state() gives")
+            arrays.update(state.arrays)
+        try:
+            with np.errstate(all="ignore"):
+                values = self._compiled.run(arrays, hook)
+        except IndexError as error:
+            raise _argument("inputs", str(error)) from error
+        except KeyError as error:
+            raise _argument("state", f"the state has no {error}; it was made by another package") from None
+        except (ValueError, TypeError) as error:
+            if isinstance(error, ArgumentError | PackageError):
+                raise
+            raise PackageError(f"{self.function.name}: the program does not fit its own shapes or types: {error}") from error
+        found = {}
+        for feature, value, may_share in zip(self._outputs(), values, self._compiled.may_share, strict=True):
+            dtype = np.float32 if feature.dtype == "float16" else np.dtype(feature.dtype)
+            found[feature.name] = np.array(value, dtype) if may_share else np.asarray(value, dtype)
+        return found
+
+    def _outputs(self) -> list[Feature]:
+        return list(self._shared.outputs[self.function.name])
+
+
+def _argument(name: str, message: str) -> ArgumentError:
+    error = ArgumentError(f"{name}: {message}")
+    error.argument = name
+    return error
+
+
+class _Shared:
+    """What the functions of a package share."""
+
+    def __init__(self, package: Package, round_fp16: bool, matrices: Matrices) -> None:
+        self.package = package
+        self.outputs: dict[str, list[Feature]] = {}
+        self._round_fp16 = round_fp16
+        self._matrices = matrices
+        self._files: dict[str, WeightFile] = {}
+        self._blobs: dict[tuple[str, int], NDArray[Any]] = {}
+        self._compiled: dict[str, Compiled] = {}
+
+    def compiled(self, name: str) -> Compiled:
+        """A function, compiled when it is first asked for."""
+        if name not in self._compiled:
+            function, described = self.package.program.functions[name], self.package.program.description.functions[name]
+            reader = Reader(self._blob)
+            graph = reader.graph(function.block, function.inputs)
+            lower(graph, self._matrices)
+            missing = set(described.inputs) ^ {name for name, of_type in function.inputs if of_type.kind == "tensor"}
+            missing |= set(described.states) ^ {name for name, of_type in function.inputs if of_type.kind == "state"}
+            missing |= set(described.outputs) ^ set(function.block.outputs)
+            if missing:
+                raise PackageError(f"{name}: the program and its description do not agree about {', '.join(sorted(missing))}")
+            self.outputs[name] = [described.outputs[output] for output in function.block.outputs]
+            self._compiled[name] = Compiled(graph, reader.types, self._round_fp16)
+        return self._compiled[name]
+
+    def _blob(self, blob: Blob) -> NDArray[Any]:
+        # Functions of a package share weights: the same place is the same array.
+        key = (blob.file, blob.offset)
+        if key not in self._blobs:
+            if blob.file not in self._files:
+                self._files[blob.file] = WeightFile(self.package.file(blob.file))
+            self._blobs[key] = self._files[blob.file].read(blob)
+        return self._blobs[key]
+
+
+def check_inputs(function: FunctionDescription, inputs: Mapping[str, ArrayLike]) -> dict[str, NDArray[Any]]:
+    """Arrays of the declared types and shapes, or an error.
+
+    Raises:
+        ArgumentError: see :meth:`PortableModel.predict`.
+    """
+    for name in inputs:
+        if name not in function.inputs:
+            raise _argument(str(name), f"there is no such input; there are {', '.join(map(repr, function.inputs))}")
+    found = {}
+    listed: dict[int, str] = {}
+    for name, feature in function.inputs.items():
+        if name not in inputs:
+            raise _argument(name, f"the input is missing: {feature.dtype}{feature.allowed()}")
+        array = found[name] = _converted(np.asarray(inputs[name]), feature)
+        if not feature.accepts(array.shape):
+            raise _argument(name, f"the shape {array.shape}; allowed: {feature.allowed()}")
+        if len(feature.enumerated) > 1:
+            listed.setdefault(feature.enumerated.index(array.shape), name)
+    if len(listed) > 1:
+        names = ", ".join(f"{name!r} takes shape {index}" for index, name in listed.items())
+        raise _argument("inputs", f"the shapes of inputs are listed together, and do not match: {names}")
+    return found
+
+
+def _converted(array: NDArray[Any], feature: Feature) -> NDArray[Any]:
+    if feature.dtype.startswith("float"):
+        if array.dtype.kind not in "fiub":
+            raise _argument(feature.name, f"an array of {array.dtype}; it must be of numbers")
+        return np.asarray(array, np.float64 if feature.dtype == "float64" else np.float32)
+    if array.dtype.kind not in "iub":
+        raise _argument(feature.name, f"an array of {array.dtype}; it must be of integers")
+    converted = array.astype(feature.dtype, copy=False)
+    if array.dtype.itemsize > converted.dtype.itemsize and not np.array_equal(converted, array):
+        raise _argument(feature.name, f"an integer that {feature.dtype} does not hold")
+    return converted
