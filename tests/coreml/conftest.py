@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 
 import pytest
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if sys.platform != "darwin":
-        for item in items:
-            if item.get_closest_marker("macos"):
-                item.add_marker(pytest.mark.skip(reason="needs Core ML"))
+    for item in items:
+        if item.get_closest_marker("macos") and (sys.platform != "darwin" or not importlib.util.find_spec("coremltools")):
+            item.add_marker(pytest.mark.skip(reason="needs Core ML, and coremltools"))

@@ -96,6 +96,60 @@ def convert(
     model.save(str(path))
 
 
+def plain(
+    inputs: dict[str, tuple[Any, str]],
+    states: dict[str, tuple[int, ...]] | None = None,
+    *,
+    target: str = "iOS18",
+    dtype: str = "fp16",
+) -> Path:
+    """``y``, of the type ``dtype``: the sum of all inputs' elements, (1,), after it was added to each state.
+
+    An input's shape is a tuple, an ``EnumeratedShapes``, or a tuple with ``RangeDim``; its type "fp16", "fp32" or "int32".
+    """
+    states = states or {}
+
+    def build(path: Path) -> None:
+        ct = coremltools()
+        from coremltools.converters.mil import Builder as mb
+        from coremltools.converters.mil import Function
+        from coremltools.converters.mil.mil import get_new_symbol, types
+
+        of_type = {"fp16": types.fp16, "fp32": types.fp32, "int32": types.int32}
+        numpy_type = {"fp16": np.float16, "fp32": np.float32, "int32": np.int32}
+        placeholders = {}
+        for name, (shape, kind) in inputs.items():
+            sizes = shape.shapes[0].shape if isinstance(shape, ct.EnumeratedShapes) else shape
+            is_listed = isinstance(shape, ct.EnumeratedShapes)
+            symbols = tuple(get_new_symbol() if is_listed or isinstance(size, ct.RangeDim) else size for size in sizes)
+            placeholders[name] = mb.placeholder(symbols, dtype=of_type[kind])
+        for name, shape in states.items():
+            placeholders[name] = mb.state_tensor_placeholder(shape, dtype=types.fp16)
+        with Function(placeholders, opset_version=getattr(ct.target, target)) as function:
+            total = None
+            for name in inputs:
+                flat = mb.reshape(x=mb.cast(x=function.inputs[name], dtype="fp16"), shape=[-1])
+                part = mb.reduce_sum(x=flat, axes=[0], keep_dims=True)
+                total = part if total is None else mb.add(x=total, y=part)
+            for name in states:
+                state = function.inputs[name]
+                mb.coreml_update_state(state=state, value=mb.add(x=mb.read_state(input=state), y=total))
+            function.set_outputs([mb.cast(x=total, dtype=dtype, name="y") if dtype != "fp16" else mb.identity(x=total, name="y")])
+        given = [ct.TensorType(name=name, shape=shape, dtype=numpy_type[kind]) for name, (shape, kind) in inputs.items()]
+        convert(function, path, inputs=given, target=target)
+
+    return kept(
+        f"plain-{_key({'inputs': [(n, _written(s), k) for n, (s, k) in inputs.items()], 'states': states, 'target': target, 'dtype': dtype})}",
+        build,
+    )
+
+
+def _written(shape: Any) -> str:
+    if isinstance(shape, tuple):
+        return str([size if isinstance(size, int) else (size.lower_bound, size.upper_bound) for size in shape])
+    return str([list(entry.shape) for entry in shape.shapes])
+
+
 def join(parts: dict[str, Path], path: Path, default: str) -> None:
     """Writes a package with a function for each of the given ones; equal weights are stored once."""
     ct = coremltools()
