@@ -1,0 +1,158 @@
+"""The state of a model behind a text: kept between calls that share a beginning, and saved to a file."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import tempfile
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from russet.errors import ArgumentError, ConfigError, FileError, MissingFileError
+from russet.generation.protocol import Context, LanguageModel
+
+__all__ = ["PromptCache"]
+
+_FORMAT = "russet prompt cache 1"
+_HEADER = "header"
+_ARRAYS = "state/"
+
+
+class PromptCache:
+    """What a model has read, for ``generate(..., prompt_cache=cache)``.
+
+    A call reads of its prompt only what comes after the tokens that it shares with those here, and leaves here what it has read and
+    generated. Not for two calls at once. With ``num_return_sequences`` the prompt alone is left.
+    """
+
+    def __init__(self, model: LanguageModel) -> None:
+        self.model = model
+        self.context: Context = model.new_context()
+
+    @property
+    def ids(self) -> Sequence[int]:
+        """The ids of the tokens that were read."""
+        return self.context.ids
+
+    def __len__(self) -> int:
+        return len(self.context.ids)
+
+    def clear(self) -> None:
+        """Forgets all tokens."""
+        self.context.rewind(0)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the state to a file, an ``.npz`` without pickled objects, which takes the place of one that is there.
+
+        Raises:
+            FileError: if it cannot be written.
+        """
+        header = json.dumps({"format": _FORMAT, "model": fingerprint(self.model)}).encode()
+        arrays = {_HEADER: np.frombuffer(header, dtype=np.uint8)}
+        arrays.update({_ARRAYS + name: array for name, array in self.context.save().items()})
+        target = Path(path)
+        temporary = None
+        try:
+            with tempfile.NamedTemporaryFile(dir=target.parent, prefix=target.name, delete=False) as file:
+                temporary = file.name
+                np.savez(file, allow_pickle=False, **arrays)
+            os.replace(temporary, target)
+        except OSError as error:
+            if temporary is not None:
+                Path(temporary).unlink(missing_ok=True)
+            raise FileError(error.errno or 0, error.strerror or str(error), os.fspath(path)) from error
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], model: LanguageModel) -> PromptCache:
+        """What :meth:`save` wrote, of the same model.
+
+        Raises:
+            MissingFileError: if there is no such file.
+            ConfigError: if the file is damaged, or no prompt cache.
+            ArgumentError: if it is of another model.
+        """
+        arrays = _read(path)
+        header = _header(arrays.pop(_HEADER, None))
+        if header.get("model") != fingerprint(model):
+            error = ArgumentError(f"model: the prompt cache is of {header.get('model')}, not of {fingerprint(model)}")
+            error.argument = "model"
+            raise error
+        cache = cls(model)
+        state = {name.removeprefix(_ARRAYS): array for name, array in arrays.items() if name.startswith(_ARRAYS)}
+        if len(state) != len(arrays):
+            raise _damaged(next(name for name in arrays if not name.startswith(_ARRAYS)), "is not known")
+        cache.context.restore(state)
+        return cache
+
+
+def fingerprint(model: LanguageModel) -> dict[str, Any]:
+    """What tells a model from others: its own attribute ``fingerprint`` if it has one, and its sizes."""
+    own = getattr(model, "fingerprint", None)
+    return {
+        "fingerprint": None if own is None else str(own),
+        "vocab_size": model.vocab_size,
+        "context_length": model.context_length,
+    }
+
+
+def _read(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
+    """The arrays of an ``.npz`` whose members are not compressed, so that they are no larger than the file."""
+    arrays = {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for member in archive.infolist():
+                name = member.filename.removesuffix(".npy")
+                if member.compress_type != zipfile.ZIP_STORED:
+                    raise _damaged(name, "is compressed")
+                arrays[name] = _array(name, archive.read(member))
+    except FileNotFoundError:
+        raise MissingFileError(2, "there is no such file", os.fspath(path)) from None
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+        if isinstance(error, ConfigError):
+            raise
+        raise _damaged(os.fspath(path), f"is damaged, or no prompt cache: {error}") from error
+    except OSError as error:
+        raise FileError(error.errno or 0, error.strerror or str(error), os.fspath(path)) from error
+    return arrays
+
+
+def _array(name: str, content: bytes) -> NDArray[Any]:
+    """The array of an ``.npy``; memory is taken for what is there, not for what its header promises."""
+    file = io.BytesIO(content)
+    try:
+        if np.lib.format.read_magic(file) != (1, 0):
+            raise ValueError("its version is not 1.0")
+        shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(file)
+    except ValueError as error:
+        raise _damaged(name, f"is no array: {error}") from error
+    rest = len(content) - file.tell()
+    size = dtype.itemsize
+    for length in shape:
+        size *= length
+    if dtype.hasobject or dtype.kind not in "biuf" or min(shape, default=0) < 0 or size != rest:
+        raise _damaged(name, f"has {rest} bytes, which is no {shape} of {dtype}")
+    flat: NDArray[Any] = np.frombuffer(content, dtype=dtype, offset=file.tell())
+    array: NDArray[Any] = flat.reshape(shape, order="F" if is_fortran else "C").copy()
+    return array
+
+
+def _header(array: NDArray[Any] | None) -> dict[str, Any]:
+    try:
+        header = json.loads(b"" if array is None else array.tobytes())
+    except (ValueError, RecursionError) as error:
+        raise _damaged(_HEADER, f"is missing or damaged: {error}") from error
+    if not isinstance(header, dict) or header.get("format") != _FORMAT:
+        raise _damaged(_HEADER, f"is not that of a {_FORMAT}")
+    return header
+
+
+def _damaged(place: str, message: str) -> ConfigError:
+    error = ConfigError(f"{place}: {message}")
+    error.place = place
+    return error

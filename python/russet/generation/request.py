@@ -1,0 +1,211 @@
+"""What a call of ``generate`` asks for, checked before anything runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from russet import Sampler
+from russet.errors import ArgumentError, MissingTokenizerError
+from russet.generation.config import GenerationConfig
+from russet.generation.loop import Criterion, Limits
+from russet.generation.prompt_cache import PromptCache
+from russet.generation.protocol import Context, LanguageModel
+from russet.generation.stopping import Cancel, as_check
+from russet.generation.text import Detokenizer, TextTokenizer
+
+__all__ = ["Prompt", "Request"]
+
+#: A text, or the ids of one.
+Prompt = str | Sequence[int] | NDArray[np.integer[Any]]
+
+Way = Literal["plain", "beam_search", "prompt_lookup", "assisted"]
+
+
+@dataclass(kw_only=True)
+class Request:
+    """A prompt, and what is to be done with it."""
+
+    model: LanguageModel
+    config: GenerationConfig
+    tokenizer: TextTokenizer | None
+    prompt_ids: list[int]
+    limits: Limits
+    stops: tuple[str, ...]
+    skip_special_tokens: bool
+    prompt_cache: PromptCache | None
+    assistant_model: LanguageModel | None
+    negative_ids: list[int] | None
+
+    @classmethod
+    def of(
+        cls,
+        model: LanguageModel,
+        prompt: Prompt,
+        tokenizer: TextTokenizer | None = None,
+        *,
+        generation_config: GenerationConfig | None = None,
+        prompt_cache: PromptCache | None = None,
+        assistant_model: LanguageModel | None = None,
+        negative_prompt: Prompt | None = None,
+        stopping_criteria: Criterion | Iterable[Criterion] | None = None,
+        cancel: Cancel | None = None,
+        add_special_tokens: bool = True,
+        skip_special_tokens: bool = True,
+        logprobs: bool = False,
+        top_logprobs: int = 0,
+        **values: Any,
+    ) -> Request:
+        """Checks what a call says; the arguments are those of :func:`russet.generation.generate`."""
+        config = getattr(model, "generation_config", None) or GenerationConfig()
+        if generation_config is not None:
+            config = generation_config.over(config)
+        config = config.updated(values)
+        tokenizer = tokenizer or getattr(model, "tokenizer", None)
+        prompt_ids = _ids(model, prompt, tokenizer, add_special_tokens, "prompt")
+        if not prompt_ids and config.bos_token_id is not None:
+            prompt_ids = [config.bos_token_id]
+        if not prompt_ids:
+            raise argument_error("prompt", "has no tokens, and there is no bos_token_id to begin with")
+        negative_ids = None
+        if negative_prompt is not None:
+            negative_ids = _ids(model, negative_prompt, tokenizer, add_special_tokens, "negative_prompt")
+            if config.guidance_scale is None or not negative_ids:
+                raise argument_error("negative_prompt", "has no tokens, or no guidance_scale says how much it counts")
+        if prompt_cache is not None and prompt_cache.model is not model:
+            raise argument_error("prompt_cache", "is of another model")
+        if isinstance(top_logprobs, bool) or not 0 <= top_logprobs <= model.vocab_size:
+            raise argument_error("top_logprobs", f"{top_logprobs} is not from 0 to {model.vocab_size}")
+        stops, stop_ids = _stops(config, tokenizer, skip_special_tokens)
+        criteria = stopping_criteria or ()
+        limits = Limits(
+            max_new_tokens=config.new_tokens(len(prompt_ids)),
+            eos_ids=frozenset(config.eos_ids) | stop_ids,
+            criteria=(criteria,) if callable(criteria) else tuple(criteria),
+            cancelled=as_check(cancel),
+            deadline=None if config.max_time is None else time.perf_counter() + config.max_time,
+            on_context_end=config.on_context_end or "stop",
+            num_keep=config.num_keep or 0,
+            logprobs=bool(logprobs or top_logprobs),
+            top_logprobs=top_logprobs,
+        )
+        request = cls(
+            model=model,
+            config=config,
+            tokenizer=tokenizer,
+            prompt_ids=prompt_ids,
+            limits=limits,
+            stops=stops,
+            skip_special_tokens=skip_special_tokens,
+            prompt_cache=prompt_cache,
+            assistant_model=assistant_model,
+            negative_ids=negative_ids,
+        )
+        request._check_combinations()
+        return request
+
+    @property
+    def count(self) -> int:
+        """How many sequences are asked for."""
+        return self.config.num_return_sequences or 1
+
+    @property
+    def way(self) -> Way:
+        """How tokens are found."""
+        if (self.config.num_beams or 1) > 1:
+            return "beam_search"
+        if self.assistant_model is not None:
+            return "assisted"
+        return "plain" if self.config.prompt_lookup_num_tokens is None else "prompt_lookup"
+
+    @property
+    def is_guided(self) -> bool:
+        """Whether a second context without the prompt takes part."""
+        return self.config.guidance_scale not in (None, 1)
+
+    def context(self) -> Context:
+        """Where the prompt is read: the prompt cache's, or one without tokens."""
+        return self.model.new_context() if self.prompt_cache is None else self.prompt_cache.context
+
+    def sampler(self, seed: int | None = None) -> Sampler:
+        """A sampler at its beginning."""
+        return self.config.sampler(len(self.prompt_ids), seed)
+
+    def detokenizer(self) -> Detokenizer:
+        """Text from ids."""
+        return Detokenizer(self.tokenizer, self.stops, self.limits.eos_ids, self.skip_special_tokens)
+
+    def _check_combinations(self) -> None:
+        config, way = self.config, self.way
+        if self.count > 1 and way != "beam_search" and not config.draws:
+            raise argument_error("num_return_sequences", f"{self.count} sequences would be the same one: nothing is drawn")
+        if way == "beam_search":
+            if self.count > (config.num_beams or 1):
+                raise argument_error("num_return_sequences", f"{self.count} is more than num_beams, {config.num_beams}")
+            for name, given in {
+                "assistant_model": self.assistant_model,
+                "prompt_lookup_num_tokens": config.prompt_lookup_num_tokens,
+                "stop_strings": self.stops or None,
+                "logprobs": self.limits.logprobs or None,
+                "do_sample": config.draws or None,
+                "on_context_end": config.on_context_end if config.on_context_end == "slide" else None,
+            }.items():
+                if given is not None:
+                    raise argument_error(name, "is not supported with num_beams above 1")
+        elif self.assistant_model is not None and config.prompt_lookup_num_tokens is not None:
+            raise argument_error("prompt_lookup_num_tokens", "and assistant_model are two ways to draft: give one")
+        if self.is_guided and way != "plain":
+            raise argument_error("guidance_scale", f"is not supported with {way.replace('_', ' ')}")
+        if way == "assisted" and config.mirostat:
+            raise argument_error(
+                "mirostat", "follows what was drawn, which a draft does not know: it is not supported with assistant_model"
+            )
+        assistant = self.assistant_model
+        if assistant is not None and assistant.vocab_size != self.model.vocab_size:
+            message = f"has a vocabulary of {assistant.vocab_size} ids, the model one of {self.model.vocab_size}"
+            raise argument_error("assistant_model", message)
+
+
+def _ids(model: LanguageModel, prompt: Prompt, tokenizer: TextTokenizer | None, add_special_tokens: bool, name: str) -> list[int]:
+    if isinstance(prompt, str):
+        if tokenizer is None:
+            message = f"{name} is a text, and there is no tokenizer: pass ids, or tokenizer= here or when the model is loaded"
+            raise MissingTokenizerError(message)
+        return list(tokenizer.encode(prompt, add_special_tokens=add_special_tokens).ids)
+    array = np.asarray(prompt)
+    if array.ndim == 2 and len(array) == 1:
+        array = array[0]
+    if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
+        raise argument_error(name, f"is neither a text nor a sequence of ids: {array.dtype} of shape {array.shape}")
+    ids: list[int] = array.tolist()
+    for index, each in enumerate(ids):
+        if not 0 <= each < model.vocab_size:
+            raise argument_error(name, f"id {each} at {index} is not among {model.vocab_size}")
+    return ids
+
+
+def _stops(
+    config: GenerationConfig, tokenizer: TextTokenizer | None, skip_special_tokens: bool
+) -> tuple[tuple[str, ...], frozenset[int]]:
+    """The stop strings, and the ids that stand for one: special tokens are not in the text, where the others are looked for."""
+    if not config.stops:
+        return (), frozenset()
+    if tokenizer is None:
+        raise MissingTokenizerError("stop_strings need a tokenizer: pass tokenizer= here or when the model is loaded")
+    special = {}
+    if skip_special_tokens and hasattr(tokenizer, "get_added_tokens_decoder"):
+        special = {token.content: id for id, token in tokenizer.get_added_tokens_decoder().items() if token.special}
+    strings = tuple(string for string in config.stops if string not in special)
+    return strings, frozenset(special[string] for string in config.stops if string in special)
+
+
+def argument_error(name: str, message: str) -> ArgumentError:
+    """Of the argument ``name``."""
+    error = ArgumentError(f"{name}: {message}")
+    error.argument = name
+    return error

@@ -1,0 +1,211 @@
+"""``generate`` and ``stream_generate``: from a prompt to text."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Generator, Iterator
+from typing import Any
+
+import numpy as np
+
+from russet.generation.loop import History, Reading, Step, decode
+from russet.generation.protocol import LanguageModel
+from russet.generation.request import Prompt, Request, argument_error
+from russet.generation.stopping import CancelToken, as_check
+from russet.generation.streamers import Streamer, give
+from russet.generation.text import Generation, GenerationPiece, TextTokenizer, Timings, Usage
+
+__all__ = ["astream_generate", "generate", "stream_generate"]
+
+
+def generate(
+    model: LanguageModel,
+    prompt: Prompt,
+    tokenizer: TextTokenizer | None = None,
+    *,
+    streamer: Streamer | None = None,
+    **values: Any,
+) -> Generation | list[Generation]:
+    """Generates the text that follows a prompt.
+
+    Args:
+        model: What gives logits. Its attributes ``generation_config`` and ``tokenizer`` count if it has them.
+        prompt: A text, or ids, (n,).
+        tokenizer: Makes ids of the prompt's text, and text of the ids that follow.
+        streamer: Is given the text as it comes: one of transformers', or of :mod:`russet.generation.streamers`.
+        generation_config: Values that the call does not give.
+        prompt_cache: A :class:`PromptCache`: of the prompt only what it has not read yet is read. It has read the text then, too.
+        assistant_model: A small model with the same vocabulary, which drafts.
+        negative_prompt: What ``guidance_scale`` leads away from; without it the prompt's last token alone.
+        stopping_criteria: Functions of the ids so far, (1, n), and the last logits, (1, V), that say whether to end.
+        cancel: A :class:`CancelToken`, a ``threading.Event``, or a function: the generation ends before the model runs again.
+        add_special_tokens: Whether the tokenizer adds some to a prompt that is a text.
+        skip_special_tokens: Whether they are left out of the text.
+        logprobs: Whether the probability of each token is told, as its logarithm in the model's own distribution.
+        top_logprobs: Of how many most probable tokens it is told, too.
+        **values: Fields of :class:`GenerationConfig`.
+
+    Returns:
+        The text and all that is known of it; a list of them if ``num_return_sequences`` is above 1.
+
+    Raises:
+        ArgumentError: for values that make no sense, alone or together.
+        MissingTokenizerError: for text without a tokenizer.
+        ContextLengthError: if the prompt does not fit the context, or the text with ``on_context_end="error"``.
+        TypeError: for a name that is no field.
+    """
+    request = Request.of(model, prompt, tokenizer, **values)
+    if streamer is not None and (request.count > 1 or request.way == "beam_search"):
+        raise argument_error("streamer", "takes one sequence, and no beam search")
+    if streamer is not None:
+        streamer.put(np.array([request.prompt_ids]))
+    try:
+        generations = [sequence.whole(streamer) for sequence in _sequences(request)]
+    finally:
+        # Whoever reads from the streamer waits otherwise.
+        if streamer is not None:
+            streamer.end()
+    return generations if request.count > 1 else generations[0]
+
+
+def stream_generate(
+    model: LanguageModel, prompt: Prompt, tokenizer: TextTokenizer | None = None, **values: Any
+) -> Generator[GenerationPiece, None, None]:
+    """Generates a text piece by piece, one for each token; arguments are those of :func:`generate`.
+
+    Sequences of ``num_return_sequences`` come one after the other. Closing the iterator ends the generation.
+    """
+    request = Request.of(model, prompt, tokenizer, **values)
+    if request.way == "beam_search":
+        raise argument_error("num_beams", "above 1 gives no token before the end: use generate")
+    return _pieces(request)
+
+
+def _pieces(request: Request) -> Generator[GenerationPiece, None, None]:
+    for sequence in _sequences(request):
+        yield from sequence.pieces()
+
+
+async def astream_generate(
+    model: LanguageModel, prompt: Prompt, tokenizer: TextTokenizer | None = None, **values: Any
+) -> AsyncIterator[GenerationPiece]:
+    """:func:`stream_generate` for ``async for``: the model runs in a thread, and only while a piece is waited for.
+
+    Where the task is cancelled the generation ends after the step that runs.
+    """
+    # Not for those who do not wait asynchronously: importing it takes longer than all of this package.
+    import asyncio
+    from concurrent.futures import ThreadPoolExecutor
+
+    abandoned = CancelToken()
+    cancelled = as_check(values.pop("cancel", None))
+    pieces = stream_generate(
+        model, prompt, tokenizer, cancel=lambda: abandoned.is_set() or (cancelled is not None and cancelled()), **values
+    )
+    loop = asyncio.get_running_loop()
+    # One thread, so that the iterator is closed after the step that runs.
+    executor = ThreadPoolExecutor(1, "russet-generation")
+    try:
+        while (piece := await loop.run_in_executor(executor, next, pieces, None)) is not None:
+            yield piece
+    finally:
+        abandoned.cancel()
+        executor.submit(pieces.close)
+        executor.shutdown(wait=False)
+
+
+class _Sequence:
+    """One of the texts that a request asks for, on its way."""
+
+    def __init__(self, request: Request, steps: Iterator[Step], index: int, seed: int, prompt_seconds: float, cached: int) -> None:
+        self._request = request
+        self._steps = steps
+        self._index = index
+        self._seed = seed
+        self._prompt_seconds = prompt_seconds
+        self._cached = cached
+        self._detokenizer = request.detokenizer()
+        self._began = time.perf_counter()
+
+    def pieces(self) -> Iterator[GenerationPiece]:
+        """The text as it comes."""
+        detokenizer = self._detokenizer
+        prompt_tokens = len(self._request.prompt_ids)
+        prompt_tps = (prompt_tokens - self._cached) / self._prompt_seconds
+        count = 0
+        for token, reason, logprob, top, from_draft in self._steps:
+            text = ""
+            if token is not None:
+                count += 1
+                text = detokenizer.push(token)
+                if detokenizer.stop_string is not None:
+                    reason = "stop"
+            if reason is not None:
+                text += detokenizer.finish()
+                if detokenizer.stop_string is not None:
+                    reason = "stop"
+            tps = count / (time.perf_counter() - self._began)
+            yield GenerationPiece(text, token, logprob, top, from_draft, prompt_tokens, prompt_tps, count, tps, reason, self._index)
+            if reason is not None:
+                return
+
+    def whole(self, streamer: Streamer | None) -> Generation:
+        """All of the text; a streamer is given it as it comes."""
+        limits = self._request.limits
+        texts: list[str] = []
+        ids: list[int] = []
+        logprobs: list[float] = []
+        top_logprobs: list[list[tuple[int, float]]] = []
+        for piece in self.pieces():
+            texts.append(piece.text)
+            if piece.token is not None:
+                ids.append(piece.token)
+            if piece.logprob is not None:
+                logprobs.append(piece.logprob)
+            if piece.top_logprobs is not None:
+                top_logprobs.append(piece.top_logprobs)
+            if streamer is not None:
+                give(streamer, piece)
+            reason = piece.finish_reason
+        assert reason is not None, "the last step has a reason"
+        return Generation(
+            token_ids=ids,
+            finish_reason=reason,
+            usage=Usage(len(self._request.prompt_ids), len(ids), self._cached),
+            timings=Timings(self._prompt_seconds, time.perf_counter() - self._began),
+            logprobs=logprobs if limits.logprobs else None,
+            top_logprobs=top_logprobs if limits.top_logprobs else None,
+            stop_string=self._detokenizer.stop_string,
+            seed=self._seed,
+            _text=None if self._request.tokenizer is None else "".join(texts),
+        )
+
+
+def _sequences(request: Request) -> Iterator[_Sequence]:
+    """Reads the prompt once, and begins each sequence that is asked for behind it."""
+    began = time.perf_counter()
+    limits, chunk = request.limits, request.config.prefill_chunk_size
+    reading = Reading(request.context(), request.model, limits)
+    logits = reading.read(request.prompt_ids, chunk)
+    without, without_logits = None, None
+    if request.is_guided:
+        without = Reading(request.model.new_context(), request.model, limits)
+        without_logits = without.read(request.negative_ids or request.prompt_ids[-1:], chunk)
+    prompt_seconds = time.perf_counter() - began
+    seed = None
+    for index in range(request.count):
+        sampler = request.sampler(seed)
+        seed = sampler.seed
+        if logits is None or (without is not None and without_logits is None):
+            steps: Iterator[Step] = iter((Step(None, limits.interrupted() or "cancelled"),))
+        else:
+            shared = request.count > 1
+            branch = reading.branch() if shared else reading
+            history = History(request.prompt_ids)
+            unconditional = None
+            if without is not None and without_logits is not None:
+                unconditional = (without.branch() if shared else without, without_logits)
+            steps = decode(
+                branch, logits, sampler, history, row=index, reads_history=request.config.reads_history, unconditional=unconditional
+            )
+        yield _Sequence(request, steps, index, seed, prompt_seconds, reading.cached)

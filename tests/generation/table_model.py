@@ -1,0 +1,92 @@
+"""A language model of a few lines: its logits are a fixed function of the last ids, the same in NumPy and in torch.
+
+The logits behind a text are a row of one table for its last id, and half of a row of another for the one before. Both tables
+are made of a counter by integer arithmetic, so any program can repeat them to the bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from russet.errors import ArgumentError, ContextLengthError, UnsupportedModelError
+
+
+def table(rows: int, columns: int, seed: int) -> NDArray[np.float32]:
+    """Numbers from -4 to 4 in steps of 1/512, (rows, columns): sums of two halves are exact in float32."""
+    index = np.arange(rows * columns, dtype=np.uint64) + np.uint64(seed) * np.uint64(1_000_003)
+    mixed = (index + np.uint64(1)) * np.uint64(0x9E37_79B9_7F4A_7C15)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58_476D_1CE4_E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D0_49BB_1331_11EB)
+    mixed ^= mixed >> np.uint64(31)
+    steps = (mixed % np.uint64(4096)).astype(np.int64) - 2048
+    return (steps.astype(np.float32) / np.float32(512)).reshape(rows, columns)
+
+
+class TableModel:
+    """Logits of the next token from the last two. ``reads`` counts the tokens that all its contexts have read."""
+
+    def __init__(
+        self, vocab_size: int = 32, seed: int = 0, context_length: int = 4096, sharpness: float = 1.0, all_logits: bool = True
+    ) -> None:
+        self.vocab_size = vocab_size
+        self.context_length = context_length
+        self.fingerprint = f"table {vocab_size} {seed} {sharpness}"
+        self.of_last = table(vocab_size, vocab_size, seed) * np.float32(sharpness)
+        self.of_before = table(vocab_size, vocab_size, seed + 1) * np.float32(sharpness / 2)
+        self.gives_all_logits = all_logits
+        self.reads = 0
+        self.calls: list[int] = []
+
+    def logits(self, ids: Sequence[int]) -> NDArray[np.float32]:
+        """Behind all of ``ids``, (V,)."""
+        return self.of_last[ids[-1]] + (self.of_before[ids[-2]] if len(ids) > 1 else np.float32(0))
+
+    def new_context(self) -> TableContext:
+        return TableContext(self)
+
+
+class TableContext:
+    """The ids, and nothing else. What it is given is checked, so that a loop that breaks the rules fails."""
+
+    def __init__(self, model: TableModel) -> None:
+        self.model = model
+        self._ids: list[int] = []
+
+    @property
+    def ids(self) -> Sequence[int]:
+        return tuple(self._ids)
+
+    def extend(self, ids: Sequence[int], *, all_logits: bool = False) -> NDArray[np.float32]:
+        assert len(ids) > 0
+        if len(self._ids) + len(ids) > self.model.context_length:
+            raise ContextLengthError("too long")
+        if all_logits and not self.model.gives_all_logits:
+            raise UnsupportedModelError("the last token's logits alone")
+        self.model.reads += len(ids)
+        self.model.calls.append(len(ids))
+        rows = []
+        for each in ids:
+            self._ids.append(each)
+            if all_logits:
+                rows.append(self.model.logits(self._ids[-2:]))
+        return np.stack(rows) if all_logits else self.model.logits(self._ids[-2:])[None].copy()
+
+    def rewind(self, length: int) -> None:
+        assert 0 <= length <= len(self._ids)
+        del self._ids[length:]
+
+    def fork(self) -> TableContext:
+        other = TableContext(self.model)
+        other._ids = self._ids.copy()
+        return other
+
+    def save(self) -> dict[str, NDArray[Any]]:
+        return {"ids": np.array(self._ids, dtype=np.int64), "check": np.array([sum(self._ids)], dtype=np.float32)}
+
+    def restore(self, saved: Mapping[str, NDArray[Any]]) -> None:
+        if set(saved) != {"ids", "check"} or saved["ids"].sum() != saved["check"][0]:
+            raise ArgumentError("it is not of this model")
+        self._ids = saved["ids"].tolist()
