@@ -169,6 +169,19 @@ class Reading:
         self.room = self.length - len(kept)
         return self.context.extend(kept[self.limits.num_keep :])
 
+    def extend_with(self, token: int, draft: Sequence[int]) -> NDArray[np.float32]:
+        """Reads a token and a draft behind it, for which there is room, and gives the logits behind each of them, (1 + k, V)."""
+        if not draft:
+            return self.extend(token)
+        self.room -= 1 + len(draft)
+        return self.context.extend((token, *draft), all_logits=True)
+
+    def forget(self, count: int) -> None:
+        """Forgets the last tokens."""
+        if count:
+            self.context.rewind(len(self.context.ids) - count)
+            self.room += count
+
     def read(self, ids: Sequence[int], chunk: int | None = None) -> NDArray[np.float32] | None:
         """Reads a prompt, less what the context has of it already, and gives the logits behind it, (1, V).
 

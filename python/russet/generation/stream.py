@@ -7,15 +7,22 @@ from collections.abc import AsyncIterator, Generator, Iterator
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from russet import Sampler
 from russet.generation.loop import History, Reading, Step, decode
 from russet.generation.protocol import LanguageModel
 from russet.generation.request import Prompt, Request, argument_error
+from russet.generation.speculative import assisted, prompt_lookup
 from russet.generation.stopping import CancelToken, as_check
 from russet.generation.streamers import Streamer, give
 from russet.generation.text import Generation, GenerationPiece, TextTokenizer, Timings, Usage
 
 __all__ = ["astream_generate", "generate", "stream_generate"]
+
+#: How many tokens a small model drafts, and of how many ids prompt lookup looks for the last, where nothing is said.
+NUM_ASSISTANT_TOKENS = 5
+MAX_MATCHING_NGRAM_SIZE = 2
 
 
 def generate(
@@ -201,11 +208,45 @@ def _sequences(request: Request) -> Iterator[_Sequence]:
         else:
             shared = request.count > 1
             branch = reading.branch() if shared else reading
-            history = History(request.prompt_ids)
             unconditional = None
             if without is not None and without_logits is not None:
                 unconditional = (without.branch() if shared else without, without_logits)
-            steps = decode(
-                branch, logits, sampler, history, row=index, reads_history=request.config.reads_history, unconditional=unconditional
-            )
+            steps = _steps(request, branch, logits, sampler, index, unconditional)
         yield _Sequence(request, steps, index, seed, prompt_seconds, reading.cached)
+
+
+def _steps(
+    request: Request,
+    reading: Reading,
+    logits: NDArray[np.float32],
+    sampler: Sampler,
+    row: int,
+    unconditional: tuple[Reading, NDArray[np.float32]] | None,
+) -> Iterator[Step]:
+    """The tokens behind a prompt, in the way that is asked for."""
+    config, history = request.config, History(request.prompt_ids)
+    if request.assistant_model is not None:
+        return assisted(
+            reading,
+            logits,
+            sampler,
+            history,
+            assistant=request.assistant_model,
+            draft_sampler=request.sampler(sampler.seed),
+            draws=config.draws,
+            num_tokens=config.num_assistant_tokens or NUM_ASSISTANT_TOKENS,
+            row=row,
+            reads_history=config.reads_history,
+        )
+    if config.prompt_lookup_num_tokens is not None:
+        return prompt_lookup(
+            reading,
+            logits,
+            sampler,
+            history,
+            num_tokens=config.prompt_lookup_num_tokens,
+            max_matching_ngram_size=config.max_matching_ngram_size or MAX_MATCHING_NGRAM_SIZE,
+            row=row,
+            reads_history=config.reads_history,
+        )
+    return decode(reading, logits, sampler, history, row=row, reads_history=config.reads_history, unconditional=unconditional)
