@@ -7,9 +7,10 @@ import os
 from pathlib import Path
 from types import ModuleType
 
-import comparison
 import pytest
 import tokenizers
+
+import comparison
 
 # Both are read by the reference when they are first needed: its threads would warn when a test forks, and its panics, which
 # the tests provoke, would print long traces.

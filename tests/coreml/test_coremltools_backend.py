@@ -21,12 +21,13 @@ pytest.importorskip("coremltools")
 import mil_packages
 import stand_in
 from mil_packages import Decoder, coremltools, plain
+from stand_in import CoreML, Crash
+
 from russet.coreml.backend import Backend, Feature, FunctionDescription
 from russet.coreml.compiled import CompiledModel, cache_folder, content_hash, describe_compiled
 from russet.coreml.coremltools_backend import CoreMLModel, is_available
 from russet.coreml.inputs import check_function
 from russet.errors import ArgumentError, MissingFileError, PackageError, RussetError, UnsupportedModelError
-from stand_in import CoreML, Crash
 
 STATE = (1, 4)
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import russet.coreml
 from reference_packages import PACKAGES, Array, Case, cases
+
+import russet.coreml
 
 #: How far a row may be from torch's, as a share of its largest magnitude; and with every float16 operation rounded.
 BOUND, BOUND_ROUNDED = 1e-3, 5e-3

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-import fixtures
 import pytest
+
+import fixtures
 
 Pair = tuple[Any, Any]
 

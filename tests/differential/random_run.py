@@ -27,9 +27,10 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ["RUST_BACKTRACE"] = "0"
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+import tokenizers
+
 import comparison
 import fixtures
-import tokenizers
 from comparison import difference_on, encoded, same_on, shrink
 from texts import code_points, random_texts
 

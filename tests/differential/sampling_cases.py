@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import russet
 import sampling_reference as reference
 from numpy.typing import NDArray
 from sampling_reference import Kept, Scores
+
+import russet
 
 FILTERS = list(reference.FILTERS)
 

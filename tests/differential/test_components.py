@@ -7,12 +7,13 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-import fixtures
 import pytest
 import tokenizers
+from tokenizers import decoders, models, normalizers, pre_tokenizers, processors
+
+import fixtures
 from comparison import assert_equal, assert_same, decoded, encoded, outcome
 from texts import EDGES, lines
-from tokenizers import decoders, models, normalizers, pre_tokenizers, processors
 
 Load = Callable[[str], tuple[Any, Any]]
 

@@ -10,8 +10,9 @@ import sys
 from types import ModuleType
 from typing import Any
 
-import fixtures
 import pytest
+
+import fixtures
 from comparison import reference_tests_itself
 from texts import EDGES, lines, random_text
 

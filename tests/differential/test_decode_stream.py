@@ -7,8 +7,9 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-import fixtures
 import pytest
+
+import fixtures
 from comparison import assert_equal, outcome
 from texts import EDGES
 

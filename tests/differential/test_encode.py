@@ -6,8 +6,9 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-import fixtures
 import pytest
+
+import fixtures
 from comparison import assert_equal, assert_same, decoded, encoded, encoded_plain, encoded_words, outcome, view
 from texts import EDGES, lines, random_texts
 

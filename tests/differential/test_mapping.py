@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import fixtures
 import pytest
+
+import fixtures
 from comparison import assert_same, outcome
 from texts import EDGES
 

@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+
 from comparison import Raised, assert_equal, assert_same, decoded, encoded, encoded_plain, outcome, view
 from texts import EDGES, lines
 

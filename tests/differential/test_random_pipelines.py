@@ -7,8 +7,9 @@ import random
 from types import ModuleType
 from typing import Any
 
-import fixtures
 import pytest
+
+import fixtures
 from comparison import assert_equal, assert_same, decoded, encoded, outcome
 from texts import EDGES, random_texts
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import russet
 import sampling_cases as cases
 import sampling_reference as reference
 from sampling_cases import FILTERS, Tally
+
+import russet
 
 ORDERS = list(reference.ORDERS)
 # Rows for a filter alone in an order, and for chains in an order.

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import russet
 import sampling_reference as reference
 from sampling_cases import SHAPES
 from sampling_keywords import IN_ORDER, MAKERS, dry, gaussian, history_of, ids
 from sampling_reference import Scores
+
+import russet
 
 # Sums and powers that the sources take in another order, or in float32 where Russet takes them in float64.
 ROUNDED = {"guidance", "renormalize", "dry", "mlx-lm's penalties", "all"}

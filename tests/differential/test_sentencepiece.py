@@ -6,10 +6,11 @@ import io
 import random
 from typing import Any
 
-import fixtures
 import pytest
 import sentencepiece
 import tokenizers
+
+import fixtures
 from comparison import assert_equal, assert_same
 from sentencepiece_models import BPE, CHAR, UNIGRAM, Model, Normalizer, Piece, pieces_of, random_model, random_texts_for
 from texts import EDGES, lines, random_texts

@@ -6,9 +6,10 @@ import base64
 import random
 from typing import Any
 
-import fixtures
 import pytest
 import tiktoken
+
+import fixtures
 from comparison import assert_same
 from texts import EDGES, lines, random_texts
 

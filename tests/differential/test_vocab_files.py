@@ -6,8 +6,9 @@ import shutil
 from pathlib import Path
 from types import ModuleType
 
-import fixtures
 import pytest
+
+import fixtures
 from texts import EDGES, lines
 
 russet = pytest.importorskip("russet")

@@ -9,8 +9,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import fixtures
 import pytest
+
+import fixtures
 from comparison import assert_equal, assert_same, decoded, encoded
 from texts import EDGES
 

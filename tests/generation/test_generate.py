@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from table_model import TableModel
+
 import russet
 from russet.generation import generate, stream_generate
-from table_model import TableModel
 
 
 def greedy(model: TableModel, prompt: list[int], count: int) -> list[int]:

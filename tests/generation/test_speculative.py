@@ -6,12 +6,13 @@ from itertools import product
 
 import numpy as np
 import pytest
-import russet
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from table_model import TableModel
+
+import russet
 from russet.generation import PromptCache, generate, stream_generate
 from russet.generation.speculative import looked_up
-from table_model import TableModel
 
 SETTINGS = [
     {},

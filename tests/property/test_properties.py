@@ -10,10 +10,11 @@ from functools import cache
 from itertools import pairwise
 from typing import Any
 
-import fixtures
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+import fixtures
 from texts import EDGES, lines, random_texts
 
 russet = pytest.importorskip("russet")

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import russet
 import sampling_cases as cases
 import sampling_keywords as keywords_of
 from sampling_cases import Tally
 from sampling_reference import Scores
+
+import russet
 
 torch = pytest.importorskip("torch", reason="torch is not installed: see `make test-reference`")
 with warnings.catch_warnings():

@@ -6,8 +6,9 @@ import json
 import subprocess
 import sys
 
-import fixtures
 import pytest
+
+import fixtures
 
 russet = pytest.importorskip("russet")
 BERT = str(fixtures.TOKENIZERS / "wordpiece-bert-uncased.json")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-import fixtures
 import numpy as np
 import pytest
+
+import fixtures
 
 russet = pytest.importorskip("russet")
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import russet
 from numpy.typing import NDArray
+
+import russet
 
 RNG = np.random.default_rng(5)
 ROW = RNG.normal(0, 3, 1000).astype(np.float32)

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import russet
 from numpy.typing import NDArray
+
+import russet
 
 GOLDEN = Path(__file__).parent.parent / "data" / "sampling.json"
 SEEDS = range(8)

@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import fixtures
 import numpy as np
 import pytest
+
+import fixtures
 
 russet = pytest.importorskip("russet")
 

@@ -18,20 +18,37 @@ __all__ = ["Backend", "Feature", "FunctionDescription", "ModelDescription", "loa
 
 def load(
     path: str | os.PathLike[str],
-    backend: Literal["auto", "portable"] = "auto",
+    backend: Literal["auto", "coremltools", "portable"] = "auto",
     function: str | None = None,
     **options: Any,
 ) -> Backend:
     """Loads a package.
 
     Args:
-        path: An ``.mlpackage`` folder.
-        backend: ``"portable"`` runs it with NumPy and Russet's kernels; ``"auto"`` chooses.
+        path: An ``.mlpackage`` folder; with Core ML also a compiled ``.mlmodelc``.
+        backend: ``"coremltools"`` runs it with Core ML, on macOS alone; ``"portable"`` anywhere, with NumPy and Russet's
+            kernels; ``"auto"`` is Core ML where it is there.
         function: One of its functions; the default one if none is given.
-        options: For the portable backend, ``round_fp16`` and ``threads``.
+        options: Of Core ML, ``compute_units`` ("cpuAndGPU") and ``optimization_hints``; of the portable backend,
+            ``round_fp16`` and ``threads``. ``"auto"`` takes both kinds and leaves out those of the other.
+
+    Raises:
+        MissingFileError: if the package is not there.
+        PackageError: if it is damaged.
+        UnsupportedModelError: if it cannot be run here.
     """
-    if backend not in ("auto", "portable"):
-        raise ArgumentError(f"backend: {backend!r} is not one of 'auto', 'portable'")
+    if backend not in ("auto", "coremltools", "portable"):
+        raise ArgumentError(f"backend: {backend!r} is not one of 'auto', 'coremltools', 'portable'")
+    known = {"coremltools": ("compute_units", "optimization_hints"), "portable": ("round_fp16", "threads")}
+    unknown = set(options) - {name for kind, names in known.items() if backend in ("auto", kind) for name in names}
+    if unknown:
+        raise TypeError(f"load() got an unexpected keyword argument {sorted(unknown)[0]!r} for the backend {backend!r}")
+    if backend != "portable":
+        from russet.coreml import coremltools_backend
+
+        if backend == "coremltools" or coremltools_backend.is_available():
+            chosen = {name: value for name, value in options.items() if name in known["coremltools"]}
+            return coremltools_backend.CoreMLModel.load(path, function, **chosen)
     from russet.coreml.portable import PortableModel
 
-    return PortableModel(path, function, **options)
+    return PortableModel(path, function, **{name: value for name, value in options.items() if name in known["portable"]})

@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
 from russet.coreml.backend import FunctionDescription, ModelDescription
 from russet.coreml.compiled import CompiledModel, describe_compiled
 from russet.coreml.inputs import check_function, check_inputs, state_feature, state_value

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
 from russet.coreml.backend import Feature, FunctionDescription
 from russet.errors import ArgumentError, UnsupportedModelError
 

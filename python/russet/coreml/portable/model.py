@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from russet.coreml.backend import Feature, FunctionDescription, ModelDescription
+from russet.coreml.inputs import check_inputs, state_feature, state_value
 from russet.coreml.package import Package
 from russet.coreml.portable.compiler import Compiled, Hook
 from russet.coreml.portable.graph import Node, Reader
@@ -135,22 +136,18 @@ class PortableModel:
 
     def read_state(self, state: State, name: str) -> NDArray[np.float16]:
         """A copy of a state's array."""
-        return self._state_array(state, name).copy()
+        state_feature(self.function, name)
+        return state.arrays[name].copy()
 
     def write_state(self, state: State, name: str, value: ArrayLike) -> None:
         """Replaces a state's array."""
-        target, given = self._state_array(state, name), np.asarray(value)
-        if given.shape != target.shape or given.dtype.kind != "f":
-            raise _argument(name, f"{given.dtype}{list(given.shape)}; the state is float16{list(target.shape)}")
-        target[...] = given
-
-    def _state_array(self, state: State, name: str) -> NDArray[np.float16]:
-        if name not in state.arrays:
-            raise _argument("name", f"there is no state {name!r}; there are {', '.join(map(repr, state.arrays)) or 'none'}")
-        return state.arrays[name]
+        state.arrays[name][...] = state_value(self.function, name, value)
 
     def _run(self, inputs: Mapping[str, ArrayLike], state: State | None, hook: Hook | None) -> dict[str, NDArray[Any]]:
         arrays: dict[str, Any] = check_inputs(self.function, inputs)
+        for name in self.function.inputs:
+            if name not in arrays:
+                raise _argument(name, "the portable runtime has no default values: pass the input though it is optional")
         if self.function.states:
             if state is None:
                 raise _argument("state", "the function has states: pass what make_state() gives")
@@ -218,41 +215,3 @@ class _Shared:
                 self._files[blob.file] = WeightFile(self.package.file(blob.file))
             self._blobs[key] = self._files[blob.file].read(blob)
         return self._blobs[key]
-
-
-def check_inputs(function: FunctionDescription, inputs: Mapping[str, ArrayLike]) -> dict[str, NDArray[Any]]:
-    """Arrays of the declared types and shapes, or an error.
-
-    Raises:
-        ArgumentError: see :meth:`PortableModel.predict`.
-    """
-    for name in inputs:
-        if name not in function.inputs:
-            raise _argument(str(name), f"there is no such input; there are {', '.join(map(repr, function.inputs))}")
-    found = {}
-    listed: dict[int, str] = {}
-    for name, feature in function.inputs.items():
-        if name not in inputs:
-            raise _argument(name, f"the input is missing: {feature.dtype}{feature.allowed()}")
-        array = found[name] = _converted(np.asarray(inputs[name]), feature)
-        if not feature.accepts(array.shape):
-            raise _argument(name, f"the shape {array.shape}; allowed: {feature.allowed()}")
-        if len(feature.enumerated) > 1:
-            listed.setdefault(feature.enumerated.index(array.shape), name)
-    if len(listed) > 1:
-        names = ", ".join(f"{name!r} takes shape {index}" for index, name in listed.items())
-        raise _argument("inputs", f"the shapes of inputs are listed together, and do not match: {names}")
-    return found
-
-
-def _converted(array: NDArray[Any], feature: Feature) -> NDArray[Any]:
-    if feature.dtype.startswith("float"):
-        if array.dtype.kind not in "fiub":
-            raise _argument(feature.name, f"an array of {array.dtype}; it must be of numbers")
-        return np.asarray(array, np.float64 if feature.dtype == "float64" else np.float32)
-    if array.dtype.kind not in "iub":
-        raise _argument(feature.name, f"an array of {array.dtype}; it must be of integers")
-    converted = array.astype(feature.dtype, copy=False)
-    if array.dtype.itemsize > converted.dtype.itemsize and not np.array_equal(converted, array):
-        raise _argument(feature.name, f"an integer that {feature.dtype} does not hold")
-    return converted
