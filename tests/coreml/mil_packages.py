@@ -173,6 +173,8 @@ class Decoder:
     #: The greatest number of tokens.
     context: int = 192
     seed: int = 0
+    #: Whether the embedding is the head's matrix too.
+    is_tied: bool = False
 
     @property
     def hidden(self) -> int:
@@ -201,7 +203,7 @@ class Decoder:
             found[f"{layer}.up"] = matrix(self.feed_forward, self.hidden)
             found[f"{layer}.down"] = matrix(self.hidden, self.feed_forward, 2)
         found["norm"] = np.ones(self.hidden, np.float16)
-        found["head"] = matrix(self.vocab, self.hidden, 3)
+        found["head"] = found["embedding"] if self.is_tied else matrix(self.vocab, self.hidden, 3)
         return found
 
     def rotary(self) -> tuple[NDArray[np.float16], NDArray[np.float16]]:

@@ -30,7 +30,7 @@ def load(
             kernels; ``"auto"`` is Core ML where it is there.
         function: One of its functions; the default one if none is given.
         options: Of Core ML, ``compute_units`` ("cpuAndGPU") and ``optimization_hints``; of the portable backend,
-            ``round_fp16`` and ``threads``. ``"auto"`` takes both kinds and leaves out those of the other.
+            ``round_fp16``, ``fuse`` and ``threads``. ``"auto"`` takes both kinds and leaves out those of the other.
 
     Raises:
         MissingFileError: if the package is not there.
@@ -39,7 +39,7 @@ def load(
     """
     if backend not in ("auto", "coremltools", "portable"):
         raise ArgumentError(f"backend: {backend!r} is not one of 'auto', 'coremltools', 'portable'")
-    known = {"coremltools": ("compute_units", "optimization_hints"), "portable": ("round_fp16", "threads")}
+    known = {"coremltools": ("compute_units", "optimization_hints"), "portable": ("round_fp16", "fuse", "threads")}
     unknown = set(options) - {name for kind, names in known.items() if backend in ("auto", kind) for name in names}
     if unknown:
         raise TypeError(f"load() got an unexpected keyword argument {sorted(unknown)[0]!r} for the backend {backend!r}")

@@ -56,7 +56,7 @@ class Compiled:
     def _sharing(self) -> list[bool]:
         shared = set(self._graph.inputs) | self._in_place.shown
         for node in self._graph.nodes:
-            if node.blocks or (node.is_layout and any(name in shared for name in node.names())):
+            if node.blocks or (node.is_layout and node.inputs.get("x") in shared):
                 shared.update(node.outputs)
         return [not isinstance(output, str) or output in shared for output in self._graph.outputs]
 
@@ -139,9 +139,7 @@ class _Writer:
         takes_halves = node.is_layout or node.takes_halves or node.kind == "slice_update"
         arguments = ", ".join(self._variable(name) if takes_halves else self._full(name) for name in names)
         results = [self._variable(name) for name in node.outputs]
-        if (node.is_layout and names and names[0] in self._halves) or (
-            node.kind == "slice_update" and node.inputs["x"] in self._halves
-        ):
+        if (node.is_layout or node.kind == "slice_update") and node.inputs.get("x") in self._halves:
             self._halves.update(node.outputs)
         target = results[0] if len(results) == 1 else f"[{', '.join(results)}]"
         taken = "[0]" if len(results) == 1 and node.kind in _LISTS else ""

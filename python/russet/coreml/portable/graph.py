@@ -57,7 +57,7 @@ class Node:
 
     @property
     def is_layout(self) -> bool:
-        """Whether its results may share memory with its first argument."""
+        """Whether its results may share memory with its argument ``x``."""
         return self.kind in LAYOUTS
 
     def names(self) -> Iterator[str]:

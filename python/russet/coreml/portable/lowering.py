@@ -144,15 +144,21 @@ def _gather(node: Node, matrices: Matrices) -> None:
     _becomes(node, rows, "indices")
 
 
-def _slice_by_index(node: Node, matrices: Matrices) -> None:
+def constant_index(node: Node) -> tuple[slice | int, ...] | None:
+    """The index of NumPy that a node ``slice_by_index`` means, if it is known."""
     options = {name: value for name, value in node.inputs.items() if name != "x"}
-    if not isinstance(node.inputs["x"], str) or any(not isinstance(value, Constant) for value in options.values()):
-        return
+    if any(not isinstance(value, Constant) for value in options.values()):
+        return None
     given = {name: native(value) for name, value in options.items()}
     names = ("begin", "end", "stride", "begin_mask", "end_mask", "squeeze_mask")
     begin, end, *rest = (given.get(name) for name in names)
-    index = slices(len(given["begin"]), begin or [], end or [], *rest)
-    _becomes(node, lambda x: x[index], "x")
+    return slices(len(begin or []), begin or [], end or [], *rest)
+
+
+def _slice_by_index(node: Node, matrices: Matrices) -> None:
+    index = constant_index(node)
+    if index is not None and isinstance(node.inputs["x"], str):
+        _becomes(node, lambda x: x[index], "x")
 
 
 def _reshape(node: Node, matrices: Matrices) -> None:

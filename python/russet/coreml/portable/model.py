@@ -15,6 +15,7 @@ from russet.coreml.backend import Feature, FunctionDescription, ModelDescription
 from russet.coreml.inputs import check_inputs, state_feature, state_value
 from russet.coreml.package import Package
 from russet.coreml.portable.compiler import Compiled, Hook
+from russet.coreml.portable.fusion import fuse as fuse_groups
 from russet.coreml.portable.graph import Node, Reader
 from russet.coreml.portable.lowering import Matrices, lower
 from russet.coreml.portable.weights import WeightFile
@@ -47,6 +48,7 @@ class PortableModel:
         function: One of its functions; the default one if none is given.
         round_fp16: Rounds what every float16 operation gives, as hardware does that computes in float16. Otherwise such
             values are kept in float32, which is faster and more exact.
+        fuse: Does groups of operations by one kernel, such as norms; what lies within them cannot be captured then.
         threads: How many threads the kernels use; 0 is as many as ``RUSSET_NUM_THREADS`` says, or the machine has.
 
     Raises:
@@ -58,9 +60,15 @@ class PortableModel:
     name = "portable"
 
     def __init__(
-        self, path: str | os.PathLike[str], function: str | None = None, *, round_fp16: bool = False, threads: int = 0
+        self,
+        path: str | os.PathLike[str],
+        function: str | None = None,
+        *,
+        round_fp16: bool = False,
+        fuse: bool = True,
+        threads: int = 0,
     ) -> None:
-        self._shared = _Shared(Package(path), round_fp16, Matrices(threads))
+        self._shared = _Shared(Package(path), round_fp16, fuse and not round_fp16, Matrices(threads))
         self._select(function)
 
     def _select(self, function: str | None) -> None:
@@ -182,8 +190,9 @@ def _argument(name: str, message: str) -> ArgumentError:
 class _Shared:
     """What the functions of a package share."""
 
-    def __init__(self, package: Package, round_fp16: bool, matrices: Matrices) -> None:
+    def __init__(self, package: Package, round_fp16: bool, fuses: bool, matrices: Matrices) -> None:
         self.package = package
+        self._fuses = fuses
         self.outputs: dict[str, list[Feature]] = {}
         self._round_fp16 = round_fp16
         self._matrices = matrices
@@ -197,6 +206,8 @@ class _Shared:
             function, described = self.package.program.functions[name], self.package.program.description.functions[name]
             reader = Reader(self._blob)
             graph = reader.graph(function.block, function.inputs)
+            if self._fuses:
+                fuse_groups(graph, reader.types, self._matrices.threads)
             lower(graph, self._matrices)
             missing = set(described.inputs) ^ {name for name, of_type in function.inputs if of_type.kind == "tensor"}
             missing |= set(described.states) ^ {name for name, of_type in function.inputs if of_type.kind == "state"}

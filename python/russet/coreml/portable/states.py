@@ -94,7 +94,7 @@ def _pass(graph: Graph, last_use: dict[str, int], found: InPlace) -> int | None:
             for name in [name for name, it in shown.items() if it.state == state]:
                 del shown[name]
             continue
-        source = next(iter(node.inputs.values()), None)
+        source = node.inputs.get("x")
         first = shown.get(source) if isinstance(source, str) else None
         if first is None:
             continue
