@@ -15,6 +15,7 @@ __all__ = [
     "DecodeStream",
     "Encoding",
     "LogitsProcessors",
+    "Matrix",
     "Padding",
     "Sampler",
     "Tokenizer",
@@ -23,6 +24,15 @@ __all__ = [
     "__version__",
     "_pattern_engine",
     "accept_draft",
+    "attention",
+    "gelu",
+    "layer_norm",
+    "read_mlmodel",
+    "rms_norm",
+    "rotary",
+    "silu",
+    "silu_product",
+    "softmax",
 ]
 
 __version__: Final[str]
@@ -509,3 +519,62 @@ def accept_draft(
     row: int = 0,
 ) -> tuple[int, int]: ...
 def read_mlmodel(bytes: bytes) -> tuple[int, list[Any], str, list[str], list[tuple[str, str]], list[Any]]: ...
+
+_Floats = NDArray[np.float32]
+_Weights = NDArray[np.float16] | NDArray[np.float32]
+_Integers = NDArray[np.int8] | NDArray[np.uint8]
+
+@final
+class Matrix:
+    @staticmethod
+    def dense(weights: _Weights) -> Matrix: ...
+    @staticmethod
+    def blockwise(
+        data: _Integers,
+        bits: int,
+        is_signed: bool,
+        shape: tuple[int, int],
+        scale: _Weights,
+        offset: _Integers | _Weights | None = None,
+    ) -> Matrix: ...
+    @staticmethod
+    def palettized(
+        indices: NDArray[np.uint8], bits: int, shape: tuple[int, int], lut: _Weights, scale: _Weights | None = None
+    ) -> Matrix: ...
+    @staticmethod
+    def linear_many(
+        matrices: Sequence[Matrix], x: _Floats, biases: Sequence[_Floats | None] | None = None, threads: int = 0
+    ) -> list[_Floats]: ...
+    @property
+    def shape(self) -> tuple[int, int]: ...
+    @property
+    def nbytes(self) -> int: ...
+    def linear(self, x: _Floats, bias: _Floats | None = None, out: _Floats | None = None, threads: int = 0) -> _Floats: ...
+    def rows(self, indices: NDArray[np.int32] | NDArray[np.int64], out: _Floats | None = None) -> _Floats: ...
+    def to_dense(self, out: _Floats | None = None) -> _Floats: ...
+
+def attention(
+    q: _Weights,
+    k: _Weights,
+    v: _Weights,
+    mask: _Floats | None = None,
+    scale: float | None = None,
+    out: _Floats | None = None,
+    threads: int = 0,
+) -> _Floats: ...
+def softmax(x: _Floats, out: _Floats | None = None, threads: int = 0) -> _Floats: ...
+def rms_norm(
+    x: _Floats, weight: _Floats | None = None, eps: float = 1e-5, out: _Floats | None = None, threads: int = 0
+) -> _Floats: ...
+def layer_norm(
+    x: _Floats,
+    weight: _Floats | None = None,
+    bias: _Floats | None = None,
+    eps: float = 1e-5,
+    out: _Floats | None = None,
+    threads: int = 0,
+) -> _Floats: ...
+def rotary(x: _Floats, cos: _Floats, sin: _Floats, out: _Floats | None = None, threads: int = 0) -> _Floats: ...
+def silu(x: _Floats, out: _Floats | None = None, threads: int = 0) -> _Floats: ...
+def silu_product(gate: _Floats, up: _Floats, out: _Floats | None = None, threads: int = 0) -> _Floats: ...
+def gelu(x: _Floats, mode: str = "exact", out: _Floats | None = None, threads: int = 0) -> _Floats: ...

@@ -1,7 +1,8 @@
 //! The Python binding of russet: the module `russet._core`.
 //!
 //! Every call does the same four things: take the arguments ([`inputs`], [`strings`], [`options`]), detach from the
-//! interpreter ([`detach`]), call the core, convert what comes back ([`lists`], [`tokens`], [`arrays`]). Decisions are made in the core or
+//! interpreter ([`detach`]), call the core, convert what comes back ([`lists`], [`tokens`], [`arrays`]); the numeric [`kernels`] read and write
+//! arrays in place ([`float_arrays`]). Decisions are made in the core or
 //! in Python. All classes are frozen, no lock is held while the interpreter is waited for, and no panic leaves the module.
 
 // Signatures are Python's: tuples, and as many arguments as there are keywords.
@@ -13,7 +14,9 @@ mod decode_stream;
 mod detach;
 mod encoding;
 mod error;
+mod float_arrays;
 mod inputs;
+mod kernels;
 mod lists;
 mod logits;
 mod mlmodel;
@@ -35,6 +38,8 @@ mod _core {
     use crate::decode_stream::{PyDecodeStream, PyReferenceStream};
     #[pymodule_export]
     use crate::encoding::PyEncoding;
+    #[pymodule_export]
+    use crate::kernels::{attention, gelu, layer_norm, rms_norm, rotary, silu, silu_product, softmax, PyMatrix};
     #[pymodule_export]
     use crate::mlmodel::read_mlmodel;
     #[pymodule_export]

@@ -38,6 +38,7 @@ mod encoding;
 mod error;
 pub mod formats;
 mod hashing;
+pub mod kernels;
 mod long_text;
 mod memory;
 pub mod mlmodel;

@@ -38,10 +38,10 @@ macro_rules! proofs {
 
 #[cfg(target_arch = "x86_64")]
 proofs! {
-    /// The proof that the processor has AVX2, F16C, BMI1, BMI2, LZCNT and POPCNT.
-    Avx2 if is_x86_feature_detected("avx2", "f16c", "bmi1", "bmi2", "lzcnt", "popcnt");
+    /// The proof that the processor has AVX2, FMA, F16C, BMI1, BMI2, LZCNT and POPCNT.
+    Avx2 if is_x86_feature_detected("avx2", "fma", "f16c", "bmi1", "bmi2", "lzcnt", "popcnt");
     /// The proof that the processor has AVX-512 F, BW, VBMI and VBMI2, and what [`Avx2`] proves.
-    Avx512 if is_x86_feature_detected("avx512f", "avx512bw", "avx512vbmi", "avx512vbmi2", "avx2", "f16c", "bmi1", "bmi2", "lzcnt", "popcnt");
+    Avx512 if is_x86_feature_detected("avx512f", "avx512bw", "avx512vbmi", "avx512vbmi2", "avx2", "fma", "f16c", "bmi1", "bmi2", "lzcnt", "popcnt");
 }
 
 #[cfg(target_arch = "aarch64")]

@@ -1,0 +1,154 @@
+//! Eight lanes in a register of AVX2, with F16C and FMA: see [`super::lanes`].
+
+use super::lanes::Lanes;
+use super::Kernel;
+use crate::sampling::Half;
+use crate::simd::Avx2;
+use std::arch::x86_64::*;
+
+impl Avx2 {
+    /// Runs a kernel in registers. Not by [`Avx2::run`]: a closure as large as this is not inlined, and then nothing in it is.
+    pub(super) fn kernel<K: Kernel>(self, kernel: K) -> K::Output {
+        #[target_feature(enable = "avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt")]
+        fn compiled<K: Kernel>(kernel: K) -> K::Output {
+            kernel.run::<Register>()
+        }
+        // SAFETY: `self` proves that the processor has these features.
+        unsafe { compiled(kernel) }
+    }
+}
+
+/// Eight numbers in a register. Values are made only in kernels that [`Avx2::kernel`] runs, and in tests where its proof exists.
+#[derive(Clone, Copy)]
+pub(super) struct Register(__m256);
+
+/// SAFETY of every `unsafe` block here, in one place: the intrinsics need AVX2, FMA and F16C, for which the proof [`Avx2`] is held
+/// before [`Register`] is named; pointers come from references to as many elements as are read or written.
+macro_rules! with_avx2 {
+    ($($body:tt)*) => {
+        // SAFETY: see the macro.
+        unsafe { $($body)* }
+    };
+}
+
+impl Lanes for Register {
+    type Table = (__m256, __m256);
+
+    #[inline(always)]
+    fn splat(value: f32) -> Self {
+        with_avx2! { Self(_mm256_set1_ps(value)) }
+    }
+    #[inline(always)]
+    fn load(eight: &[f32; 8]) -> Self {
+        with_avx2! { Self(_mm256_loadu_ps(eight.as_ptr())) }
+    }
+    #[inline(always)]
+    fn load_half(eight: &[Half; 8]) -> Self {
+        with_avx2! { Self(_mm256_cvtph_ps(_mm_loadu_si128(eight.as_ptr().cast()))) }
+    }
+    #[inline(always)]
+    fn load_signed(eight: &[i8; 8]) -> Self {
+        with_avx2! { Self(_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(eight.as_ptr().cast())))) }
+    }
+    #[inline(always)]
+    fn load_unsigned(eight: &[u8; 8]) -> Self {
+        with_avx2! { Self(_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(eight.as_ptr().cast())))) }
+    }
+    #[inline(always)]
+    fn load_nibbles(bytes: &[u8; 16], flip: u8) -> [Self; 4] {
+        with_avx2! {
+            let bytes = _mm_xor_si128(_mm_loadu_si128(bytes.as_ptr().cast()), _mm_set1_epi8(flip as i8));
+            let low = _mm_and_si128(bytes, _mm_set1_epi8(15));
+            let high = _mm_and_si128(_mm_srli_epi16::<4>(bytes), _mm_set1_epi8(15));
+            let first = _mm_unpacklo_epi8(low, high);
+            let second = _mm_unpackhi_epi8(low, high);
+            let wide = |bytes: __m128i| Self(_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes)));
+            [wide(first), wide(_mm_srli_si128::<8>(first)), wide(second), wide(_mm_srli_si128::<8>(second))]
+        }
+    }
+    #[inline(always)]
+    fn store(self, eight: &mut [f32; 8]) {
+        with_avx2! { _mm256_storeu_ps(eight.as_mut_ptr(), self.0) }
+    }
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        with_avx2! { Self(_mm256_add_ps(self.0, other.0)) }
+    }
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        with_avx2! { Self(_mm256_sub_ps(self.0, other.0)) }
+    }
+    #[inline(always)]
+    fn mul(self, other: Self) -> Self {
+        with_avx2! { Self(_mm256_mul_ps(self.0, other.0)) }
+    }
+    #[inline(always)]
+    fn div(self, other: Self) -> Self {
+        with_avx2! { Self(_mm256_div_ps(self.0, other.0)) }
+    }
+    #[inline(always)]
+    fn fused(self, by: Self, plus: Self) -> Self {
+        with_avx2! { Self(_mm256_fmadd_ps(self.0, by.0, plus.0)) }
+    }
+    #[inline(always)]
+    fn or_greater(self, other: Self) -> Self {
+        // The second operand is the result where one is no number.
+        with_avx2! { Self(_mm256_max_ps(other.0, self.0)) }
+    }
+    #[inline(always)]
+    fn or_lesser(self, other: Self) -> Self {
+        with_avx2! { Self(_mm256_min_ps(other.0, self.0)) }
+    }
+    #[inline(always)]
+    fn times_power_of_two(self, exponent: Self) -> Self {
+        with_avx2! {
+            let shifted = _mm256_slli_epi32::<23>(_mm256_castps_si256(exponent.0));
+            Self(_mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(self.0), shifted)))
+        }
+    }
+    #[inline(always)]
+    fn sum(self) -> f32 {
+        with_avx2! {
+            let four = _mm_add_ps(_mm256_castps256_ps128(self.0), _mm256_extractf128_ps::<1>(self.0));
+            let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+            _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)))
+        }
+    }
+    #[inline(always)]
+    fn greatest(self) -> f32 {
+        with_avx2! {
+            let four = _mm_max_ps(_mm256_castps256_ps128(self.0), _mm256_extractf128_ps::<1>(self.0));
+            let two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+            _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)))
+        }
+    }
+    #[inline(always)]
+    fn transpose(rows: [Self; 8]) -> [Self; 8] {
+        with_avx2! {
+            let [a, b, c, d, e, f, g, h] = rows.map(|row| row.0);
+            let pair = |one, two| (_mm256_unpacklo_ps(one, two), _mm256_unpackhi_ps(one, two));
+            let ((ab, ab2), (cd, cd2), (ef, ef2), (gh, gh2)) = (pair(a, b), pair(c, d), pair(e, f), pair(g, h));
+            let four = |one, two| (_mm256_shuffle_ps::<0x44>(one, two), _mm256_shuffle_ps::<0xee>(one, two));
+            let ((l0, l1), (l2, l3)) = (four(ab, cd), four(ab2, cd2));
+            let ((h0, h1), (h2, h3)) = (four(ef, gh), four(ef2, gh2));
+            let low = |one, two| Self(_mm256_permute2f128_ps::<0x20>(one, two));
+            let high = |one, two| Self(_mm256_permute2f128_ps::<0x31>(one, two));
+            [low(l0, h0), low(l1, h1), low(l2, h2), low(l3, h3), high(l0, h0), high(l1, h1), high(l2, h2), high(l3, h3)]
+        }
+    }
+    #[inline(always)]
+    fn table(sixteen: &[f32; 16]) -> (__m256, __m256) {
+        with_avx2! { (_mm256_loadu_ps(sixteen.as_ptr()), _mm256_loadu_ps(sixteen.as_ptr().add(8))) }
+    }
+    #[inline(always)]
+    fn look_up(table: (__m256, __m256), indices: &[u8; 4]) -> Self {
+        with_avx2! {
+            let shifts = _mm256_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28);
+            // A permutation looks at the last three bits of each lane alone; the fourth, moved to the sign, chooses the half.
+            let index = _mm256_srlv_epi32(_mm256_set1_epi32(i32::from_le_bytes(*indices)), shifts);
+            let first = _mm256_permutevar8x32_ps(table.0, index);
+            let second = _mm256_permutevar8x32_ps(table.1, index);
+            Self(_mm256_blendv_ps(first, second, _mm256_castsi256_ps(_mm256_slli_epi32::<28>(index))))
+        }
+    }
+}
