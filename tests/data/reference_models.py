@@ -118,14 +118,15 @@ def model_of(family: str) -> Any:
             elif id(weight) in embeddings:
                 weight.copy_(drawn)
             else:
-                weight.copy_(1.5 * drawn / weight.shape[0 if id(weight) in transposed else 1] ** 0.5)
+                weight.copy_(drawn / weight.shape[0 if id(weight) in transposed else 1] ** 0.5)
             if config.model_type == "t5" and name.endswith(".q.weight"):
                 weight *= config.d_kv**-0.5  # T5 does not scale its scores
             if config.model_type == "gemma2" and id(weight) in embeddings:
                 weight *= WIDTH**-0.5  # Gemma scales what it looks up; unscaled, its layers would hardly change the logits
         for array in (*model.parameters(), *model.buffers()):
             if array.is_floating_point():
-                array.copy_(array.half())
+                # A norm of Gemma multiplies with 1 + weight, and the package holds that sum.
+                array.copy_((1 + array).half() - 1 if config.model_type == "gemma2" and array.ndim == 1 else array.half())
     return model
 
 
