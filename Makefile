@@ -61,7 +61,7 @@ test-python: develop ## Run the package's tests; PYTEST_ARGS is passed on
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 .PHONY: test-reference
-test-reference: develop ## Run the sampler beside the real transformers, if pip finds torch for processors
+test-reference: develop ## Run the sampler and models behind packages beside the real transformers, if pip finds torch for processors
 	@tests/reference/run $(PYTEST_ARGS)
 
 .PHONY: lint

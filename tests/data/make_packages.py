@@ -36,24 +36,7 @@ import numpy as np
 import torch
 import transformers
 from coremltools.proto import Model_pb2
-from reference_models import (
-    CONTEXT,
-    FAMILIES,
-    LAYERS,
-    PROMPT,
-    SOURCE,
-    WIDTH,
-    Bert,
-    Decoder,
-    Stateful,
-    T5Decoder,
-    T5Encoder,
-    cache_shape,
-    expected,
-    forms_of,
-    model_of,
-)
-from torch import nn
+from reference_models import CONTEXT, FAMILIES, PROMPT, SOURCE, WIDTH, Stateful, expected, forms_of, model_of, wrapper_of
 
 PACKAGES = Path(__file__).parent / "packages"
 
@@ -83,38 +66,36 @@ def _tensor(name: str, shape: list[Any], dtype: Any, form: str) -> Any:
 def convert(family: str, form: str, target: Path) -> None:
     """Writes the package of a form."""
     model = model_of(family)
+    wrapper = wrapper_of(family, form, model)
     source = [("encoder_outputs", [1, SOURCE, WIDTH], np.float32), ("attention_mask", [1, SOURCE], np.int32)]
+    inputs: list[tuple[str, list[Any], Any]]
     states, output, task = None, ct.TensorType("logits"), "text-generation"
-    wrapped: nn.Module
-    if form.startswith("stateful"):
-        heads, d = cache_shape(model)
-        wrapped = Stateful(model, heads, d, positioned=form == "stateful-enumerated").eval()
+    if isinstance(wrapper, Stateful):
         inputs = [("inputIds", [1, "n"], np.int32), ("causalMask", [1, 1, "n", "k"], np.float16)]
-        if form == "stateful-enumerated":
+        if wrapper.positioned:
             inputs.append(("position", [1], np.int32))
-        if family == "t5-decoder":
-            inputs += source
-        cache = (LAYERS, 1, heads, CONTEXT, d)
+        cache = wrapper.keyCache.shape
         states = [ct.StateType(ct.TensorType(shape=cache, dtype=np.float16), name=name) for name in ("keyCache", "valueCache")]
         output = ct.TensorType("logits", dtype=np.float16)
+    elif family == "t5-decoder":
+        inputs = [("decoder_input_ids", [1, "n"], np.int32), ("decoder_attention_mask", [1, "n"], np.int32)]
     else:
         inputs = [("input_ids", [1, "n"], np.int32), ("attention_mask", [1, "n"], np.int32)]
-        if family == "bert":
-            wrapped, output, task = Bert(model), ct.TensorType("token_scores"), "fill-mask"
-            inputs.append(("token_type_ids", [1, "n"], np.int32))
-        elif family == "t5-encoder":
-            wrapped, output, task = T5Encoder(model), ct.TensorType("last_hidden_state"), "text2text-generation"
-        elif family == "t5-decoder":
-            wrapped, task = T5Decoder(model), "text2text-generation"
-            inputs = [("decoder_input_ids", [1, "n"], np.int32), ("decoder_attention_mask", [1, "n"], np.int32), *source]
-        else:
-            wrapped = Decoder(model)
+    if family == "t5-decoder":
+        inputs += source
+    if family == "bert":
+        inputs.append(("token_type_ids", [1, "n"], np.int32))
+        output, task = ct.TensorType("token_scores"), "fill-mask"
+    elif family == "t5-encoder":
+        output, task = ct.TensorType("last_hidden_state"), "feature-extraction"
+    elif family == "t5-decoder":
+        task = "text2text-generation"
     traced_sizes = {"n": 16 if form == "fixed" else PROMPT, "k": CONTEXT if form == "stateful-enumerated" else PROMPT + 4}
     examples = []
     for _, shape, dtype in inputs:
         sizes = [traced_sizes.get(of, of) for of in shape]
         examples.append(torch.zeros(sizes) if dtype in (np.float16, np.float32) else torch.zeros(sizes, dtype=torch.int32))
-    traced = torch.jit.trace(wrapped.eval(), tuple(examples), check_trace=False)
+    traced = torch.jit.trace(wrapper, tuple(examples), check_trace=False)
     package = ct.convert(
         traced,
         inputs=[_tensor(name, shape, dtype, form) for name, shape, dtype in inputs],

@@ -300,6 +300,14 @@ def cache_shape(model: Any) -> tuple[int, int]:
     return heads, d
 
 
+def wrapper_of(family: str, form: str, model: Any) -> nn.Module:
+    """What is traced for a form. Its inputs are the package's, in order."""
+    if form.startswith("stateful"):
+        return Stateful(model, *cache_shape(model), positioned=form == "stateful-enumerated").eval()
+    wrappers = {"bert": Bert, "t5-encoder": T5Encoder, "t5-decoder": T5Decoder}
+    return wrappers.get(family, Decoder)(model).eval()
+
+
 # What is compared
 
 
