@@ -1,7 +1,6 @@
 """A language model of a few lines: its logits are a fixed function of the last ids, the same in NumPy and in torch.
 
-The logits behind a text are a row of one table for its last id, and half of a row of another for the one before. Both tables
-are made of a counter by integer arithmetic, so any program can repeat them to the bit.
+The logits behind a text are a row of one table for its last id, and half of a row of another for the one before (``tables.py``).
 """
 
 from __future__ import annotations
@@ -13,17 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from russet.errors import ArgumentError, ContextLengthError, UnsupportedModelError
-
-
-def table(rows: int, columns: int, seed: int) -> NDArray[np.float32]:
-    """Numbers from -4 to 4 in steps of 1/512, (rows, columns): sums of two halves are exact in float32."""
-    index = np.arange(rows * columns, dtype=np.uint64) + np.uint64(seed) * np.uint64(1_000_003)
-    mixed = (index + np.uint64(1)) * np.uint64(0x9E37_79B9_7F4A_7C15)
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58_476D_1CE4_E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D0_49BB_1331_11EB)
-    mixed ^= mixed >> np.uint64(31)
-    steps = (mixed % np.uint64(4096)).astype(np.int64) - 2048
-    return (steps.astype(np.float32) / np.float32(512)).reshape(rows, columns)
+from tables import tables
 
 
 class TableModel:
@@ -35,8 +24,7 @@ class TableModel:
         self.vocab_size = vocab_size
         self.context_length = context_length
         self.fingerprint = f"table {vocab_size} {seed} {sharpness}"
-        self.of_last = table(vocab_size, vocab_size, seed) * np.float32(sharpness)
-        self.of_before = table(vocab_size, vocab_size, seed + 1) * np.float32(sharpness / 2)
+        self.of_last, self.of_before = tables(vocab_size, seed, sharpness)
         self.gives_all_logits = all_logits
         self.reads = 0
         self.calls: list[int] = []

@@ -332,8 +332,13 @@ class GenerationConfig:
         return Sampler(**values, on_invalid=self.on_invalid, seed=self.seed if seed is None else seed)
 
     def processors(self, prompt_length: int) -> LogitsProcessors:
-        """What changes logits before filters, for a prompt of so many tokens."""
-        return LogitsProcessors(**self._processors(prompt_length), renormalize_logits=self.renormalize_logits)
+        """What changes the scores of the beams behind a prompt of so many tokens."""
+        values = self._processors(prompt_length)
+        allowed = self.prefix_allowed_tokens_fn
+        if allowed is not None:
+            # All beams are of one text, the first.
+            values["prefix_allowed_tokens_fn"] = lambda _, ids: allowed(0, ids)
+        return LogitsProcessors(**values, renormalize_logits=self.renormalize_logits)
 
     def _processors(self, prompt_length: int) -> dict[str, Any]:
         values = {name: getattr(self, name) for name in _PROCESSORS}
@@ -344,6 +349,8 @@ class GenerationConfig:
         else:
             # Without an end there is nothing that could come too early.
             values.update(min_length=None, min_new_tokens=None)
+        if self.exponential_decay_length_penalty is not None:
+            values["exponential_decay_length_penalty"] = tuple(self.exponential_decay_length_penalty)  # JSON has lists
         values["prompt_length"] = prompt_length
         values["max_length"] = prompt_length + self.new_tokens(prompt_length)
         return values

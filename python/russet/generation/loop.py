@@ -112,11 +112,15 @@ def logprobs_of(logits: NDArray[np.float32], token: int, top: int) -> tuple[floa
     wide -= greatest + np.log(np.exp(wide - greatest).sum())
     if top == 0:
         return float(wide[token]), []
-    count = min(top, len(wide))
-    least = np.partition(wide, len(wide) - count)[len(wide) - count]
-    among = np.flatnonzero(wide >= least)
-    best = among[np.lexsort((among, -wide[among]))][:count]
-    return float(wide[token]), [(int(each), float(wide[each])) for each in best]
+    return float(wide[token]), [(int(each), float(wide[each])) for each in greatest(wide, top)]
+
+
+def greatest(values: NDArray[np.floating[Any]], count: int) -> NDArray[np.int64]:
+    """The places of the ``count`` greatest of n values, the greatest first, of equals the lower place first."""
+    least = np.partition(values, len(values) - count)[len(values) - count]
+    among = np.flatnonzero(values >= least)
+    best: NDArray[np.int64] = among[np.argsort(-values[among], kind="stable")][:count]
+    return best
 
 
 def context_length_error(value: int, limit: int) -> ContextLengthError:

@@ -140,6 +140,13 @@ class Request:
         """Text from ids."""
         return Detokenizer(self.tokenizer, self.stops, self.limits.eos_ids, self.skip_special_tokens)
 
+    def decoded(self, ids: Sequence[int]) -> str | None:
+        """The text of generated ids; none without a tokenizer."""
+        if self.tokenizer is None:
+            return None
+        detokenizer = self.detokenizer()
+        return "".join([detokenizer.push(each) for each in ids]) + detokenizer.finish()
+
     def _check_combinations(self) -> None:
         config, way = self.config, self.way
         if self.count > 1 and way != "beam_search" and not config.draws:

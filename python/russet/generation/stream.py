@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from russet import Sampler
+from russet.generation.beam_search import Beam, beam_search
 from russet.generation.loop import History, Reading, Step, decode
 from russet.generation.protocol import LanguageModel
 from russet.generation.request import Prompt, Request, argument_error
@@ -66,6 +67,9 @@ def generate(
         raise argument_error("streamer", "takes one sequence, and no beam search")
     if streamer is not None:
         streamer.put(np.array([request.prompt_ids]))
+    if request.way == "beam_search":
+        generations = _beams(request)
+        return generations if request.count > 1 else generations[0]
     try:
         generations = [sequence.whole(streamer) for sequence in _sequences(request)]
     finally:
@@ -119,6 +123,41 @@ async def astream_generate(
         abandoned.cancel()
         executor.submit(pieces.close)
         executor.shutdown(wait=False)
+
+
+def _beams(request: Request) -> list[Generation]:
+    """The best sequences that beam search finds."""
+    began = time.perf_counter()
+    config = request.config
+    reading = Reading(request.context(), request.model, request.limits)
+    logits = reading.read(request.prompt_ids, config.prefill_chunk_size)
+    read = time.perf_counter()
+    if logits is None:
+        beams = [Beam([], 0.0, request.limits.interrupted() or "cancelled")] * request.count
+    else:
+        beams = beam_search(
+            # The prompt alone is left in a prompt cache.
+            reading if request.prompt_cache is None else reading.branch(),
+            logits,
+            config.processors(len(request.prompt_ids)),
+            request.prompt_ids,
+            num_beams=config.num_beams or 1,
+            count=request.count,
+            length_penalty=1.0 if config.length_penalty is None else config.length_penalty,
+            early_stopping=config.early_stopping or False,
+        )
+    timings = Timings(read - began, time.perf_counter() - read)
+    return [
+        Generation(
+            token_ids=beam.ids,
+            finish_reason=beam.finish_reason,
+            usage=Usage(len(request.prompt_ids), len(beam.ids), reading.cached),
+            timings=timings,
+            score=beam.score,
+            _text=request.decoded(beam.ids),
+        )
+        for beam in beams
+    ]
 
 
 class _Sequence:
