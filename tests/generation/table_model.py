@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from tables import tables
 
 from russet.errors import ArgumentError, ContextLengthError, UnsupportedModelError
-from tables import tables
 
 
 class TableModel:
@@ -60,8 +60,8 @@ class TableContext:
         for each in ids:
             self._ids.append(each)
             if all_logits:
-                rows.append(self.model.logits(self._ids[-2:]))
-        return np.stack(rows) if all_logits else self.model.logits(self._ids[-2:])[None].copy()
+                rows.append(self.model.logits(self._ids))
+        return np.stack(rows) if all_logits else self.model.logits(self._ids)[None].copy()
 
     def rewind(self, length: int) -> None:
         assert 0 <= length <= len(self._ids)
@@ -79,3 +79,18 @@ class TableContext:
         if set(saved) != {"ids", "check"} or saved["ids"].sum() != saved["check"][0]:
             raise ArgumentError("it is not of this model")
         self._ids = saved["ids"].tolist()
+
+
+class ScriptedModel(TableModel):
+    """Greedy decoding gives the ids of a script, whatever the prompt of ``prompt_length`` ids is."""
+
+    def __init__(self, script: Sequence[int], vocab_size: int, prompt_length: int = 1) -> None:
+        super().__init__(vocab_size=2)
+        self.vocab_size = vocab_size
+        self.script = script
+        self.prompt_length = prompt_length
+
+    def logits(self, ids: Sequence[int]) -> NDArray[np.float32]:
+        row = np.zeros(self.vocab_size, dtype=np.float32)
+        row[self.script[len(ids) - self.prompt_length]] = 1
+        return row

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import fixtures
 import numpy as np
 import pytest
+from table_model import TableModel
+
+import fixtures
 import russet
 from russet.generation import CancelToken, PromptCache, generate, stream_generate
-from table_model import TableModel
 
 CASES: list[dict[str, Any]] = json.loads((fixtures.DATA / "beam_search.json").read_text(encoding="utf-8"))
 

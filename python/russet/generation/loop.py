@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from russet import Sampler
-from russet.errors import ArgumentError, ContextLengthError
+from russet.errors import ContextLengthError
 from russet.generation.protocol import Context, LanguageModel
 
 __all__ = ["Criterion", "FinishReason", "History", "Limits", "Reading", "Step", "common_prefix", "decode", "logprobs_of"]
@@ -108,8 +108,8 @@ class Limits:
 def logprobs_of(logits: NDArray[np.float32], token: int, top: int) -> tuple[float, list[tuple[int, float]]]:
     """The log-probability of a token in the softmax of logits, (V,), and the ``top`` greatest, of equals the lower id first."""
     wide = logits.astype(np.float64)
-    greatest = wide.max()
-    wide -= greatest + np.log(np.exp(wide - greatest).sum())
+    shift = wide.max()
+    wide -= shift + np.log(np.exp(wide - shift).sum())
     if top == 0:
         return float(wide[token]), []
     return float(wide[token]), [(int(each), float(wide[each])) for each in greatest(wide, top)]
@@ -143,10 +143,6 @@ class Reading:
         self.room = self.length - len(context.ids)
         #: How many tokens of the prompt the context had already.
         self.cached = 0
-        if limits.on_context_end == "slide" and limits.num_keep >= self.length - 1:
-            error = ArgumentError(f"num_keep: {limits.num_keep} tokens leave no room in a context of {self.length}")
-            error.argument = "num_keep"
-            raise error
 
     def branch(self) -> Reading:
         """A reading that goes its own way from here."""

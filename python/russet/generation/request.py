@@ -166,6 +166,9 @@ class Request:
                     raise argument_error(name, "is not supported with num_beams above 1")
         elif self.assistant_model is not None and config.prompt_lookup_num_tokens is not None:
             raise argument_error("prompt_lookup_num_tokens", "and assistant_model are two ways to draft: give one")
+        if self.limits.on_context_end == "slide" and self.limits.num_keep >= self.model.context_length - 1:
+            message = f"{self.limits.num_keep} tokens leave no room in a context of {self.model.context_length}"
+            raise argument_error("num_keep", message)
         if self.is_guided and way != "plain":
             raise argument_error("guidance_scale", f"is not supported with {way.replace('_', ' ')}")
         if way == "assisted" and config.mirostat:
@@ -176,6 +179,11 @@ class Request:
         if assistant is not None and assistant.vocab_size != self.model.vocab_size:
             message = f"has a vocabulary of {assistant.vocab_size} ids, the model one of {self.model.vocab_size}"
             raise argument_error("assistant_model", message)
+        # Their values are checked where they are made.
+        if way == "beam_search":
+            config.processors(len(self.prompt_ids))
+        else:
+            self.sampler()
 
 
 def _ids(model: LanguageModel, prompt: Prompt, tokenizer: TextTokenizer | None, add_special_tokens: bool, name: str) -> list[int]:
