@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -261,8 +262,8 @@ class GenerationConfig:
         _check_integer("seed", self.seed, 0)
         for name in ("max_time", "length_penalty", "temperature"):
             value = getattr(self, name)
-            if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float))):
-                raise _argument_error(name, f"{value!r} is no number")
+            if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value)):
+                raise _argument_error(name, f"{value!r} is no finite number")
         if self.do_sample is not None and not isinstance(self.do_sample, bool):
             raise _argument_error("do_sample", f"{self.do_sample!r} is neither True nor False")
         if not (self.early_stopping is None or isinstance(self.early_stopping, bool) or self.early_stopping == "never"):

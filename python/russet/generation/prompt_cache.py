@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
+import struct
 import tempfile
 import zipfile
 from collections.abc import Sequence
@@ -102,24 +104,30 @@ def fingerprint(model: LanguageModel) -> dict[str, Any]:
 
 
 def _read(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
-    """The arrays of an ``.npz`` whose members are not compressed, so that they are no larger than the file."""
-    arrays = {}
+    """The arrays of an ``.npz`` whose members are not compressed and do not overlap, so that all are no larger than the file."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            for member in archive.infolist():
+        with open(path, "rb") as file, zipfile.ZipFile(file) as archive:
+            members = archive.infolist()
+            if sum(member.file_size for member in members) > os.fstat(file.fileno()).st_size:
+                raise _damaged(os.fspath(path), "has members that are larger than the file")
+            arrays = {}
+            for member in members:
                 name = member.filename.removesuffix(".npy")
                 if member.compress_type != zipfile.ZIP_STORED:
                     raise _damaged(name, "is compressed")
                 arrays[name] = _array(name, archive.read(member))
+            return arrays
     except FileNotFoundError:
         raise MissingFileError(2, "there is no such file", os.fspath(path)) from None
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
-        if isinstance(error, ConfigError):
-            raise
-        raise _damaged(os.fspath(path), f"is damaged, or no prompt cache: {error}") from error
+    except ConfigError:
+        raise
     except OSError as error:
+        # A place before the file's beginning.
+        if error.errno == errno.EINVAL:
+            raise _damaged(os.fspath(path), f"is damaged, or no prompt cache: {error}") from error
         raise FileError(error.errno or 0, error.strerror or str(error), os.fspath(path)) from error
-    return arrays
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError, struct.error) as error:
+        raise _damaged(os.fspath(path), f"is damaged, or no prompt cache: {error}") from error
 
 
 def _array(name: str, content: bytes) -> NDArray[Any]:
