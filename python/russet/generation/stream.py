@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Generator, Iterator
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,12 +26,37 @@ NUM_ASSISTANT_TOKENS = 5
 MAX_MATCHING_NGRAM_SIZE = 2
 
 
+@overload
 def generate(
     model: LanguageModel,
     prompt: Prompt,
     tokenizer: TextTokenizer | None = None,
     *,
     streamer: Streamer | None = None,
+    num_return_sequences: Literal[1] | None = None,
+    **values: Any,
+) -> Generation: ...
+
+
+@overload
+def generate(
+    model: LanguageModel,
+    prompt: Prompt,
+    tokenizer: TextTokenizer | None = None,
+    *,
+    streamer: Streamer | None = None,
+    num_return_sequences: int | None,
+    **values: Any,
+) -> Generation | list[Generation]: ...
+
+
+def generate(
+    model: LanguageModel,
+    prompt: Prompt,
+    tokenizer: TextTokenizer | None = None,
+    *,
+    streamer: Streamer | None = None,
+    num_return_sequences: int | None = None,
     **values: Any,
 ) -> Generation | list[Generation]:
     """Generates the text that follows a prompt.
@@ -41,6 +66,7 @@ def generate(
         prompt: A text, or ids, (n,).
         tokenizer: Makes ids of the prompt's text, and text of the ids that follow.
         streamer: Is given the text as it comes: one of transformers', or of :mod:`russet.generation.streamers`.
+        num_return_sequences: How many texts, which share what is read of the prompt.
         generation_config: Values that the call does not give.
         prompt_cache: A :class:`PromptCache`: of the prompt only what it has not read yet is read. It has read the text then, too.
         assistant_model: A small model with the same vocabulary, which drafts.
@@ -62,7 +88,7 @@ def generate(
         ContextLengthError: if the prompt does not fit the context, or the text with ``on_context_end="error"``.
         TypeError: for a name that is no field.
     """
-    request = Request.of(model, prompt, tokenizer, **values)
+    request = Request.of(model, prompt, tokenizer, num_return_sequences=num_return_sequences, **values)
     if streamer is not None and (request.count > 1 or request.way == "beam_search"):
         raise argument_error("streamer", "takes one sequence, and no beam search")
     if streamer is not None:
