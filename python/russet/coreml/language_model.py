@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Generator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -162,9 +162,15 @@ class LanguageModel:
         given = [int(id) for id in ids]
         return self.new_context().extend(given, all_logits=not self.contract.is_last_only)
 
-    def generate(self, prompt: Prompt, **values: Any) -> Generation | list[Generation]:
+    @overload
+    def generate(self, prompt: Prompt, *, num_return_sequences: Literal[1] | None = None, **values: Any) -> Generation: ...
+
+    @overload
+    def generate(self, prompt: Prompt, *, num_return_sequences: int | None, **values: Any) -> Generation | list[Generation]: ...
+
+    def generate(self, prompt: Prompt, *, num_return_sequences: int | None = None, **values: Any) -> Generation | list[Generation]:
         """The text that follows a prompt; see :func:`russet.generation.generate`."""
-        return generation.generate(self, prompt, self.tokenizer, **values)
+        return generation.generate(self, prompt, self.tokenizer, num_return_sequences=num_return_sequences, **values)
 
     def stream_generate(self, prompt: Prompt, **values: Any) -> Generator[GenerationPiece, None, None]:
         """The text that follows a prompt, piece by piece; see :func:`russet.generation.stream_generate`."""
