@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 import shutil
@@ -178,12 +179,19 @@ def test_a_folder_that_cannot_be_written(system: CoreML, cache: Path) -> None:
     assert run(CoreMLModel.load(two_inputs()), {"x": X, "n": N}) == 6
 
 
-def test_a_file_where_the_folder_should_be(system: CoreML, cache: Path) -> None:
+def test_a_file_where_the_folder_should_be(system: CoreML, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache.write_text("")
+    temporary = cache.parent / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
     model = CoreMLModel.load(functions())
     assert run(model.with_function("one"), {"x": [[1.0]]}, model.make_state()) == 1
     assert len(system.compiled) == 1
     assert cache.read_text() == ""
+    assert len(list(temporary.glob("russet-*"))) == 1
+    del model
+    gc.collect()
+    assert list(temporary.glob("russet-*")) == []
 
 
 def test_two_processes_compile_the_same_package(cache: Path) -> None:

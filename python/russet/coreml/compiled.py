@@ -15,6 +15,7 @@ import shutil
 import sys
 import tempfile
 import time
+import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -64,14 +65,14 @@ class CompiledModel:
         self._compile = compile_package
         self._entry = cache_folder() / "coreml" / f"{content_hash(package)}-{version}"
         # Holds the compiled model where nothing can be kept.
-        self._temporary: tempfile.TemporaryDirectory[str] | None = None
+        self._temporary: Path | None = None
         #: Whether it was compiled just now, and not found.
         self.is_fresh = False
 
     def path(self) -> Path:
         """The ``.mlmodelc`` folder. What cannot be a compiled model is made again."""
         if self._temporary is not None:
-            return Path(self._temporary.name) / _NAME
+            return self._temporary / _NAME
         compiled = self._entry / _NAME
         if (compiled / _ESSENTIAL).is_file():
             return compiled
@@ -82,10 +83,11 @@ class CompiledModel:
             _sweep(self._entry.parent)
             unfinished = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self._entry.parent))
         except OSError:
-            self._temporary = tempfile.TemporaryDirectory(prefix="russet-")
-            compiled = Path(self._temporary.name) / _NAME
-            self._compile(self._package, compiled)
-            return compiled
+            temporary = Path(tempfile.mkdtemp(prefix="russet-"))
+            weakref.finalize(self, shutil.rmtree, temporary, ignore_errors=True)
+            self._compile(self._package, temporary / _NAME)
+            self._temporary = temporary
+            return temporary / _NAME
         try:
             self._compile(self._package, unfinished / _NAME)
             # Another process may have been first; a folder that is not empty is not replaced.
@@ -99,9 +101,7 @@ class CompiledModel:
 
     def discard(self) -> None:
         """Throws the compiled model away, as one that cannot be loaded."""
-        if self._temporary is not None:
-            self._temporary.cleanup()
-            self._temporary = None
+        self._temporary = None
         shutil.rmtree(self._entry, ignore_errors=True)
 
 
