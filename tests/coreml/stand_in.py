@@ -46,8 +46,8 @@ class CoreML:
         #: Called while a prediction runs.
         self.during: Callable[[], None] = lambda: None
         self.busy = threading.Lock()
-        #: Type, shape and address of the arrays of the last call.
-        self.given: dict[str, tuple[np.dtype[Any], tuple[int, ...], int]] = {}
+        #: Type, shape, address and identity of the arrays of the last call.
+        self.given: dict[str, tuple[np.dtype[Any], tuple[int, ...], int, int]] = {}
 
 
 def install(monkeypatch: pytest.MonkeyPatch, compute: Compute, version: tuple[int, ...] = (15, 1)) -> CoreML:
@@ -150,7 +150,7 @@ class _Proxy:
             values = {name: _feature_value(value) for name, value in inputs.items()}
             arrays = self._checked(values)
             self._check_state(state)
-            self.system.given = {name: (value.dtype, value.shape, value.ctypes.data) for name, value in inputs.items()}
+            self.system.given = {name: (value.dtype, value.shape, value.ctypes.data, id(value)) for name, value in inputs.items()}
             self.system.during()
             states = state.arrays if state and self._states else {}
             outputs = self.system.compute(self._name, arrays, states)
@@ -213,7 +213,8 @@ class _Proxy:
     def _given(self, name: str, value: NDArray[Any]) -> NDArray[Any]:
         kind = _numpy_type(self._outputs[name])
         value = value.astype(kind)
-        return value.astype(np.float32) if kind == np.float16 else value
+        # Strides are Core ML's own.
+        return np.repeat(value.astype(np.float32) if kind == np.float16 else value, 2, axis=-1)[..., ::2]
 
 
 class _State:

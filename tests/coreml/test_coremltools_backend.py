@@ -27,7 +27,8 @@ from stand_in import CoreML, Crash
 from russet.coreml.backend import Backend, Feature, FunctionDescription
 from russet.coreml.compiled import CompiledModel, cache_folder, content_hash, describe_compiled
 from russet.coreml.coremltools_backend import CoreMLModel, is_available
-from russet.coreml.inputs import check_function
+from russet.coreml.inputs import check_function, check_inputs
+from russet.coreml.portable import PortableModel
 from russet.errors import ArgumentError, MissingFileError, PackageError, RussetError, UnsupportedModelError
 
 STATE = (1, 4)
@@ -440,6 +441,8 @@ def test_what_need_not_be_copied_is_not(system: CoreML) -> None:
     x = X.copy()
     CoreMLModel.load(two_inputs()).predict({"x": x, "n": N})
     assert system.given["x"][2] == x.ctypes.data
+    # But nobody else has the object that Core ML lets go of.
+    assert system.given["x"][3] != id(x)
     x.flags.writeable = False
     CoreMLModel.load(two_inputs()).predict({"x": x, "n": N})
     assert system.given["x"][2] != x.ctypes.data
@@ -527,6 +530,13 @@ def test_states_ranges_and_a_fixed_shape_do_not_go_together(system: CoreML) -> N
     assert run(model, {"x": [[1.0]], "n": [1]}, model.make_state()) == 2
 
 
+def test_no_array_is_empty() -> None:
+    ranges = Feature("r", "float32", (1,), ranges=((0, 2),))
+    assert check_inputs(function([ranges]), {"r": [1, 2]})["r"].tolist() == [1, 2]
+    with pytest.raises(ArgumentError, match=r"the shape \(0\)"):
+        check_inputs(function([ranges]), {"r": []})
+
+
 def function(inputs: list[Feature], states: list[Feature] | None = None) -> FunctionDescription:
     return FunctionDescription("f", {x.name: x for x in inputs}, {}, {x.name: x for x in states or []})
 
@@ -612,6 +622,68 @@ def test_functions_share_a_state(system: CoreML) -> None:
     for load in (lambda: model.with_function("three"), lambda: CoreMLModel.load(functions(), function="three")):
         with pytest.raises(ArgumentError, match="has no function 'three': it has 'one', 'two'"):
             load()
+
+
+def test_a_function_without_states_takes_the_state_of_another(system: CoreML) -> None:
+    def build(path: Path) -> None:
+        mil_packages.join({"one": stateful(), "two": plain({"x": ((1, 3), "fp32")})}, path, default="one")
+
+    model = CoreMLModel.load(mil_packages.kept("mixed", build))
+    state = model.make_state()
+    assert run(model.with_function("two"), {"x": X}, state) == 3
+    assert not model.read_state(state, "s").any()
+    with pytest.raises(ArgumentError, match="two has no state 's': its states are none"):
+        model.with_function("two").read_state(state, "s")
+    with pytest.raises(ArgumentError, match="one has states, and the given one was made by a function without"):
+        model.predict({"x": X}, model.with_function("two").make_state())
+
+
+# The same as the portable runtime
+
+
+def portable_compute(package: Path) -> stand_in.Compute:
+    model = PortableModel(package)
+    parts = {name: model.with_function(name) for name in model.describe().functions}
+
+    def compute(name: str, inputs: stand_in.Arrays, states: stand_in.Arrays) -> stand_in.Arrays:
+        state = parts[name].make_state()
+        for own, value in states.items():
+            parts[name].write_state(state, own, value)
+        outputs = parts[name].predict(inputs, state)
+        for own, value in states.items():
+            value[:] = parts[name].read_state(state, own)
+        return outputs
+
+    return compute
+
+
+def causal_mask(count: int, past: int, keys: int) -> np.ndarray[Any, Any]:
+    rows, columns = np.arange(count)[:, None], np.arange(keys)[None]
+    return np.where(columns <= rows + past, 0, -30000).astype(np.float16)[None, None]
+
+
+def decode(model: Any, shapes: str, ids: list[int]) -> np.ndarray[Any, Any]:
+    """The logits behind each of 20 ids: 16 at a time, then one by one."""
+    state = model.make_state()
+    given = []
+    for begin, end in ((0, 16), (16, 17), (17, 18), (18, 19), (19, 20)):
+        count = end - begin
+        part = model.with_function(f"q{count}") if shapes == "multifunction" else model
+        mask = causal_mask(count, begin, end if shapes == "range" else Decoder().context)
+        given.append(part.predict({"inputIds": [ids[begin:end]], "causalMask": mask}, state)["logits"][0])
+    return np.concatenate(given)
+
+
+IDS = list(range(3, 23))
+
+
+@pytest.mark.parametrize("shapes", ["range", "enumerated", "multifunction"])
+def test_a_decoder_through_the_stand_in(monkeypatch: pytest.MonkeyPatch, shapes: str) -> None:
+    package = mil_packages.stateful(shapes)
+    stand_in.install(monkeypatch, portable_compute(package))
+    logits = decode(CoreMLModel.load(package), shapes, IDS)
+    assert np.abs(logits - Decoder().logits(IDS)).max() < 0.03
+    assert np.abs(logits - decode(PortableModel(package), shapes, IDS)).max() < 0.01
 
 
 # Calls and outputs
@@ -778,26 +850,12 @@ def test_core_ml_gives_the_decoders_logits(shapes: str, units: str) -> None:
     assert np.abs(logits - decoder.logits(ids)).max() < 0.1
 
 
-def causal_mask(count: int, past: int, keys: int) -> np.ndarray[Any, Any]:
-    rows, columns = np.arange(count)[:, None], np.arange(keys)[None]
-    return np.where(columns <= rows + past, 0, -30000).astype(np.float16)[None, None]
-
-
 @pytest.mark.macos
 @pytest.mark.parametrize("units", ["cpuOnly", "cpuAndGPU"])
 @pytest.mark.parametrize("shapes", ["range", "enumerated", "multifunction"])
 def test_core_ml_gives_the_decoders_logits_with_a_cache(shapes: str, units: str) -> None:
-    decoder = Decoder()
-    ids = list(range(3, 23))
     model = CoreMLModel.load(mil_packages.stateful(shapes), compute_units=units)
-    state = model.make_state()
-    given = []
-    for begin, end in ((0, 16), (16, 17), (17, 18), (18, 19), (19, 20)):
-        count = end - begin
-        part = model.with_function(f"q{count}") if shapes == "multifunction" else model
-        mask = causal_mask(count, begin, end if shapes == "range" else decoder.context)
-        given.append(part.predict({"inputIds": [ids[begin:end]], "causalMask": mask}, state)["logits"][0])
-    assert np.abs(np.concatenate(given) - decoder.logits(ids)).max() < 0.1
+    assert np.abs(decode(model, shapes, IDS) - Decoder().logits(IDS)).max() < 0.1
 
 
 def test_errors_are_russets() -> None:

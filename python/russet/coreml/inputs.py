@@ -125,8 +125,8 @@ def _convert(feature: Feature, array: NDArray[Any]) -> NDArray[Any]:
     given = _GIVEN.get(feature.dtype)
     if given is None:
         raise UnsupportedModelError(f"{feature.name!r} is of the type {feature.dtype}, which Core ML takes no arrays of")
-    # Core ML reads the machine's byte order.
-    if array.dtype == given and array.dtype.isnative:
+    # Types of another byte order are not equal.
+    if array.dtype == given:
         return array
     if array.dtype.kind not in "biuf":
         raise _error(feature.name, f"{feature.name!r} is {feature.dtype}, and an array of {array.dtype} is no array of numbers")
