@@ -55,7 +55,7 @@ def read(package: Path, description: ModelDescription) -> Settings:
         ConfigError: if a file is damaged.
     """
     folder = package.parent
-    config = _json(folder / "config.json")
+    config = read_json(folder / "config.json")
     metadata = description.metadata
     tokenizer = tokenizer_in(folder)
     return Settings(
@@ -98,12 +98,17 @@ def _generation_config(folder: Path, config: dict[str, Any], eos: str | None, to
 
 def _named_id(folder: Path, name: str, tokenizer: Tokenizer | None) -> int | None:
     """The id of a token that tokenizer_config.json names."""
-    token = _json(folder / "tokenizer_config.json").get(name)
+    token = read_json(folder / "tokenizer_config.json").get(name)
     content = token.get("content") if isinstance(token, dict) else token
     return tokenizer.token_to_id(content) if tokenizer is not None and isinstance(content, str) else None
 
 
-def _json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a file, or an empty one if there is no file.
+
+    Raises:
+        ConfigError: if the file is damaged.
+    """
     if not path.is_file():
         return {}
     try:
