@@ -484,3 +484,13 @@ def test_packages_that_are_no_encoders() -> None:
     with pytest.raises(UnsupportedModelError, match=r"'attention_mask' has the shape \(1, 1, 8, 8\), and not two dimensions"):
         EncoderModel(Recorder(Feature("input_ids", "int32", (1, 8)), Feature("attention_mask", "float16", (1, 1, 8, 8))), TOKENIZER)
     EncoderModel(Recorder(Feature("input_ids", "int32", (1, 8)), Feature("extra", "float16", (1,), is_optional=True)), TOKENIZER)
+
+
+@pytest.mark.macos
+@pytest.mark.parametrize("shapes", SHAPES)
+def test_core_ml_gives_the_twins_vectors(shapes: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUSSET_CACHE", str(tmp_path))
+    found = EncoderModel.from_pretrained(encoder(shapes=shapes), TOKENIZER, compute_units="cpuOnly")
+    assert found.model.name == "coremltools"
+    expected = [unit(twin(text)["last_hidden_state"].mean(axis=0)) for text in TEXTS]
+    np.testing.assert_allclose(found.embed(TEXTS), expected, rtol=0, atol=0.02)
