@@ -670,7 +670,10 @@ def decode(model: Any, shapes: str, ids: list[int]) -> np.ndarray[Any, Any]:
         count = end - begin
         part = model.with_function(f"q{count}") if shapes == "multifunction" else model
         mask = causal_mask(count, begin, end if shapes == "range" else Decoder().context)
-        given.append(part.predict({"inputIds": [ids[begin:end]], "causalMask": mask}, state)["logits"][0])
+        logits = part.predict({"inputIds": [ids[begin:end]], "causalMask": mask}, state)["logits"]
+        assert logits.dtype == np.float32
+        assert logits.flags.c_contiguous
+        given.append(logits[0])
     return np.concatenate(given)
 
 

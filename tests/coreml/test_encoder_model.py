@@ -412,6 +412,13 @@ def test_names_of_labels() -> None:
             _ = model(encoder("classification", "range"), config={"id2label": damaged}).labels
 
 
+def test_a_runtime_that_loses_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = recorder(shape=(4, 8))
+    monkeypatch.setattr(Recorder, "predict", lambda *_: {"last_hidden_state": np.zeros((1, 8, 1), np.float32)})
+    with pytest.raises(UnsupportedModelError, match="'last_hidden_state' has not 2 dimensions for each text"):
+        EncoderModel(backend, TOKENIZER).embed(texts_of(5, 5))
+
+
 def test_outputs_that_are_not_of_texts() -> None:
     with pytest.raises(UnsupportedModelError, match="'token_scores' has not 1 dimensions"):
         model(encoder("fill-mask", "range")).classify("A mill")
