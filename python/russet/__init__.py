@@ -1,13 +1,19 @@
-"""Russet: exact and fast tokenizers.
+"""Russet: exact and fast tokenizers, and language models in Core ML packages that run anywhere.
 
-    >>> from russet import Tokenizer
-    >>> tokenizer = Tokenizer.from_file("tokenizer.json")       # doctest: +SKIP
-    >>> tokenizer.encode("Hello world").ids                     # doctest: +SKIP
+    >>> from russet import LanguageModel, Tokenizer
+    >>> tokenizer = Tokenizer.from_file("tokenizer.json")               # doctest: +SKIP
+    >>> tokenizer.encode("Hello world").ids                             # doctest: +SKIP
+    >>> lm = LanguageModel.from_pretrained("folder with a package")     # doctest: +SKIP
+    >>> print(lm.generate("Hello", max_new_tokens=16))                  # doctest: +SKIP
 
-``russet.tokenizers`` has the interface of the package ``tokenizers``.
+``russet.tokenizers`` has the interface of the package ``tokenizers``. ``russet.coreml`` and ``russet.generation`` are imported
+when they are first used.
 """
 
 from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from russet._core import (
     AddedToken,
@@ -47,6 +53,40 @@ from russet.errors import (
     UnsupportedOperationError,
 )
 
+if TYPE_CHECKING:
+    from russet import coreml as coreml
+    from russet import generation as generation
+    from russet.coreml.encoder_model import EncoderModel
+    from russet.coreml.language_model import LanguageModel
+    from russet.generation import Generation, GenerationConfig, GenerationPiece, PromptCache, TextIteratorStreamer, TextStreamer
+
+#: Where the names are that are imported when they are first used.
+_LATER = {
+    "EncoderModel": "russet.coreml.encoder_model",
+    "Generation": "russet.generation",
+    "GenerationConfig": "russet.generation",
+    "GenerationPiece": "russet.generation",
+    "LanguageModel": "russet.coreml.language_model",
+    "PromptCache": "russet.generation",
+    "TextIteratorStreamer": "russet.generation",
+    "TextStreamer": "russet.generation",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("coreml", "generation"):
+        return importlib.import_module(f"russet.{name}")
+    if name not in _LATER:
+        raise AttributeError(f"module 'russet' has no attribute {name!r}")
+    found = getattr(importlib.import_module(_LATER[name]), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER, "coreml", "generation"})
+
+
 __all__ = [
     "AddedToken",
     "ArgumentError",
@@ -55,12 +95,17 @@ __all__ = [
     "ContextLengthError",
     "Conversation",
     "DecodeStream",
+    "EncoderModel",
     "Encoding",
     "FileError",
     "FolderError",
     "ForbiddenFileError",
+    "Generation",
+    "GenerationConfig",
+    "GenerationPiece",
     "InternalError",
     "InvalidLogitsError",
+    "LanguageModel",
     "LimitError",
     "LogitsProcessors",
     "MissingFileError",
@@ -70,10 +115,13 @@ __all__ = [
     "Padding",
     "PatternError",
     "PatternLimitError",
+    "PromptCache",
     "RussetError",
     "Sampler",
     "StreamError",
     "TextError",
+    "TextIteratorStreamer",
+    "TextStreamer",
     "Tokenizer",
     "Truncation",
     "UnknownIdError",

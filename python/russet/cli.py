@@ -1,4 +1,4 @@
-"""The command ``russet``: encode, decode, inspect.
+"""The command ``russet``: encode, decode, inspect, generate, describe, bench.
 
 Results go to stdout, one line per text (a JSON object with ``--json``). An error is one line on stderr. The exit code is 0 on
 success, 1 if something is wrong with a file or a text, 2 if the command itself is wrong.
@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from russet import AddedToken, RussetError, Tokenizer, __version__, _core
+from russet import AddedToken, RussetError, Tokenizer, __version__, _core, model_commands
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,7 +51,7 @@ def _one_line(error: BaseException) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="russet", description="Exact and fast tokenizers.")
+    parser = argparse.ArgumentParser(prog="russet", description="Exact and fast tokenizers, and language models that run anywhere.")
     parser.add_argument("--version", action="version", version=f"russet {__version__}")
     commands = parser.add_subparsers(required=True, metavar="command")
 
@@ -78,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     inspect.set_defaults(run=_inspect)
     _add_tokenizer(inspect)
     inspect.add_argument("--json", action="store_true", help="print one object")
+    model_commands.add_to(commands)
     return parser
 
 

@@ -1,4 +1,4 @@
-"""Groups of nodes that one kernel does: norms, rotary positions, gated activations, attention over fewer heads of keys than queries.
+"""Groups of nodes that one kernel does: norms, rotary positions, gated activations, attention with fewer heads of keys.
 
 A group is replaced only where nothing else uses what lies within it, so that nobody misses a value. It computes the same
 up to the rounding of sums in another order; a program that rounds every float16 operation is left as it is.
@@ -285,7 +285,7 @@ def _attention(node: Node, view: _View) -> None:
             keys, values = _repeated(k, key_repeats, heads), _repeated(v, value_repeats, heads)
             return scaled_dot_product_attention(q, keys, values, mask)
         flat = None if mask is None else np.ascontiguousarray(mask, np.float32).reshape(mask.shape[-2:])
-        return kernels.attention(np.ascontiguousarray(q[0], np.float32), k[0], v[0], flat, None, threads)[None]
+        return kernels.attention(np.ascontiguousarray(q[0], np.float32), k[0], v[0], flat, threads=threads)[None]
 
     inputs = {"query": query, "key": key, "value": value} | ({} if mask is None else {"attn_mask": mask})
     view.becomes(node, "attention", inputs, attention)

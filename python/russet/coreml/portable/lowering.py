@@ -66,9 +66,9 @@ def _linear_function(matrix: Any, bias: Array | None, threads: int) -> Callable[
 
     def linear(x: Array) -> Array:
         if x.ndim == 2:
-            return product(np.ascontiguousarray(x, np.float32), bias, threads)
+            return product(np.ascontiguousarray(x, np.float32), bias, threads=threads)
         flat = np.ascontiguousarray(x, np.float32).reshape(-1, inputs)
-        return product(flat, bias, threads).reshape(*x.shape[:-1], outputs)
+        return product(flat, bias, threads=threads).reshape(*x.shape[:-1], outputs)
 
     return linear
 
@@ -116,7 +116,7 @@ def _conv(node: Node, matrices: Matrices) -> None:
     def conv(x: Array) -> Array:
         batch, _, *places = x.shape
         rows = np.ascontiguousarray(np.moveaxis(x, 1, -1), np.float32).reshape(-1, inputs)
-        return np.moveaxis(matrix.linear(rows, offset, threads).reshape(batch, *places, outputs), -1, 1)
+        return np.moveaxis(matrix.linear(rows, offset, threads=threads).reshape(batch, *places, outputs), -1, 1)
 
     _becomes(node, conv, "x")
 
