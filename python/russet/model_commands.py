@@ -202,9 +202,7 @@ def _bench(options: argparse.Namespace) -> None:
     if options.json:
         print(_json(report))
         return
-    print(
-        f"load            {loaded:.2f} s; first token of a prompt of {options.prompt_tokens} tokens {loaded + first:.2f} s after start"
-    )
+    print(f"load            {loaded:.2f} s; the first token of a prompt comes {loaded + first:.2f} s after start")
     print(f"prompt          {options.prompt_tokens / prompt:.1f} tokens/s ({options.prompt_tokens} tokens)")
     print(f"generation      {1 / step:.1f} tokens/s (median of {len(steps)} steps)")
     print(f"peak memory     {_peak_megabytes():.0f} MB")

@@ -225,9 +225,7 @@ def test_many_threads_may_share_a_matrix() -> None:
     failures: list[object] = []
 
     def work() -> None:
-        for _ in range(50):
-            if not np.allclose(matrix.linear(x, threads=3), expected, atol=1e-5):
-                failures.append(1)
+        failures.extend(1 for _ in range(50) if not np.allclose(matrix.linear(x, threads=3), expected, atol=1e-5))
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:

@@ -176,8 +176,8 @@ def _rotary_function(names: list[str], fixed: dict[str, Array]) -> Callable[...,
         length, width = x.shape[-2:]
         if cos.size == sin.size == length * width and x.ndim >= 3:
             heads = np.ascontiguousarray(x, np.float32).reshape(-1, length, width)
-            flat = (np.ascontiguousarray(table, np.float32).reshape(length, width) for table in (cos, sin))
-            return kernels.rotary(heads, *flat).reshape(x.shape)
+            cos, sin = (np.ascontiguousarray(table, np.float32).reshape(length, width) for table in (cos, sin))
+            return kernels.rotary(heads, cos, sin).reshape(x.shape)
         half = width // 2
         return x * cos + np.concatenate((-x[..., half:], x[..., :half]), -1) * sin
 
