@@ -15,6 +15,7 @@ pytest.importorskip("coremltools")
 
 from mil_encoders import Encoder, encoder
 from numpy.typing import NDArray
+from reference_packages import Case, cases, expected
 
 import fixtures
 from russet import Tokenizer
@@ -491,6 +492,45 @@ def test_packages_that_are_no_encoders() -> None:
     with pytest.raises(UnsupportedModelError, match=r"'attention_mask' has the shape \(1, 1, 8, 8\), and not two dimensions"):
         EncoderModel(Recorder(Feature("input_ids", "int32", (1, 8)), Feature("attention_mask", "float16", (1, 1, 8, 8))), TOKENIZER)
     EncoderModel(Recorder(Feature("input_ids", "int32", (1, 8)), Feature("extra", "float16", (1,), is_optional=True)), TOKENIZER)
+
+
+# Models of torch
+
+
+def tokens_tokenizer() -> Tokenizer:
+    """Whose texts are ids: "t5 t17"."""
+    vocab = {f"t{id}": id for id in range(96)}
+    return Tokenizer.from_str(
+        json.dumps(
+            {
+                "version": "1.0",
+                "added_tokens": [],
+                "pre_tokenizer": {"type": "WhitespaceSplit"},
+                "model": {"type": "WordLevel", "vocab": vocab, "unk_token": "t0"},
+            }
+        )
+    )
+
+
+@pytest.mark.parametrize("case", [case for case in cases() if case.family in ("bert", "t5-encoder")], ids=str)
+def test_models_of_torch(case: Case, tmp_path: Path) -> None:
+    found = EncoderModel.from_pretrained(case.path(tmp_path), tokens_tokenizer(), backend="portable")
+    ids = expected(case.family)["ids"]
+    lengths = [run[0][1] for run in case.runs]
+    texts = [" ".join(f"t{id}" for id in ids[:length]) for length in lengths]
+    if case.family == "t5-encoder":
+        for vectors, length in zip(found.token_embeddings(texts), lengths, strict=True):
+            rows = expected(case.family)[f"output-{length}"]
+            np.testing.assert_array_less(np.abs(vectors - rows).max(axis=1), 1e-3 * np.abs(rows).max(axis=1))
+        return
+    for text, length in zip(texts, lengths, strict=True):
+        (choices,) = found.fill_mask(text, top_k=96, mask_token="t70")
+        (place,) = np.flatnonzero(ids[:length] == 70)
+        logits = expected(case.family)[f"output-{length}"][place].astype(np.float64)
+        scores = np.exp(logits - logits.max())
+        assert [choice.id for choice in choices[:1]] == [scores.argmax()]
+        for choice in choices:
+            assert choice.score == pytest.approx(scores[choice.id] / scores.sum(), rel=5e-3)
 
 
 @pytest.mark.macos
