@@ -14,6 +14,7 @@ SECONDS := 60
 PYTEST_ARGS :=
 PEERS_ARGS :=
 SAMPLING_ARGS :=
+RUNTIME_ARGS :=
 
 .PHONY: help
 help: ## List the targets
@@ -89,6 +90,10 @@ bench-peers: release ## Run Russet beside every fast tokenizer package (from PyP
 .PHONY: bench-sampling
 bench-sampling: release ## Run the sampler beside NumPy and transformers, and say which bars are met; SAMPLING_ARGS=--write keeps the tables
 	@$(BIN)/python benches/sampling.py $(SAMPLING_ARGS)
+
+.PHONY: bench-runtime
+bench-runtime: release ## Run the portable runtime beside torch on a decoder of 113M parameters; RUNTIME_ARGS="--torch-python PATH" tells where torch is
+	@$(BIN)/python benches/runtime.py $(RUNTIME_ARGS)
 
 .PHONY: instructions
 instructions: check-rust ## Count the instructions of the main paths under callgrind, beside benches/instructions.json

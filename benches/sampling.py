@@ -27,9 +27,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import russet
 from documents import processor, write_block
 from numpy.typing import NDArray
+
+import russet
 
 ROOT = Path(__file__).parent.parent
 V = 128_256

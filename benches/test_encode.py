@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import russet
 import tokenizers
+
+import russet
 
 DATA = Path(__file__).parent.parent / "tests" / "data"
 NAMES = ["bpe-gpt2", "bpe-llama3", "bpe-llama2", "unigram-t5", "wordpiece-bert-uncased"]

@@ -41,4 +41,4 @@ def test_fixtures_are_up_to_date() -> None:
 
 
 def test_fixtures_are_small() -> None:
-    assert sum(path.stat().st_size for path in fixtures.DATA.rglob("*") if path.is_file()) < 2_000_000
+    assert sum(path.stat().st_size for path in fixtures.DATA.rglob("*") if path.is_file()) < 4_000_000
