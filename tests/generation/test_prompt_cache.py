@@ -123,6 +123,35 @@ def test_a_file_of_another_model_is_refused(saved: Path, other: TableModel) -> N
     assert caught.value.argument == "model"
 
 
+class WithoutFingerprint(TableModel):
+    def __init__(self, **values: Any) -> None:
+        super().__init__(**values)
+        del self.fingerprint
+
+
+def test_a_model_without_a_fingerprint_is_known_by_its_logits(tmp_path: Path) -> None:
+    cache = PromptCache(WithoutFingerprint())
+    generate(cache.model, PROMPT, prompt_cache=cache, max_new_tokens=6)
+    path = tmp_path / "prompt.npz"
+    cache.save(path)
+    near = WithoutFingerprint()
+    near.of_last[:, :] += np.float32(0.01)
+    for model in (WithoutFingerprint(), near):
+        assert list(PromptCache.load(path, model).ids) == list(cache.ids)
+    for other in (WithoutFingerprint(seed=1), WithoutFingerprint(sharpness=1.1), TableModel()):
+        with pytest.raises(russet.ArgumentError) as caught:
+            PromptCache.load(path, other)
+        assert caught.value.argument == "model"
+    with np.load(path) as arrays:
+        for probe in (None, arrays["probe"][1:], arrays["probe"].astype(np.int64), np.full(32, np.nan, dtype=np.float32)):
+            members = {f"{name}.npy": npy(arrays[name]) for name in arrays.files if name != "probe"}
+            if probe is not None:
+                members["probe.npy"] = npy(probe)
+            (tmp_path / "other.npz").write_bytes(npz(members))
+            with pytest.raises(russet.ArgumentError):
+                PromptCache.load(tmp_path / "other.npz", WithoutFingerprint())
+
+
 def test_files_that_cannot_be_read_or_written(tmp_path: Path) -> None:
     with pytest.raises(russet.MissingFileError):
         PromptCache.load(tmp_path / "none.npz", TableModel())

@@ -116,7 +116,7 @@ def exact(model: TableModel, prompt: list[int], length: int, **values: object) -
 @pytest.mark.parametrize("drift", [0.0, 0.5, 3.0])
 @pytest.mark.parametrize("values", [{"temperature": 1.0}, {"temperature": 0.7, "top_p": 0.9, "repetition_penalty": 1.5}])
 def test_drawn_text_has_the_models_distribution(drift: float, values: dict) -> None:
-    length, draws = 4, 6000
+    length, draws = 4, 4000
     model, assistant = TableModel(vocab_size=4, sharpness=0.4), TableModel(vocab_size=4, sharpness=0.4)
     assistant.of_last = assistant.of_last + np.float32(drift) * TableModel(vocab_size=4, seed=7).of_last
     expected = exact(model, [1, 2], length, **values) * draws

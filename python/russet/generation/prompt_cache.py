@@ -23,6 +23,7 @@ __all__ = ["PromptCache"]
 
 _FORMAT = "russet prompt cache 1"
 _HEADER = "header"
+_PROBE = "probe"
 _ARRAYS = "state/"
 
 
@@ -55,8 +56,12 @@ class PromptCache:
         Raises:
             FileError: if it cannot be written.
         """
-        header = json.dumps({"format": _FORMAT, "model": fingerprint(self.model)}).encode()
-        arrays = {_HEADER: np.frombuffer(header, dtype=np.uint8)}
+        told = fingerprint(self.model)
+        arrays: dict[str, NDArray[Any]] = {
+            _HEADER: np.frombuffer(json.dumps({"format": _FORMAT, "model": told}).encode(), dtype=np.uint8)
+        }
+        if told["fingerprint"] is None:
+            arrays[_PROBE] = _probe(self.model)
         arrays.update({_ARRAYS + name: array for name, array in self.context.save().items()})
         target = Path(path)
         temporary = None
@@ -81,10 +86,11 @@ class PromptCache:
         """
         arrays = _read(path)
         header = _header(arrays.pop(_HEADER, None))
-        if header.get("model") != fingerprint(model):
-            error = ArgumentError(f"model: the prompt cache is of {header.get('model')}, not of {fingerprint(model)}")
-            error.argument = "model"
-            raise error
+        told = fingerprint(model)
+        if header.get("model") != told:
+            raise _of_another(f"it is of {header.get('model')}, not of {told}")
+        if told["fingerprint"] is None and not _is_close(arrays.pop(_PROBE, None), _probe(model)):
+            raise _of_another("its model gave other logits for the same token")
         cache = cls(model)
         state = {name.removeprefix(_ARRAYS): array for name, array in arrays.items() if name.startswith(_ARRAYS)}
         if len(state) != len(arrays):
@@ -94,13 +100,34 @@ class PromptCache:
 
 
 def fingerprint(model: LanguageModel) -> dict[str, Any]:
-    """What tells a model from others: its own attribute ``fingerprint`` if it has one, and its sizes."""
+    """What tells a model from others: its attribute ``fingerprint`` if it has one, and its sizes."""
     own = getattr(model, "fingerprint", None)
     return {
         "fingerprint": None if own is None else str(own),
         "vocab_size": model.vocab_size,
         "context_length": model.context_length,
     }
+
+
+def _probe(model: LanguageModel) -> NDArray[np.float32]:
+    """What a model without a fingerprint is known by: its logits behind the first id, (V,)."""
+    logits: NDArray[np.float32] = model.new_context().extend((0,))[0]
+    return logits
+
+
+def _is_close(saved: NDArray[Any] | None, probe: NDArray[np.float32]) -> bool:
+    """Whether logits are the same but for the rounding of other machines and runtimes."""
+    if saved is None or saved.shape != probe.shape or saved.dtype.kind != "f":
+        return False
+    finite = np.isfinite(probe)
+    bound = 0.02 * float(np.abs(probe, where=finite, out=np.zeros_like(probe)).max())
+    return bool(np.array_equal(finite, np.isfinite(saved)) and (np.abs(saved[finite] - probe[finite]) <= bound).all())
+
+
+def _of_another(message: str) -> ArgumentError:
+    error = ArgumentError(f"model: the prompt cache is of another model: {message}")
+    error.argument = "model"
+    return error
 
 
 def _read(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:

@@ -24,6 +24,8 @@ __all__ = ["astream_generate", "generate", "stream_generate"]
 #: How many tokens a small model drafts, and of how many ids prompt lookup looks for the last, where nothing is said.
 NUM_ASSISTANT_TOKENS = 5
 MAX_MATCHING_NGRAM_SIZE = 2
+#: What a clock may not tell apart.
+_TICK_SECONDS = 1e-7
 
 
 @overload
@@ -203,7 +205,7 @@ class _Sequence:
         """The text as it comes."""
         detokenizer = self._detokenizer
         prompt_tokens = len(self._request.prompt_ids)
-        prompt_tps = (prompt_tokens - self._cached) / self._prompt_seconds
+        prompt_tps = (prompt_tokens - self._cached) / max(self._prompt_seconds, _TICK_SECONDS)
         count = 0
         for token, reason, logprob, top, from_draft in self._steps:
             text = ""
@@ -216,7 +218,7 @@ class _Sequence:
                 text += detokenizer.finish()
                 if detokenizer.stop_string is not None:
                     reason = "stop"
-            tps = count / (time.perf_counter() - self._began)
+            tps = count / max(time.perf_counter() - self._began, _TICK_SECONDS)
             yield GenerationPiece(text, token, logprob, top, from_draft, prompt_tokens, prompt_tps, count, tps, reason, self._index)
             if reason is not None:
                 return
