@@ -9,9 +9,9 @@ import os
 import struct
 import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,7 +68,7 @@ class PromptCache:
         try:
             with tempfile.NamedTemporaryFile(dir=target.parent, prefix=target.name, delete=False) as file:
                 temporary = file.name
-                np.savez(file, allow_pickle=False, **arrays)
+                _write(file, arrays)
             os.replace(temporary, target)
         except OSError as error:
             if temporary is not None:
@@ -128,6 +128,14 @@ def _of_another(message: str) -> ArgumentError:
     error = ArgumentError(f"model: the prompt cache is of another model: {message}")
     error.argument = "model"
     return error
+
+
+def _write(file: IO[bytes], arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Arrays as ``numpy.savez`` writes them, none of objects."""
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, version=(1, 0), allow_pickle=False)
 
 
 def _read(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
