@@ -68,10 +68,8 @@ class TextStreamer(BaseStreamer):
         self.on_finalized_text("".join([self._stream.step(token) for token in ids.ravel().tolist()]))
 
     def put_text(self, text: str) -> None:
-        """Takes text that follows."""
-        if self._stream is not None:
-            text = self._stream.finish() + text
-        self.on_finalized_text(text)
+        """Takes text that follows what was put as ids."""
+        self.on_finalized_text(self._stream.finish() + text)
 
     def end(self) -> None:
         """Gives what was held back, and makes ready for another text."""
