@@ -173,9 +173,10 @@ def compare(threads: int, rounds: int, torch: list[str] | None, torch_script: st
     for each in workers.values():
         each.close()
     lines = [
-        f"| {threads} thread{'s' * (threads > 1)} | decode, CPU ms a token | tokens/s | x torch | prefill of {PROMPT}, CPU ms | x torch | memory, MB | x package and state |"
+        f"| {threads} thread{'s' * (threads > 1)} | decode, CPU ms a token | tokens/s | x torch "
+        f"| prefill of {PROMPT}, CPU ms | x torch | memory, MB | x package and state |",
+        "|---|---|---|---|---|---|---|---|",
     ]
-    lines.append("|---|---|---|---|---|---|---|---|")
     state = 2 * 12 * 4 * CONTEXT * 64 * 2 / 2**20
     for kind, each in workers.items():
         (step, step_wall), (prefill, _) = each.median("step"), each.median("prefill")
