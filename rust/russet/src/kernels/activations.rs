@@ -8,7 +8,7 @@
 
 use super::exponential::exp;
 use super::lanes::Lanes;
-use super::passes::{each_row, eights, fill, RowPass};
+use super::passes::{each_row, eight_at, fill, Function, RowPass};
 use crate::simd::Level;
 use crate::{Error, Result};
 
@@ -79,13 +79,20 @@ struct Silu<'a>(Option<&'a [f32]>);
 impl RowPass for Silu<'_> {
     #[inline(always)]
     fn row<V: Lanes>(self, index: usize, row: &[f32], out: &mut [f32]) {
-        let silu = |x: V| times_sigmoid(x, x);
         match self.0 {
-            None => fill(eights::<V>(row, 0.0).map(silu), out),
-            Some(up) => {
-                let up = &up[index * ROW..][..row.len()];
-                fill(eights::<V>(row, 0.0).zip(eights::<V>(up, 0.0)).map(|(gate, up)| silu(gate).mul(up)), out);
-            }
+            None => fill::<V, _>(row, 0.0, out, self),
+            Some(up) => fill::<V, _>(row, 0.0, out, Self(Some(&up[index * ROW..][..row.len()]))),
+        };
+    }
+}
+
+impl<V: Lanes> Function<V> for Silu<'_> {
+    #[inline(always)]
+    fn of(&mut self, at: usize, gate: V) -> V {
+        let silu = times_sigmoid(gate, gate);
+        match self.0 {
+            None => silu,
+            Some(up) => silu.mul(eight_at(up, at)),
         }
     }
 }
@@ -93,20 +100,38 @@ impl RowPass for Silu<'_> {
 impl RowPass for Gelu {
     #[inline(always)]
     fn row<V: Lanes>(self, _: usize, row: &[f32], out: &mut [f32]) {
-        let eights = eights::<V>(row, 0.0);
         match self {
-            Gelu::Exact => fill(eights.map(exact_gelu), out),
-            Gelu::Tanh => fill(
-                eights.map(|x| {
-                    // Twice the argument of the hyperbolic tangent.
-                    const LINEAR: f32 = 1.595_769_1;
-                    let square = x.mul(x);
-                    times_sigmoid(x, x.mul(square.fused(V::splat(LINEAR * 0.044715), V::splat(LINEAR))))
-                }),
-                out,
-            ),
-            Gelu::Sigmoid => fill(eights.map(|x| times_sigmoid(x, x.mul(V::splat(1.702)))), out),
+            Gelu::Exact => drop(fill::<V, _>(row, 0.0, out, Exact)),
+            Gelu::Tanh => drop(fill::<V, _>(row, 0.0, out, Tanh)),
+            Gelu::Sigmoid => drop(fill::<V, _>(row, 0.0, out, Sigmoid)),
         }
+    }
+}
+
+struct Exact;
+struct Tanh;
+struct Sigmoid;
+
+impl<V: Lanes> Function<V> for Exact {
+    #[inline(always)]
+    fn of(&mut self, _: usize, x: V) -> V {
+        exact_gelu(x)
+    }
+}
+
+impl<V: Lanes> Function<V> for Tanh {
+    #[inline(always)]
+    fn of(&mut self, _: usize, x: V) -> V {
+        // Of twice the argument of the hyperbolic tangent.
+        const LINEAR: f32 = 1.595_769;
+        times_sigmoid(x, x.mul(x.mul(x).fused(V::splat(LINEAR * 0.044715), V::splat(LINEAR))))
+    }
+}
+
+impl<V: Lanes> Function<V> for Sigmoid {
+    #[inline(always)]
+    fn of(&mut self, _: usize, x: V) -> V {
+        times_sigmoid(x, x.mul(V::splat(1.702)))
     }
 }
 
@@ -119,7 +144,7 @@ fn exact_gelu<V: Lanes>(x: V) -> V {
 
 /// Of the odd powers, the highest first.
 const NUMERATOR: [f32; 7] =
-    [-2.726_142_3e-10, 2.770_681_4e-8, -2.101_024e-6, -5.692_506_4e-5, -7.349_906e-4, -2.954_600_e-3, -1.609_603_3e-2];
+    [-2.726_142_3e-10, 2.770_681_4e-8, -2.101_024e-6, -5.692_506_4e-5, -7.349_906e-4, -2.954_6e-3, -1.609_603_3e-2];
 /// Of the even powers, the highest first.
 const DENOMINATOR: [f32; 5] = [-1.456_607_2e-5, -2.133_740_6e-4, -1.682_827_e-3, -7.373_329_e-3, -1.426_473_9e-2];
 
@@ -128,8 +153,14 @@ const DENOMINATOR: [f32; 5] = [-1.456_607_2e-5, -2.133_740_6e-4, -1.682_827_e-3,
 fn erf<V: Lanes>(x: V) -> V {
     let x = x.or_greater(V::splat(-4.0)).or_lesser(V::splat(4.0));
     let square = x.mul(x);
-    let polynomial = |coefficients: &[f32]| {
-        coefficients[1..].iter().fold(V::splat(coefficients[0]), |sum, coefficient| sum.fused(square, V::splat(*coefficient)))
-    };
-    x.mul(polynomial(&NUMERATOR)).div(polynomial(&DENOMINATOR))
+    x.mul(polynomial(square, &NUMERATOR)).div(polynomial(square, &DENOMINATOR))
+}
+
+#[inline(always)]
+fn polynomial<V: Lanes, const N: usize>(x: V, coefficients: &[f32; N]) -> V {
+    let mut sum = V::splat(coefficients[0]);
+    for coefficient in &coefficients[1..] {
+        sum = sum.fused(x, V::splat(*coefficient));
+    }
+    sum
 }

@@ -5,9 +5,10 @@
 //!
 //! O(queries * keys * width), and O(keys) memory for each thread.
 
-use super::elements::Floats;
-use super::exponential::exp;
+use super::elements::{Element, Floats};
 use super::lanes::{Lanes, LANES};
+use super::norms::{Greatest, Weigh};
+use super::passes::change;
 use super::{pool, run, Kernel};
 use crate::sampling::Half;
 use crate::simd::Level;
@@ -129,12 +130,13 @@ pub(super) fn attention_with(
     let group_rows = rows / keys.heads;
     let run_rows = group_rows.min(RUN_ROWS);
     let tasks = out.chunks_mut(group_rows * values.width).enumerate().flat_map(|(head, out)| {
-        out.chunks_mut(run_rows * values.width).enumerate().map(move |(index, out)| {
-            let first_row = head * group_rows + index * run_rows;
-            Task { queries, keys, values, mask, scale, head, first_row, out }
-        })
+        out.chunks_mut(run_rows * values.width)
+            .enumerate()
+            .map(move |(index, out)| (head, head * group_rows + index * run_rows, out))
     });
-    pool::each(threads, tasks, |task| run(level, task));
+    pool::each(threads, tasks, |(head, first_row, out)| {
+        SCRATCH.with_borrow_mut(|scratch| run(level, Task { queries, keys, values, mask, scale, head, first_row, out, scratch }));
+    });
     Ok(())
 }
 
@@ -148,10 +150,12 @@ struct Task<'a, 'o> {
     head: usize,
     first_row: usize,
     out: &'o mut [f32],
+    scratch: &'o mut Vec<f32>,
 }
 
 thread_local! {
-    static SCORES: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+    /// A query and its scores.
+    static SCRATCH: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
 }
 
 impl Kernel for Task<'_, '_> {
@@ -159,12 +163,11 @@ impl Kernel for Task<'_, '_> {
 
     #[inline(always)]
     fn run<V: Lanes>(self) {
-        let Task { queries, keys, values, mask, scale, head, first_row, out } = self;
+        let Task { queries, keys, values, mask, scale, head, first_row, out, scratch } = self;
         let length = keys.length;
-        SCORES.with_borrow_mut(|scores| {
-            scores.resize(length + queries.width, 0.0);
-            let (query, scores) = scores.split_at_mut(queries.width);
-            let scores = &mut scores[..length];
+        scratch.resize(length + queries.width, 0.0);
+        let (query, scores) = scratch.split_at_mut(queries.width);
+        {
             for (row, out) in (first_row..).zip(out.chunks_mut(values.width)) {
                 let (query_head, query_row) = (row / queries.length, row % queries.length);
                 let start = query_head * queries.head_stride + query_row * queries.row_stride;
@@ -185,35 +188,7 @@ impl Kernel for Task<'_, '_> {
                     Floats::F16(values_of) => add_up::<V, Half>(scores, values_of, &values, head, 1.0 / sum, out),
                 }
             }
-        });
-    }
-}
-
-/// An element of keys and values.
-trait Element: Copy {
-    fn lanes<V: Lanes>(eight: &[Self; LANES]) -> V;
-    fn value(self) -> f32;
-}
-
-impl Element for f32 {
-    #[inline(always)]
-    fn lanes<V: Lanes>(eight: &[f32; LANES]) -> V {
-        V::load(eight)
-    }
-    #[inline(always)]
-    fn value(self) -> f32 {
-        self
-    }
-}
-
-impl Element for Half {
-    #[inline(always)]
-    fn lanes<V: Lanes>(eight: &[Half; LANES]) -> V {
-        V::load_half(eight)
-    }
-    #[inline(always)]
-    fn value(self) -> f32 {
-        self.into()
+        }
     }
 }
 
@@ -225,7 +200,11 @@ fn multiply<V: Lanes, E: Element>(query: &[f32], elements: &[E], keys: &Heads<'_
     let key = |index: usize| &elements[first + index * keys.row_stride..][..query.len()];
     for (block, scores) in scores.chunks_mut(LANES).enumerate() {
         // Of fewer than eight keys, the last once more.
-        let keys: [&[E]; LANES] = std::array::from_fn(|lane| key(block * LANES + lane.min(scores.len() - 1)));
+        let mut eight_keys = [&elements[..0]; LANES];
+        for (lane, place) in eight_keys.iter_mut().enumerate() {
+            *place = key(block * LANES + lane.min(scores.len() - 1));
+        }
+        let keys = eight_keys;
         let mut sums = [V::splat(0.0); LANES];
         for (at, eight) in eights.iter().enumerate() {
             let eight = V::load(eight);
@@ -234,9 +213,10 @@ fn multiply<V: Lanes, E: Element>(query: &[f32], elements: &[E], keys: &Heads<'_
             }
         }
         let columns = V::transpose(sums);
-        let four: [V; 4] = std::array::from_fn(|index| columns[index].add(columns[index + 4]));
+        let (first, second) = (columns[0].add(columns[4]), columns[1].add(columns[5]));
+        let (third, fourth) = (columns[2].add(columns[6]), columns[3].add(columns[7]));
         let mut totals = [0.0; LANES];
-        four[0].add(four[2]).add(four[1].add(four[3])).store(&mut totals);
+        first.add(third).add(second.add(fourth)).store(&mut totals);
         for ((score, total), key) in scores.iter_mut().zip(totals).zip(&keys) {
             let pairs = rest.iter().zip(&key[query.len() - rest.len()..]);
             *score = pairs.fold(total, |sum, (query, key)| sum + query * key.value());
@@ -247,16 +227,8 @@ fn multiply<V: Lanes, E: Element>(query: &[f32], elements: &[E], keys: &Heads<'_
 /// Turns scores into weights, the greatest one, and gives the sum of them.
 #[inline(always)]
 fn weights<V: Lanes>(scores: &mut [f32]) -> f32 {
-    use super::passes::eights;
-    let greatest = eights::<V>(scores, f32::NEG_INFINITY).fold(V::splat(f32::NEG_INFINITY), V::or_greater).greatest();
-    let greatest = V::splat(greatest);
-    let mut sum = V::splat(0.0);
-    super::passes::in_place(scores, f32::NEG_INFINITY, |scores: V| {
-        let weights = exp(scores.sub(greatest));
-        sum = sum.add(weights);
-        weights
-    });
-    sum.sum()
+    let greatest = Greatest::<V>::of(scores);
+    change(scores, f32::NEG_INFINITY, Weigh::<V>::new(greatest)).sum()
 }
 
 /// Adds up the values of a head by their weights, times `factor`.

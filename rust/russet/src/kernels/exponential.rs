@@ -15,7 +15,7 @@ const ROUNDING: f32 = 12_582_912.0;
 const LN_2: (f32, f32) = (0.693_359_4, -2.121_944_4e-4);
 
 /// Of `(exp(x) - 1 - x) / x^2` for x within half of ln 2 of zero, the highest power first.
-const COEFFICIENTS: [f32; 6] = [1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 5.000_000_1e-1];
+const COEFFICIENTS: [f32; 6] = [1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5];
 
 /// `exp(x)`.
 #[inline(always)]

@@ -1,16 +1,21 @@
 //! Linear layers: every input vector times every row of a matrix, plus a bias.
 //!
-//! Rows are shared among threads by runs. Each row is widened once and multiplied by every input.
+//! One input is multiplied by the weights as they are read ([`dot`]), few by rows that are widened once, many by tiles ([`gemm`]).
+//! Runs of rows are shared among threads.
 //!
-//! O(rows * columns * inputs).
+//! O(rows * columns * inputs). Where one matrix is multiplied by thousands of inputs, its dense form would be widened once only.
+//!
+//! [`gemm`]: super::gemm
+//! [`dot`]: super::dot
 
 use super::dot::dot;
+use super::gemm::Panels;
 use super::lanes::Lanes;
 use super::matrix::Matrix;
 use super::{pool, run, Kernel};
 use crate::simd::Level;
 use crate::{Error, Result};
-use std::cell::RefCell;
+use std::cell::Cell;
 
 /// One linear layer: `outputs = inputs * matrix^T + bias`.
 #[derive(Debug)]
@@ -25,6 +30,12 @@ pub struct Product<'a> {
 
 /// Work with less than this many products stays on its thread.
 const PARALLEL_PRODUCTS: usize = 1 << 17;
+
+/// From more inputs on, they are packed.
+const FEW_INPUTS: usize = 8;
+
+/// How many inputs are packed at a time.
+const INPUTS: usize = 256;
 
 /// How many runs of rows each thread gets on average.
 const RUNS_PER_THREAD: usize = 4;
@@ -65,13 +76,25 @@ fn count(inputs: &[f32], products: &[Product<'_>]) -> Result<usize> {
     Ok(count)
 }
 
-/// A run of rows and their places in the outputs of each input.
-struct Task<'a, 'o> {
-    matrix: Matrix<'a>,
-    bias: Option<&'a [f32]>,
-    inputs: &'a [f32],
-    first_row: usize,
-    outputs: Vec<&'o mut [f32]>,
+/// Memory that a thread uses again.
+#[derive(Default)]
+pub(super) struct Scratch {
+    /// Weights, widened.
+    pub(super) weights: Vec<f32>,
+    /// Products.
+    pub(super) tiles: Vec<f32>,
+    /// Inputs, packed or added up.
+    inputs: Vec<f32>,
+}
+
+thread_local!(static SCRATCH: Cell<Option<Box<Scratch>>> = const { Cell::new(None) });
+
+/// Gives the thread's memory to `work`.
+fn with_scratch<T>(work: impl FnOnce(&mut Scratch) -> T) -> T {
+    let mut scratch = SCRATCH.take().unwrap_or_default();
+    let result = work(&mut scratch);
+    SCRATCH.set(Some(scratch));
+    result
 }
 
 pub(super) fn linear_with(level: Level, inputs: &[f32], products: &mut [Product<'_>], threads: usize) -> Result<()> {
@@ -81,44 +104,157 @@ pub(super) fn linear_with(level: Level, inputs: &[f32], products: &mut [Product<
     }
     let work: usize = products.iter().map(|product| product.matrix.rows * product.matrix.columns * count).sum();
     let threads = if work < PARALLEL_PRODUCTS { 1 } else { pool::threads(threads) };
+    if count == 1 {
+        one(level, inputs, products, threads);
+        return Ok(());
+    }
+    let columns = inputs.len() / count;
+    for first in (0..count).step_by(INPUTS) {
+        let inputs = &inputs[first * columns..columns * count.min(first + INPUTS)];
+        if count <= FEW_INPUTS {
+            let each = |task: Task<'_, '_>, scratch: &mut Scratch| run(level, Few { inputs, task, scratch });
+            each_task(products, first, inputs.len() / columns, threads, each);
+        } else {
+            // Taken out of the thread's memory, which the tasks of this thread use too.
+            let numbers = with_scratch(|scratch| std::mem::take(&mut scratch.inputs));
+            let panels = run(level, Pack { numbers, inputs, columns });
+            let each = |task: Task<'_, '_>, scratch: &mut Scratch| run(level, Many { panels: &panels, task, scratch });
+            each_task(products, first, inputs.len() / columns, threads, each);
+            with_scratch(|scratch| scratch.inputs = panels.into_numbers());
+        }
+    }
+    Ok(())
+}
+
+/// One input: no list of outputs is made.
+fn one(level: Level, input: &[f32], products: &mut [Product<'_>], threads: usize) {
+    let mut sums = with_scratch(|scratch| std::mem::take(&mut scratch.inputs));
+    sums.clear();
+    let tasks = products.iter_mut().map(|product| {
+        let start = sums.len();
+        if let Some(width) = product.matrix.width_of_sums() {
+            sums.extend(input.chunks(width).map(|part| part.iter().sum::<f32>()));
+        }
+        (start..sums.len(), product)
+    });
+    let tasks: Vec<(std::ops::Range<usize>, &mut Product<'_>)> = tasks.collect();
+    let runs = tasks.into_iter().flat_map(|(range, product)| {
+        let Product { matrix, bias, outputs } = product;
+        let length = matrix.rows.div_ceil(threads * RUNS_PER_THREAD);
+        let (matrix, bias, sums) = (*matrix, *bias, &sums[range]);
+        outputs.chunks_mut(length).enumerate().map(move |(index, outputs)| (matrix, bias, sums, index * length, outputs))
+    });
+    pool::each(threads, runs, |(matrix, bias, sums, first, outputs)| {
+        with_scratch(|scratch| run(level, One { matrix, first, input, sums, outputs, scratch }));
+        if let Some(bias) = bias {
+            outputs.iter_mut().zip(&bias[first..]).for_each(|(output, bias)| *output += bias);
+        }
+    });
+    with_scratch(|scratch| scratch.inputs = sums);
+}
+
+struct One<'a> {
+    matrix: Matrix<'a>,
+    first: usize,
+    input: &'a [f32],
+    sums: &'a [f32],
+    outputs: &'a mut [f32],
+    scratch: &'a mut Scratch,
+}
+
+impl Kernel for One<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Lanes>(self) {
+        self.matrix.multiply::<V>(self.first, self.input, self.sums, self.outputs, self.scratch);
+    }
+}
+
+/// A run of rows and their places in the outputs of each input.
+struct Task<'a, 'o> {
+    matrix: Matrix<'a>,
+    bias: Option<&'a [f32]>,
+    first_row: usize,
+    outputs: Vec<&'o mut [f32]>,
+}
+
+/// Gives all rows of all matrices to `each`, for `count` inputs from the one at `first` on.
+fn each_task(
+    products: &mut [Product<'_>],
+    first: usize,
+    count: usize,
+    threads: usize,
+    each: impl Fn(Task<'_, '_>, &mut Scratch) + Sync,
+) {
     let tasks = products.iter_mut().flat_map(|product| {
         let Product { matrix, bias, ref mut outputs } = *product;
-        let length = matrix.rows.div_ceil(threads * RUNS_PER_THREAD);
-        let mut tasks: Vec<Task<'_, '_>> = (0..matrix.rows)
-            .step_by(length)
-            .map(|first_row| Task { matrix, bias, inputs, first_row, outputs: Vec::with_capacity(count) })
-            .collect();
-        for outputs in outputs.chunks_mut(matrix.rows) {
+        let length = if threads == 1 { matrix.rows } else { matrix.rows.div_ceil(threads * RUNS_PER_THREAD).next_multiple_of(48) };
+        let new = |first_row| Task { matrix, bias, first_row, outputs: Vec::with_capacity(count) };
+        let mut tasks: Vec<Task<'_, '_>> = (0..matrix.rows).step_by(length).map(new).collect();
+        for outputs in outputs[first * matrix.rows..].chunks_mut(matrix.rows).take(count) {
             for (task, part) in tasks.iter_mut().zip(outputs.chunks_mut(length)) {
                 task.outputs.push(part);
             }
         }
         tasks
     });
-    pool::each(threads, tasks, |task| run(level, task));
-    Ok(())
+    pool::each(threads, tasks, |task| with_scratch(|scratch| each(task, scratch)));
 }
 
-thread_local! {
-    /// A row of weights.
-    static ROW: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+/// Few inputs: each row is widened once and multiplied by each.
+struct Few<'a, 'o> {
+    inputs: &'a [f32],
+    task: Task<'a, 'o>,
+    scratch: &'a mut Scratch,
 }
 
-impl Kernel for Task<'_, '_> {
+impl Kernel for Few<'_, '_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Lanes>(mut self) {
-        ROW.with_borrow_mut(|row| {
-            row.resize(self.matrix.columns, 0.0);
-            for index in 0..self.outputs.first().map_or(0, |outputs| outputs.len()) {
-                self.matrix.widen::<V>(self.first_row + index, 0, row);
-                let bias = self.bias.map_or(0.0, |bias| bias[self.first_row + index]);
-                for (input, outputs) in self.inputs.chunks(self.matrix.columns).zip(&mut self.outputs) {
-                    outputs[index] = dot::<V>(input, row) + bias;
-                }
+    fn run<V: Lanes>(self) {
+        let Task { matrix, bias, first_row, mut outputs } = self.task;
+        self.scratch.weights.resize(matrix.columns, 0.0);
+        let row = &mut self.scratch.weights[..matrix.columns];
+        for index in 0..outputs.first().map_or(0, |outputs| outputs.len()) {
+            matrix.widen::<V>(first_row + index, 0, row);
+            let bias = bias.map_or(0.0, |bias| bias[first_row + index]);
+            for (input, outputs) in self.inputs.chunks_exact(matrix.columns).zip(&mut outputs) {
+                outputs[index] = dot::<V, _>(row, input) + bias;
             }
-        });
+        }
+    }
+}
+
+struct Pack<'a> {
+    numbers: Vec<f32>,
+    inputs: &'a [f32],
+    columns: usize,
+}
+
+impl Kernel for Pack<'_> {
+    type Output = Panels;
+
+    #[inline(always)]
+    fn run<V: Lanes>(self) -> Panels {
+        Panels::pack::<V>(self.numbers, self.inputs, self.columns)
+    }
+}
+
+struct Many<'a, 'o> {
+    panels: &'a Panels,
+    task: Task<'a, 'o>,
+    scratch: &'a mut Scratch,
+}
+
+impl Kernel for Many<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Lanes>(self) {
+        let Task { matrix, bias, first_row, mut outputs } = self.task;
+        self.panels.multiply::<V>(&matrix, first_row, bias, &mut outputs, self.scratch);
     }
 }
 

@@ -132,7 +132,7 @@ impl<'a> Matrix<'a> {
             }
             check_length("indices", weights.indices.len(), (count * weights.bits as usize).div_ceil(8))?;
             parts("lut", shape, weights.groups)?;
-            check_length("lut", weights.table.len(), weights.groups.0 * weights.groups.1 << weights.bits)?;
+            check_length("lut", weights.table.len(), (weights.groups.0 * weights.groups.1) << weights.bits)?;
             weights.scale.map_or(Ok(()), |scale| check_length("scale", scale.len(), shape.0))?;
             Ok(Weights::Palettized(weights))
         })

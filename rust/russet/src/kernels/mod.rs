@@ -15,6 +15,7 @@ mod attention;
 mod dot;
 mod elements;
 mod exponential;
+mod gemm;
 mod lanes;
 mod linear;
 mod matrix;

@@ -6,20 +6,80 @@
 
 use super::exponential::exp;
 use super::lanes::Lanes;
-use super::passes::{each_row, eights, fill, in_place, RowPass};
+use super::passes::{change, each_row, eight_at, fill, read, Function, RowPass, Step};
 use crate::simd::Level;
 use crate::{Error, Result};
 
-/// The sum of what comes.
-#[inline(always)]
-fn sum<V: Lanes>(values: impl Iterator<Item = V>) -> f32 {
-    let mut sums = [V::splat(0.0); 2];
-    let mut is_odd = false;
-    for value in values {
-        sums[usize::from(is_odd)] = sums[usize::from(is_odd)].add(value);
-        is_odd = !is_odd;
+/// The sum of the numbers that come, in two sums by turns.
+struct Sum<V>(V, V);
+
+impl<V: Lanes> Step<V> for Sum<V> {
+    #[inline(always)]
+    fn step(&mut self, eight: V) {
+        (self.0, self.1) = (self.1, self.0.add(eight));
     }
-    sums[0].add(sums[1]).sum()
+}
+
+impl<V: Lanes> Sum<V> {
+    #[inline(always)]
+    fn of(row: &[f32]) -> f32 {
+        let sum = read(row, 0.0, Self(V::splat(0.0), V::splat(0.0)));
+        sum.0.add(sum.1).sum()
+    }
+}
+
+/// The greatest of the numbers that come.
+pub(super) struct Greatest<V>(V);
+
+impl<V: Lanes> Step<V> for Greatest<V> {
+    #[inline(always)]
+    fn step(&mut self, eight: V) {
+        self.0 = self.0.or_greater(eight);
+    }
+}
+
+impl<V: Lanes> Greatest<V> {
+    #[inline(always)]
+    pub(super) fn of(row: &[f32]) -> f32 {
+        read(row, f32::NEG_INFINITY, Self(V::splat(f32::NEG_INFINITY))).0.greatest()
+    }
+}
+
+/// The exponentials of numbers less the greatest, and their sum.
+pub(super) struct Weigh<V> {
+    greatest: V,
+    sum: V,
+}
+
+impl<V: Lanes> Function<V> for Weigh<V> {
+    #[inline(always)]
+    fn of(&mut self, _: usize, eight: V) -> V {
+        let weight = exp(eight.sub(self.greatest));
+        self.sum = self.sum.add(weight);
+        weight
+    }
+}
+
+impl<V: Lanes> Weigh<V> {
+    #[inline(always)]
+    pub(super) fn new(greatest: f32) -> Self {
+        Self { greatest: V::splat(greatest), sum: V::splat(0.0) }
+    }
+
+    #[inline(always)]
+    pub(super) fn sum(&self) -> f32 {
+        self.sum.sum()
+    }
+}
+
+/// Numbers times one.
+struct Times<V>(V);
+
+impl<V: Lanes> Function<V> for Times<V> {
+    #[inline(always)]
+    fn of(&mut self, _: usize, eight: V) -> V {
+        eight.mul(self.0)
+    }
 }
 
 fn check(name: &'static str, length: usize, needed: usize) -> Result<()> {
@@ -54,11 +114,9 @@ struct Softmax;
 impl RowPass for Softmax {
     #[inline(always)]
     fn row<V: Lanes>(self, _: usize, row: &[f32], out: &mut [f32]) {
-        let greatest = eights::<V>(row, f32::NEG_INFINITY).fold(V::splat(f32::NEG_INFINITY), V::or_greater).greatest();
-        let greatest = V::splat(greatest);
-        fill(eights::<V>(row, f32::NEG_INFINITY).map(|values| exp(values.sub(greatest))), out);
-        let inverse = V::splat(1.0 / sum(eights::<V>(out, 0.0)));
-        in_place(out, 0.0, |values: V| values.mul(inverse));
+        let greatest = Greatest::<V>::of(row);
+        let sum = fill(row, f32::NEG_INFINITY, out, Weigh::<V>::new(greatest)).sum();
+        change(out, 0.0, Times(V::splat(1.0 / sum)));
     }
 }
 
@@ -115,20 +173,45 @@ impl RowPass for Norm<'_> {
     #[inline(always)]
     fn row<V: Lanes>(self, _: usize, row: &[f32], out: &mut [f32]) {
         let count = row.len() as f32;
-        let mean = if self.centred { sum(eights::<V>(row, 0.0)) / count } else { 0.0 };
+        let mean = if self.centred { Sum::<V>::of(row) / count } else { 0.0 };
         let centre = V::splat(mean);
-        let squares = sum(eights::<V>(row, mean).map(|values| values.sub(centre)).map(|values| values.mul(values)));
-        let inverse = V::splat(1.0 / (squares / count + self.epsilon).sqrt());
-        fill(eights::<V>(row, 0.0).map(|values| values.sub(centre).mul(inverse)), out);
+        let squares = read(row, mean, Squares { centre, sums: Sum(V::splat(0.0), V::splat(0.0)) }).sums;
+        let inverse = 1.0 / (squares.0.add(squares.1).sum() / count + self.epsilon).sqrt();
+        fill(row, 0.0, out, Normalize { centre, inverse: V::splat(inverse), weight: self.weight, bias: self.bias });
+    }
+}
+
+/// The squares of distances from a centre.
+struct Squares<V> {
+    centre: V,
+    sums: Sum<V>,
+}
+
+impl<V: Lanes> Step<V> for Squares<V> {
+    #[inline(always)]
+    fn step(&mut self, eight: V) {
+        let distance = eight.sub(self.centre);
+        self.sums.step(distance.mul(distance));
+    }
+}
+
+struct Normalize<'a, V> {
+    centre: V,
+    inverse: V,
+    weight: Option<&'a [f32]>,
+    bias: Option<&'a [f32]>,
+}
+
+impl<V: Lanes> Function<V> for Normalize<'_, V> {
+    #[inline(always)]
+    fn of(&mut self, at: usize, eight: V) -> V {
+        let mut value = eight.sub(self.centre).mul(self.inverse);
         if let Some(weight) = self.weight {
-            let mut weights = eights::<V>(weight, 0.0);
-            let mut next = || weights.next().unwrap_or(V::splat(0.0));
-            in_place(out, 0.0, |values: V| values.mul(next()));
+            value = value.mul(eight_at(weight, at));
         }
         if let Some(bias) = self.bias {
-            let mut biases = eights::<V>(bias, 0.0);
-            let mut next = || biases.next().unwrap_or(V::splat(0.0));
-            in_place(out, 0.0, |values: V| values.add(next()));
+            value = value.add(eight_at(bias, at));
         }
+        value
     }
 }

@@ -13,13 +13,6 @@ const PARALLEL_NUMBERS: usize = 1 << 15;
 /// How many numbers a thread takes at a time, about.
 const RUN_NUMBERS: usize = 1 << 13;
 
-/// The numbers of a row by eights; the last may be padded.
-#[inline(always)]
-pub(super) fn eights<V: Lanes>(row: &[f32], padding: f32) -> impl Iterator<Item = V> + '_ {
-    let (eights, rest) = row.as_chunks::<LANES>();
-    eights.iter().map(V::load).chain((!rest.is_empty()).then(|| V::load(&padded(rest, padding))))
-}
-
 /// Fewer than eight numbers, and others behind them.
 #[inline(always)]
 fn padded(rest: &[f32], padding: f32) -> [f32; LANES] {
@@ -28,35 +21,70 @@ fn padded(rest: &[f32], padding: f32) -> [f32; LANES] {
     eight
 }
 
-/// Fills a row of eights; of the last, what there is room for.
+/// Eight numbers of a row, padded with zeros behind its end.
 #[inline(always)]
-pub(super) fn fill<V: Lanes>(values: impl Iterator<Item = V>, out: &mut [f32]) {
-    let (outs, rest) = out.as_chunks_mut::<LANES>();
-    let mut values = values;
-    for out in outs {
-        if let Some(value) = values.next() {
-            value.store(out);
-        }
-    }
-    if let (false, Some(value)) = (rest.is_empty(), values.next()) {
-        let mut eight = [0.0; LANES];
-        value.store(&mut eight);
-        rest.copy_from_slice(&eight[..rest.len()]);
+pub(super) fn eight_at<V: Lanes>(row: &[f32], at: usize) -> V {
+    match row[at..].first_chunk::<LANES>() {
+        Some(eight) => V::load(eight),
+        None => V::load(&padded(&row[at..], 0.0)),
     }
 }
 
-/// Changes a row in place; the last eight may be padded.
+// Steps and functions are traits, as closures with two calls would not be inlined, and not be compiled for the processor's features.
+
+/// What sees the numbers of a row one after the other.
+pub(super) trait Step<V> {
+    fn step(&mut self, eight: V);
+}
+
+/// A function of numbers, the first of which stands at an index of its row.
+pub(super) trait Function<V> {
+    fn of(&mut self, at: usize, eight: V) -> V;
+}
+
+/// Shows a row to a step, padded to eights.
 #[inline(always)]
-pub(super) fn in_place<V: Lanes>(row: &mut [f32], padding: f32, mut each: impl FnMut(V) -> V) {
-    let (eights, rest) = row.as_chunks_mut::<LANES>();
+pub(super) fn read<V: Lanes, S: Step<V>>(row: &[f32], padding: f32, mut step: S) -> S {
+    let (eights, rest) = row.as_chunks::<LANES>();
     for eight in eights {
-        each(V::load(eight)).store(eight);
+        step.step(V::load(eight));
+    }
+    if !rest.is_empty() {
+        step.step(V::load(&padded(rest, padding)));
+    }
+    step
+}
+
+/// Fills a row with a function of another of its length, which is padded to eights.
+#[inline(always)]
+pub(super) fn fill<V: Lanes, F: Function<V>>(row: &[f32], padding: f32, out: &mut [f32], mut function: F) -> F {
+    let (eights, rest) = row.as_chunks::<LANES>();
+    let (outs, outs_rest) = out.as_chunks_mut::<LANES>();
+    for (index, (eight, out)) in eights.iter().zip(outs).enumerate() {
+        function.of(index * LANES, V::load(eight)).store(out);
     }
     if !rest.is_empty() {
         let mut eight = padded(rest, padding);
-        each(V::load(&eight)).store(&mut eight);
+        function.of(row.len() - rest.len(), V::load(&eight)).store(&mut eight);
+        outs_rest.copy_from_slice(&eight[..rest.len()]);
+    }
+    function
+}
+
+/// Changes a row in place.
+#[inline(always)]
+pub(super) fn change<V: Lanes, F: Function<V>>(row: &mut [f32], padding: f32, mut function: F) -> F {
+    let length = row.len();
+    let (eights, rest) = row.as_chunks_mut::<LANES>();
+    for (index, eight) in eights.iter_mut().enumerate() {
+        function.of(index * LANES, V::load(eight)).store(eight);
+    }
+    if !rest.is_empty() {
+        let mut eight = padded(rest, padding);
+        function.of(length - rest.len(), V::load(&eight)).store(&mut eight);
         rest.copy_from_slice(&eight[..rest.len()]);
     }
+    function
 }
 
 /// A pass over one row.

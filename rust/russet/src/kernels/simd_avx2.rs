@@ -31,6 +31,28 @@ macro_rules! with_avx2 {
     };
 }
 
+// Functions, as closures would not be compiled for the processor's features unless they are inlined.
+
+#[inline(always)]
+fn widen(bytes: __m128i) -> Register {
+    with_avx2! { Register(_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes))) }
+}
+
+#[inline(always)]
+fn interleave(one: Register, other: Register) -> (__m256, __m256) {
+    with_avx2! { (_mm256_unpacklo_ps(one.0, other.0), _mm256_unpackhi_ps(one.0, other.0)) }
+}
+
+#[inline(always)]
+fn halves(one: __m256, other: __m256) -> (__m256, __m256) {
+    with_avx2! { (_mm256_shuffle_ps::<0x44>(one, other), _mm256_shuffle_ps::<0xee>(one, other)) }
+}
+
+#[inline(always)]
+fn sides(one: __m256, other: __m256) -> (Register, Register) {
+    with_avx2! { (Register(_mm256_permute2f128_ps::<0x20>(one, other)), Register(_mm256_permute2f128_ps::<0x31>(one, other))) }
+}
+
 impl Lanes for Register {
     type Table = (__m256, __m256);
 
@@ -62,8 +84,7 @@ impl Lanes for Register {
             let high = _mm_and_si128(_mm_srli_epi16::<4>(bytes), _mm_set1_epi8(15));
             let first = _mm_unpacklo_epi8(low, high);
             let second = _mm_unpackhi_epi8(low, high);
-            let wide = |bytes: __m128i| Self(_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes)));
-            [wide(first), wide(_mm_srli_si128::<8>(first)), wide(second), wide(_mm_srli_si128::<8>(second))]
+            [widen(first), widen(_mm_srli_si128::<8>(first)), widen(second), widen(_mm_srli_si128::<8>(second))]
         }
     }
     #[inline(always)]
@@ -124,17 +145,13 @@ impl Lanes for Register {
     }
     #[inline(always)]
     fn transpose(rows: [Self; 8]) -> [Self; 8] {
-        with_avx2! {
-            let [a, b, c, d, e, f, g, h] = rows.map(|row| row.0);
-            let pair = |one, two| (_mm256_unpacklo_ps(one, two), _mm256_unpackhi_ps(one, two));
-            let ((ab, ab2), (cd, cd2), (ef, ef2), (gh, gh2)) = (pair(a, b), pair(c, d), pair(e, f), pair(g, h));
-            let four = |one, two| (_mm256_shuffle_ps::<0x44>(one, two), _mm256_shuffle_ps::<0xee>(one, two));
-            let ((l0, l1), (l2, l3)) = (four(ab, cd), four(ab2, cd2));
-            let ((h0, h1), (h2, h3)) = (four(ef, gh), four(ef2, gh2));
-            let low = |one, two| Self(_mm256_permute2f128_ps::<0x20>(one, two));
-            let high = |one, two| Self(_mm256_permute2f128_ps::<0x31>(one, two));
-            [low(l0, h0), low(l1, h1), low(l2, h2), low(l3, h3), high(l0, h0), high(l1, h1), high(l2, h2), high(l3, h3)]
-        }
+        let (ab, cd) = (interleave(rows[0], rows[1]), interleave(rows[2], rows[3]));
+        let (ef, gh) = (interleave(rows[4], rows[5]), interleave(rows[6], rows[7]));
+        let low = [halves(ab.0, cd.0), halves(ab.1, cd.1)];
+        let high = [halves(ef.0, gh.0), halves(ef.1, gh.1)];
+        let (first, second) = (sides(low[0].0, high[0].0), sides(low[0].1, high[0].1));
+        let (third, fourth) = (sides(low[1].0, high[1].0), sides(low[1].1, high[1].1));
+        [first.0, second.0, third.0, fourth.0, first.1, second.1, third.1, fourth.1]
     }
     #[inline(always)]
     fn table(sixteen: &[f32; 16]) -> (__m256, __m256) {

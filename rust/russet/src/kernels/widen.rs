@@ -14,16 +14,32 @@ use crate::sampling::Half;
 /// Blocks narrower than this are scaled after widening.
 const NARROW: usize = 32;
 
-/// The parts of a range of columns, each within one of the parts that are `width` wide.
-#[inline(always)]
-pub(super) fn segments(width: usize, start: usize, out: &mut [f32], mut each: impl FnMut(usize, usize, &mut [f32])) {
-    let (mut column, mut rest) = (start, out);
-    while !rest.is_empty() {
-        let block = column / width;
-        let length = ((block + 1) * width - column).min(rest.len());
-        let (part, after) = rest.split_at_mut(length);
-        each(block, column, part);
-        (column, rest) = (column + length, after);
+/// The parts of a range of columns, each within one of the blocks that are `width` wide.
+pub(super) struct Segments {
+    width: usize,
+    column: usize,
+    end: usize,
+}
+
+impl Segments {
+    #[inline(always)]
+    pub(super) fn new(width: usize, start: usize, length: usize) -> Self {
+        Self { width, column: start, end: start + length }
+    }
+}
+
+impl Iterator for Segments {
+    /// The block, the first column, and how many.
+    type Item = (usize, usize, usize);
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.column == self.end {
+            return None;
+        }
+        let (column, block) = (self.column, self.column / self.width);
+        self.column = ((block + 1) * self.width).min(self.end);
+        Some((block, column, self.column - column))
     }
 }
 
@@ -82,37 +98,46 @@ impl Blockwise<'_> {
         let first_block = self.first_block(matrix, row);
         let first = row * matrix.columns;
         if width >= NARROW {
-            return segments(width, start, out, |block, column, out| {
+            for (block, column, length) in Segments::new(width, start, out.len()) {
                 let block = first_block + block;
+                let out = &mut out[column - start..][..length];
                 integers::<V>(self.data, first + column, self.scale.at(block), self.offset_at(block), out);
-            });
+            }
+            return;
         }
         integers::<V>(self.data, first + start, 1.0, 0.0, out);
-        segments(width, start, out, |block, _, out| {
+        for (block, column, length) in Segments::new(width, start, out.len()) {
             let block = first_block + block;
             let (scale, offset) = (self.scale.at(block), self.offset_at(block));
-            out.iter_mut().for_each(|value| *value = (*value - offset) * scale);
-        });
+            for value in &mut out[column - start..][..length] {
+                *value = (*value - offset) * scale;
+            }
+        }
     }
+}
+
+#[inline(always)]
+fn scaled<V: Lanes>(numbers: V, offset: V, scale: V) -> V {
+    numbers.sub(offset).mul(scale)
 }
 
 /// Whole numbers from the one at `start` on, less an offset, times a scale.
 #[inline(always)]
-fn integers<V: Lanes>(data: Integers<'_>, start: usize, scale: f32, offset: f32, out: &mut [f32]) {
+pub(super) fn integers<V: Lanes>(data: Integers<'_>, start: usize, scale: f32, offset: f32, out: &mut [f32]) {
     let end = start + out.len();
-    let scaled = |numbers: V, offset: V| numbers.sub(offset).mul(V::splat(scale));
+    let by = V::splat(scale);
     let done = match data {
         Integers::I8(data) => {
             let outs = out.as_chunks_mut::<LANES>().0;
             for (eight, out) in data[start..end].as_chunks::<LANES>().0.iter().zip(outs.iter_mut()) {
-                scaled(V::load_signed(eight), V::splat(offset)).store(out);
+                scaled(V::load_signed(eight), V::splat(offset), by).store(out);
             }
             outs.len() * LANES
         }
         Integers::U8(data) => {
             let outs = out.as_chunks_mut::<LANES>().0;
             for (eight, out) in data[start..end].as_chunks::<LANES>().0.iter().zip(outs.iter_mut()) {
-                scaled(V::load_unsigned(eight), V::splat(offset)).store(out);
+                scaled(V::load_unsigned(eight), V::splat(offset), by).store(out);
             }
             outs.len() * LANES
         }
@@ -122,8 +147,10 @@ fn integers<V: Lanes>(data: Integers<'_>, start: usize, scale: f32, offset: f32,
             let offset = V::splat(offset + more);
             let outs = out.as_chunks_mut::<32>().0;
             for (bytes, out) in bytes[start / 2..].as_chunks::<16>().0.iter().zip(outs.iter_mut()) {
-                for (numbers, out) in V::load_nibbles(bytes, flip).into_iter().zip(out.as_chunks_mut::<LANES>().0) {
-                    scaled(numbers, offset).store(out);
+                let numbers = V::load_nibbles(bytes, flip);
+                let (outs, _) = out.as_chunks_mut::<LANES>();
+                for part in 0..4 {
+                    scaled(numbers[part], offset, by).store(&mut outs[part]);
                 }
             }
             outs.len() * 32
@@ -144,14 +171,14 @@ impl Palettized<'_> {
         let mut table = [0.0; 256];
         let table = &mut table[..1 << self.bits];
         let mut last = usize::MAX;
-        segments(width, start, out, |group, column, out| {
+        for (group, column, length) in Segments::new(width, start, out.len()) {
             let group = first_group + group;
             if group != last {
                 floats::<V>(self.table, group << self.bits, table);
                 last = group;
             }
-            self.look_up::<V>(first + column, table, out);
-        });
+            self.look_up::<V>(first + column, table, &mut out[column - start..][..length]);
+        }
         if let Some(scale) = self.scale {
             let scale = scale.at(row);
             out.iter_mut().for_each(|value| *value *= scale);
