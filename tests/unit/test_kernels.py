@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+
 from russet import _core as kernels
 from russet._core import Matrix
 from russet.errors import ArgumentError
