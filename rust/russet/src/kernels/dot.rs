@@ -1,17 +1,18 @@
 //! One input vector times rows of a matrix: each weight is read once, widened in a register and multiplied there.
 //!
 //! Four sums of eight lanes side by side hide the time that an addition takes. Blocks of whole numbers are multiplied by their scale
-//! once each; what their offset takes away is the offset times the sum of the block's inputs, which is the same for all rows. Other
-//! forms are widened into memory first.
+//! once each; what their offset takes away is the offset times the sum of the block's inputs, which is the same for all rows. Of
+//! numbers of four bits, those of the lower and of the upper halves of bytes are widened apart, and the input is brought into that
+//! order once. Other forms are widened into memory first.
 //!
 //! O(numbers): for 16 bits as fast as memory gives them, about two cycles for 32 bits of four-bit numbers. The wrong choice for more
 //! than one input, which would read and widen the weights again.
 
-use super::elements::{Element, Floats, Integers, Offsets};
+use super::elements::{Element, Floats, Integers};
 use super::lanes::{Lanes, LANES};
 use super::linear::Scratch;
 use super::matrix::{Blockwise, Matrix, Palettized, Weights};
-use super::widen::{floats, integers};
+use super::widen::floats;
 
 /// Numbers that are multiplied in one step.
 const STEP: usize = 4 * LANES;
@@ -21,7 +22,13 @@ const STEP: usize = 4 * LANES;
 pub(super) fn dot<V: Lanes, E: Element>(weights: &[E], inputs: &[f32]) -> f32 {
     let (steps, rest) = weights.as_chunks::<STEP>();
     let (input_steps, input_rest) = inputs.as_chunks::<STEP>();
-    let mut sum = dot_steps::<V, E>(steps, input_steps).sum();
+    let mut sum = dot_steps::<V, E>(steps, input_steps);
+    let (eights, rest) = rest.as_chunks::<LANES>();
+    let (input_eights, input_rest) = input_rest.as_chunks::<LANES>();
+    for (eight, input) in eights.iter().zip(input_eights) {
+        sum = E::lanes::<V>(eight).fused(V::load(input), sum);
+    }
+    let mut sum = sum.sum();
     for (weight, input) in rest.iter().zip(input_rest) {
         sum += weight.value() * input;
     }
@@ -41,17 +48,39 @@ fn dot_steps<V: Lanes, E: Element>(weights: &[[E; STEP]], inputs: &[[f32; STEP]]
 }
 
 impl Matrix<'_> {
-    /// How wide the parts are whose sums of inputs [`multiply`](Self::multiply) needs; none if it needs none.
-    pub(super) fn width_of_sums(&self) -> Option<usize> {
-        match &self.weights {
-            Weights::Blockwise(weights) if weights.is_wide(self) => Some(self.columns / weights.blocks.1),
-            _ => None,
+    /// Appends what [`multiply`](Self::multiply) needs of an input beside itself.
+    pub(super) fn prepare(&self, input: &[f32], prepared: &mut Vec<f32>) {
+        let Weights::Blockwise(weights) = &self.weights else { return };
+        if !weights.is_wide(self) {
+            return;
+        }
+        if weights.data.is_half_bytes() {
+            for eight in input.as_chunks::<LANES>().0 {
+                let [a, b, c, d, e, f, g, h] = *eight;
+                prepared.extend([a, c, e, g, b, d, f, h]);
+            }
+        }
+        for block in input.chunks(self.columns / weights.blocks.1) {
+            let mut sums = [0.0; LANES];
+            for eight in block.as_chunks::<LANES>().0 {
+                for (sum, value) in sums.iter_mut().zip(eight) {
+                    *sum += value;
+                }
+            }
+            prepared.extend(sums);
         }
     }
 
     /// Fills `outputs` with the products of the input and the rows from `first` on.
     #[inline(always)]
-    pub(super) fn multiply<V: Lanes>(&self, first: usize, input: &[f32], sums: &[f32], outputs: &mut [f32], scratch: &mut Scratch) {
+    pub(super) fn multiply<V: Lanes>(
+        &self,
+        first: usize,
+        input: &[f32],
+        prepared: &[f32],
+        outputs: &mut [f32],
+        scratch: &mut Scratch,
+    ) {
         let columns = self.columns;
         match &self.weights {
             Weights::Dense(Floats::F32(weights)) => {
@@ -65,7 +94,7 @@ impl Matrix<'_> {
                 }
             }
             Weights::Blockwise(weights) if weights.is_wide(self) => {
-                weights.multiply::<V>(self, first, input, sums, outputs, scratch);
+                weights.multiply::<V>(self, first, input, prepared, outputs, scratch);
             }
             Weights::Palettized(weights) if weights.is_wide(self) => {
                 weights.multiply::<V>(self, first, input, outputs);
@@ -93,89 +122,102 @@ impl Blockwise<'_> {
         matrix: &Matrix<'_>,
         first: usize,
         input: &[f32],
-        sums: &[f32],
+        prepared: &[f32],
         outputs: &mut [f32],
         scratch: &mut Scratch,
     ) {
         let blocks = self.blocks.1;
         let steps = matrix.columns / blocks / STEP;
-        let input_steps = input.as_chunks::<STEP>().0;
-        let is_flipped = matches!(self.data, Integers::I4(_));
+        let (input, sums) = if self.data.is_half_bytes() { prepared.split_at(matrix.columns) } else { (input, prepared) };
+        let input = Input { steps: input.as_chunks().0, sums: sums.as_chunks().0, in_block: steps };
+        // A number whose highest bit is turned over is greater by 8.
+        let (flip, more) = if matches!(self.data, Integers::I4(_)) { (0x88, 8.0) } else { (0, 0.0) };
         scratch.weights.resize(2 * blocks, 0.0);
-        let (scales, offsets) = scratch.weights.split_at_mut(blocks);
-        let mut last_block = usize::MAX;
-        let mut taken = 0.0;
+        let (scales, offsets) = scratch.weights[..2 * blocks].split_at_mut(blocks);
+        offsets.fill(-more);
+        let height = matrix.rows / self.blocks.0;
+        let mut first_block = first / height * blocks;
+        // How many rows these blocks still have.
+        let mut rows_left = height - first % height;
+        let mut is_new = true;
         for (row, out) in (first..).zip(outputs) {
-            let first_block = self.first_block(matrix, row);
-            if first_block != last_block {
-                last_block = first_block;
-                floats::<V>(self.scale, first_block, scales);
-                match self.offset {
-                    None => offsets.fill(0.0),
-                    Some(Offsets::Floats(of)) => floats::<V>(of, first_block, offsets),
-                    Some(Offsets::Integers(of)) => integers::<V>(of, first_block, 1.0, 0.0, offsets),
-                }
-                // A number whose highest bit is turned over is greater by 8.
-                let more = if is_flipped { 8.0 } else { 0.0 };
-                if is_flipped || self.offset.is_some() {
-                    for (offset, scale) in offsets.iter_mut().zip(scales.iter()) {
-                        *offset = (*offset + more) * scale;
-                    }
-                    taken = dot::<V, _>(offsets, sums);
+            if is_new {
+                self.parameters::<V>(first_block, scales, offsets);
+                if self.offset.is_some() {
+                    offsets.iter_mut().for_each(|offset| *offset = -(*offset + more));
                 }
             }
-            let start = row * matrix.columns;
-            let sum = match self.data {
-                Integers::I8(data) => blocks_of::<V, _>(&data[start..][..matrix.columns], input_steps, steps, scales),
-                Integers::U8(data) => blocks_of::<V, _>(&data[start..][..matrix.columns], input_steps, steps, scales),
-                Integers::I4(data) => half_bytes::<V>(&data[start / 2..][..matrix.columns / 2], 0x88, input_steps, steps, scales),
-                Integers::U4(data) => half_bytes::<V>(&data[start / 2..][..matrix.columns / 2], 0, input_steps, steps, scales),
+            rows_left -= 1;
+            is_new = rows_left == 0;
+            if is_new {
+                (first_block, rows_left) = (first_block + blocks, height);
+            }
+            let (start, end) = (row * matrix.columns, (row + 1) * matrix.columns);
+            let blocks = scales.iter().zip(&*offsets);
+            *out = match self.data {
+                Integers::I8(data) => input.bytes::<V, _>(&data[start..end], blocks),
+                Integers::U8(data) => input.bytes::<V, _>(&data[start..end], blocks),
+                Integers::I4(data) | Integers::U4(data) => input.half_bytes::<V>(&data[start / 2..end / 2], flip, blocks),
             };
-            *out = sum - taken;
         }
     }
 }
 
-/// The products of a row of bytes, each block of so many steps times its scale.
-#[inline(always)]
-fn blocks_of<V: Lanes, E: Element>(weights: &[E], inputs: &[[f32; STEP]], steps: usize, scales: &[f32]) -> f32 {
-    let mut total = V::splat(0.0);
-    let weights = weights.as_chunks::<STEP>().0;
-    for ((weights, inputs), scale) in weights.chunks_exact(steps).zip(inputs.chunks_exact(steps)).zip(scales) {
-        total = dot_steps::<V, E>(weights, inputs).fused(V::splat(*scale), total);
-    }
-    total.sum()
+/// An input that is multiplied by blocks.
+struct Input<'a> {
+    steps: &'a [[f32; STEP]],
+    /// What its blocks add up to, in eight lanes.
+    sums: &'a [[f32; LANES]],
+    /// The steps of a block.
+    in_block: usize,
 }
 
-/// The same of numbers of four bits.
-#[inline(always)]
-fn half_bytes<V: Lanes>(weights: &[u8], flip: u8, inputs: &[[f32; STEP]], steps: usize, scales: &[f32]) -> f32 {
-    let mut totals = [V::splat(0.0); 2];
-    let weights = weights.as_chunks::<{ STEP / 2 }>().0;
-    if steps == 1 {
-        for ((weights, inputs), scale) in weights.iter().zip(inputs).zip(scales) {
-            let numbers = V::load_nibbles(weights, flip);
-            let inputs = inputs.as_chunks::<LANES>().0;
-            let one = numbers[1].fused(V::load(&inputs[1]), numbers[0].mul(V::load(&inputs[0])));
-            let other = numbers[3].fused(V::load(&inputs[3]), numbers[2].mul(V::load(&inputs[2])));
-            let scale = V::splat(*scale);
-            totals[0] = one.fused(scale, totals[0]);
-            totals[1] = other.fused(scale, totals[1]);
+impl Input<'_> {
+    /// The products of a row of bytes, less their block's offset, whose negative is given, times its scale.
+    #[inline(always)]
+    fn bytes<'s, V: Lanes, E: Element>(&self, weights: &[E], blocks: impl Iterator<Item = (&'s f32, &'s f32)>) -> f32 {
+        let mut total = V::splat(0.0);
+        let steps = weights.as_chunks::<STEP>().0.chunks_exact(self.in_block).zip(self.steps.chunks_exact(self.in_block));
+        for (((weights, inputs), sums), (scale, offset)) in steps.zip(self.sums).zip(blocks) {
+            let sum = V::load(sums).fused(V::splat(*offset), dot_steps::<V, E>(weights, inputs));
+            total = sum.fused(V::splat(*scale), total);
         }
-        return totals[0].add(totals[1]).sum();
+        total.sum()
     }
-    for ((weights, inputs), scale) in weights.chunks_exact(steps).zip(inputs.chunks_exact(steps)).zip(scales) {
-        let mut sums = [V::splat(0.0); 4];
-        for (weights, inputs) in weights.iter().zip(inputs) {
-            let numbers = V::load_nibbles(weights, flip);
-            let inputs = inputs.as_chunks::<LANES>().0;
-            for part in 0..4 {
-                sums[part] = numbers[part].fused(V::load(&inputs[part]), sums[part]);
+
+    /// The same of numbers of four bits.
+    #[inline(always)]
+    fn half_bytes<'s, V: Lanes>(&self, weights: &[u8], flip: u8, blocks: impl Iterator<Item = (&'s f32, &'s f32)>) -> f32 {
+        let mut totals = [V::splat(0.0); 2];
+        let weights = weights.as_chunks::<{ STEP / 2 }>().0;
+        if self.in_block == 1 {
+            for (((weights, inputs), sums), (scale, offset)) in weights.iter().zip(self.steps).zip(self.sums).zip(blocks) {
+                let numbers = V::load_nibbles(weights, flip);
+                let inputs = inputs.as_chunks::<LANES>().0;
+                let one = numbers[1].fused(V::load(&inputs[1]), numbers[0].mul(V::load(&inputs[0])));
+                let other = V::load(sums).fused(V::splat(*offset), numbers[2].mul(V::load(&inputs[2])));
+                let other = numbers[3].fused(V::load(&inputs[3]), other);
+                let scale = V::splat(*scale);
+                totals[0] = one.fused(scale, totals[0]);
+                totals[1] = other.fused(scale, totals[1]);
             }
+            return totals[0].add(totals[1]).sum();
         }
-        totals[0] = sums[0].add(sums[1]).add(sums[2].add(sums[3])).fused(V::splat(*scale), totals[0]);
+        let steps = weights.chunks_exact(self.in_block).zip(self.steps.chunks_exact(self.in_block));
+        for (((weights, inputs), block_sums), (scale, offset)) in steps.zip(self.sums).zip(blocks) {
+            let mut sums = [V::splat(0.0); 4];
+            sums[0] = V::load(block_sums).mul(V::splat(*offset));
+            for (weights, inputs) in weights.iter().zip(inputs) {
+                let numbers = V::load_nibbles(weights, flip);
+                let inputs = inputs.as_chunks::<LANES>().0;
+                for part in 0..4 {
+                    sums[part] = numbers[part].fused(V::load(&inputs[part]), sums[part]);
+                }
+            }
+            totals[0] = sums[0].add(sums[1]).add(sums[2].add(sums[3])).fused(V::splat(*scale), totals[0]);
+        }
+        totals[0].sum()
     }
-    totals[0].sum()
 }
 
 impl Palettized<'_> {

@@ -102,9 +102,14 @@ impl Integers<'_> {
         self.len() == 0
     }
 
+    /// Whether two are in a byte.
+    pub(super) fn is_half_bytes(&self) -> bool {
+        matches!(self, Self::I4(_) | Self::U4(_))
+    }
+
     /// How many elements of an array hold `count` numbers.
     pub(super) fn elements(&self, count: usize) -> usize {
-        if matches!(self, Self::I4(_) | Self::U4(_)) {
+        if self.is_half_bytes() {
             count.div_ceil(2)
         } else {
             count

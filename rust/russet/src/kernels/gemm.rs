@@ -166,13 +166,12 @@ impl Panels {
 /// Adds to a tile the products of six rows of weights and a panel of `N` times eight inputs.
 #[inline(always)]
 fn multiply_tile<V: Lanes, const N: usize>(weights: &[f32], columns: usize, inputs: &[f32], tile: &mut [f32]) {
-    let (tile, _) = tile.as_chunks_mut::<LANES>();
-    let Some(tile) = tile.first_chunk_mut::<12>().filter(|_| N == 2) else {
-        return narrow_tile::<V>(weights, columns, inputs, tile);
-    };
-    let mut sums = [[V::splat(0.0); 2]; TILE];
+    let Some(tile) = tile.as_chunks_mut::<LANES>().0.get_mut(..TILE * N) else { return };
+    let mut sums = [[V::splat(0.0); N]; TILE];
     for row in 0..TILE {
-        sums[row] = [V::load(&tile[2 * row]), V::load(&tile[2 * row + 1])];
+        for part in 0..N {
+            sums[row][part] = V::load(&tile[row * N + part]);
+        }
     }
     let (one, rest) = weights.split_at(columns);
     let (two, rest) = rest.split_at(columns);
@@ -180,33 +179,22 @@ fn multiply_tile<V: Lanes, const N: usize>(weights: &[f32], columns: usize, inpu
     let (four, rest) = rest.split_at(columns);
     let (five, six) = rest.split_at(columns);
     let pairs = one.iter().zip(two).zip(three.iter().zip(four)).zip(five.iter().zip(six));
-    for (input, (((one, two), (three, four)), (five, six))) in inputs.as_chunks::<PANEL>().0.iter().zip(pairs) {
-        let halves = input.as_chunks::<LANES>().0;
-        let (first, second) = (V::load(&halves[0]), V::load(&halves[1]));
+    for (eights, (((one, two), (three, four)), (five, six))) in inputs.as_chunks::<LANES>().0.as_chunks::<N>().0.iter().zip(pairs) {
         let weights = [one, two, three, four, five, six];
+        let mut inputs = [V::splat(0.0); N];
+        for part in 0..N {
+            inputs[part] = V::load(&eights[part]);
+        }
         for row in 0..TILE {
             let weight = V::splat(*weights[row]);
-            sums[row] = [weight.fused(first, sums[row][0]), weight.fused(second, sums[row][1])];
+            for part in 0..N {
+                sums[row][part] = weight.fused(inputs[part], sums[row][part]);
+            }
         }
     }
     for row in 0..TILE {
-        sums[row][0].store(&mut tile[2 * row]);
-        sums[row][1].store(&mut tile[2 * row + 1]);
-    }
-}
-
-/// The same for eight inputs.
-#[inline(always)]
-fn narrow_tile<V: Lanes>(weights: &[f32], columns: usize, inputs: &[f32], tile: &mut [[f32; LANES]]) {
-    let inputs = inputs.as_chunks::<LANES>().0;
-    for (weights, out) in weights.chunks_exact(2 * columns).zip(tile.chunks_exact_mut(2)) {
-        let (one, two) = weights.split_at(columns);
-        let mut sums = [V::load(&out[0]), V::load(&out[1])];
-        for ((one, two), input) in one.iter().zip(two).zip(inputs) {
-            let input = V::load(input);
-            sums = [V::splat(*one).fused(input, sums[0]), V::splat(*two).fused(input, sums[1])];
+        for part in 0..N {
+            sums[row][part].store(&mut tile[row * N + part]);
         }
-        sums[0].store(&mut out[0]);
-        sums[1].store(&mut out[1]);
     }
 }

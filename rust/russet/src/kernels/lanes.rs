@@ -21,8 +21,11 @@ pub(super) trait Lanes: Copy + 'static {
     fn load_half(eight: &[Half; 8]) -> Self;
     fn load_signed(eight: &[i8; 8]) -> Self;
     fn load_unsigned(eight: &[u8; 8]) -> Self;
-    /// The 32 numbers from 0 to 15 that 16 bytes hold, the lower half of a byte first; `flip` is xored into each byte before.
+    /// The 32 numbers from 0 to 15 that 16 bytes hold, the lower half of a byte first; `flip` is xored into each byte before. Of
+    /// each eight, those of the lower halves come first, then those of the upper.
     fn load_nibbles(bytes: &[u8; 16], flip: u8) -> [Self; 4];
+    /// Takes numbers of the first four lanes and the others by turns.
+    fn by_turns(self) -> Self;
     fn store(self, eight: &mut [f32; 8]);
 
     fn add(self, other: Self) -> Self;
@@ -83,8 +86,12 @@ impl Lanes for Array {
     }
     #[inline(always)]
     fn load_nibbles(bytes: &[u8; 16], flip: u8) -> [Self; 4] {
-        let number = |index: usize| f32::from((bytes[index / 2] ^ flip) >> (4 * (index % 2)) & 15);
-        std::array::from_fn(|part| each(|lane| number(8 * part + lane)))
+        let number = |byte: usize, shift: usize| f32::from((bytes[byte] ^ flip) >> shift & 15);
+        std::array::from_fn(|part| each(|lane| number(4 * part + lane % 4, lane / 4 * 4)))
+    }
+    #[inline(always)]
+    fn by_turns(self) -> Self {
+        each(|lane| self.0[lane % 2 * 4 + lane / 2])
     }
     #[inline(always)]
     fn store(self, eight: &mut [f32; 8]) {
@@ -196,6 +203,7 @@ mod tests {
         for part in 0..4 {
             for flip in [0, 0x88] {
                 same!(L::load_nibbles(&bytes, flip)[part]);
+                same!(L::load_nibbles(&bytes, flip)[part].by_turns());
             }
         }
         for row in 0..8 {

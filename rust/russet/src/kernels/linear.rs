@@ -1,6 +1,6 @@
 //! Linear layers: every input vector times every row of a matrix, plus a bias.
 //!
-//! One input is multiplied by the weights as they are read ([`dot`]), few by rows that are widened once, many by tiles ([`gemm`]).
+//! A few inputs are multiplied by the weights as they are read ([`dot`]), many by tiles of widened rows ([`gemm`]).
 //! Runs of rows are shared among threads.
 //!
 //! O(rows * columns * inputs). Where one matrix is multiplied by thousands of inputs, its dense form would be widened once only.
@@ -8,7 +8,6 @@
 //! [`gemm`]: super::gemm
 //! [`dot`]: super::dot
 
-use super::dot::dot;
 use super::gemm::Panels;
 use super::lanes::Lanes;
 use super::matrix::Matrix;
@@ -32,7 +31,10 @@ pub struct Product<'a> {
 const PARALLEL_PRODUCTS: usize = 1 << 17;
 
 /// From more inputs on, they are packed.
-const FEW_INPUTS: usize = 8;
+const FEW_INPUTS: usize = 4;
+
+/// Rows that few inputs are multiplied by in turn: so many that they stay in the cache.
+const FEW_ROWS: usize = 8;
 
 /// How many inputs are packed at a time.
 const INPUTS: usize = 256;
@@ -104,70 +106,89 @@ pub(super) fn linear_with(level: Level, inputs: &[f32], products: &mut [Product<
     }
     let work: usize = products.iter().map(|product| product.matrix.rows * product.matrix.columns * count).sum();
     let threads = if work < PARALLEL_PRODUCTS { 1 } else { pool::threads(threads) };
-    if count == 1 {
-        one(level, inputs, products, threads);
+    if count <= FEW_INPUTS {
+        few(level, inputs, count, products, threads);
         return Ok(());
     }
     let columns = inputs.len() / count;
     for first in (0..count).step_by(INPUTS) {
         let inputs = &inputs[first * columns..columns * count.min(first + INPUTS)];
-        if count <= FEW_INPUTS {
-            let each = |task: Task<'_, '_>, scratch: &mut Scratch| run(level, Few { inputs, task, scratch });
-            each_task(products, first, inputs.len() / columns, threads, each);
-        } else {
-            // Taken out of the thread's memory, which the tasks of this thread use too.
-            let numbers = with_scratch(|scratch| std::mem::take(&mut scratch.inputs));
-            let panels = run(level, Pack { numbers, inputs, columns });
-            let each = |task: Task<'_, '_>, scratch: &mut Scratch| run(level, Many { panels: &panels, task, scratch });
-            each_task(products, first, inputs.len() / columns, threads, each);
-            with_scratch(|scratch| scratch.inputs = panels.into_numbers());
-        }
+        // Taken out of the thread's memory, which the tasks of this thread use too.
+        let numbers = with_scratch(|scratch| std::mem::take(&mut scratch.inputs));
+        let panels = run(level, Pack { numbers, inputs, columns });
+        many(level, &panels, first, inputs.len() / columns, products, threads);
+        with_scratch(|scratch| scratch.inputs = panels.into_numbers());
     }
     Ok(())
 }
 
-/// One input: no list of outputs is made.
-fn one(level: Level, input: &[f32], products: &mut [Product<'_>], threads: usize) {
-    let mut sums = with_scratch(|scratch| std::mem::take(&mut scratch.inputs));
-    sums.clear();
-    let tasks = products.iter_mut().map(|product| {
-        let start = sums.len();
-        if let Some(width) = product.matrix.width_of_sums() {
-            sums.extend(input.chunks(width).map(|part| part.iter().sum::<f32>()));
-        }
-        (start..sums.len(), product)
-    });
-    let tasks: Vec<(std::ops::Range<usize>, &mut Product<'_>)> = tasks.collect();
-    let runs = tasks.into_iter().flat_map(|(range, product)| {
-        let Product { matrix, bias, outputs } = product;
+/// Up to [`FEW_INPUTS`] inputs, one after the other by a few rows.
+fn few(level: Level, inputs: &[f32], count: usize, products: &mut [Product<'_>], threads: usize) {
+    let columns = inputs.len() / count;
+    let mut prepared = with_scratch(|scratch| std::mem::take(&mut scratch.inputs));
+    prepared.clear();
+    let mut ranges = Vec::with_capacity(products.len());
+    for product in products.iter() {
+        let start = prepared.len();
+        inputs.chunks_exact(columns).for_each(|input| product.matrix.prepare(input, &mut prepared));
+        ranges.push(start..prepared.len());
+    }
+    let runs = products.iter_mut().zip(ranges).flat_map(|(product, range)| {
+        let Product { matrix, bias, ref mut outputs } = *product;
         let length = matrix.rows.div_ceil(threads * RUNS_PER_THREAD);
-        let (matrix, bias, sums) = (*matrix, *bias, &sums[range]);
-        outputs.chunks_mut(length).enumerate().map(move |(index, outputs)| (matrix, bias, sums, index * length, outputs))
-    });
-    pool::each(threads, runs, |(matrix, bias, sums, first, outputs)| {
-        with_scratch(|scratch| run(level, One { matrix, first, input, sums, outputs, scratch }));
-        if let Some(bias) = bias {
-            outputs.iter_mut().zip(&bias[first..]).for_each(|(output, bias)| *output += bias);
+        let new = |first| Few {
+            matrix,
+            bias,
+            first,
+            inputs,
+            prepared: &prepared[range.clone()],
+            outputs: <[&mut [f32]; FEW_INPUTS]>::default(),
+        };
+        let mut runs: Vec<Few<'_, '_>> = (0..matrix.rows).step_by(length).map(new).collect();
+        for (index, outputs) in outputs.chunks_mut(matrix.rows).enumerate() {
+            for (run, part) in runs.iter_mut().zip(outputs.chunks_mut(length)) {
+                run.outputs[index] = part;
+            }
         }
+        runs
     });
-    with_scratch(|scratch| scratch.inputs = sums);
+    pool::each(threads, runs, |few| with_scratch(|scratch| run(level, (few, scratch))));
+    with_scratch(|scratch| scratch.inputs = prepared);
 }
 
-struct One<'a> {
+/// A run of rows and their places in the outputs of each of a few inputs.
+struct Few<'a, 'o> {
     matrix: Matrix<'a>,
+    bias: Option<&'a [f32]>,
     first: usize,
-    input: &'a [f32],
-    sums: &'a [f32],
-    outputs: &'a mut [f32],
-    scratch: &'a mut Scratch,
+    inputs: &'a [f32],
+    /// What the matrix needs of each input.
+    prepared: &'a [f32],
+    outputs: [&'o mut [f32]; FEW_INPUTS],
 }
 
-impl Kernel for One<'_> {
+impl Kernel for (Few<'_, '_>, &mut Scratch) {
     type Output = ();
 
     #[inline(always)]
     fn run<V: Lanes>(self) {
-        self.matrix.multiply::<V>(self.first, self.input, self.sums, self.outputs, self.scratch);
+        let (Few { matrix, bias, first, inputs, prepared, outputs }, scratch) = self;
+        let count = inputs.len() / matrix.columns;
+        let prepared_length = prepared.len() / count;
+        let rows = outputs[0].len();
+        let step = if count == 1 { rows } else { FEW_ROWS };
+        for start in (0..rows).step_by(step) {
+            let end = rows.min(start + step);
+            for index in 0..count {
+                let input = &inputs[index * matrix.columns..][..matrix.columns];
+                let prepared = &prepared[index * prepared_length..][..prepared_length];
+                let outputs = &mut outputs[index][start..end];
+                matrix.multiply::<V>(first + start, input, prepared, outputs, scratch);
+                if let Some(bias) = bias {
+                    outputs.iter_mut().zip(&bias[first + start..]).for_each(|(output, bias)| *output += bias);
+                }
+            }
+        }
     }
 }
 
@@ -179,14 +200,8 @@ struct Task<'a, 'o> {
     outputs: Vec<&'o mut [f32]>,
 }
 
-/// Gives all rows of all matrices to `each`, for `count` inputs from the one at `first` on.
-fn each_task(
-    products: &mut [Product<'_>],
-    first: usize,
-    count: usize,
-    threads: usize,
-    each: impl Fn(Task<'_, '_>, &mut Scratch) + Sync,
-) {
+/// Inputs by panels, `count` of them.
+fn many(level: Level, panels: &Panels, first: usize, count: usize, products: &mut [Product<'_>], threads: usize) {
     let tasks = products.iter_mut().flat_map(|product| {
         let Product { matrix, bias, ref mut outputs } = *product;
         let length = if threads == 1 { matrix.rows } else { matrix.rows.div_ceil(threads * RUNS_PER_THREAD).next_multiple_of(48) };
@@ -199,32 +214,7 @@ fn each_task(
         }
         tasks
     });
-    pool::each(threads, tasks, |task| with_scratch(|scratch| each(task, scratch)));
-}
-
-/// Few inputs: each row is widened once and multiplied by each.
-struct Few<'a, 'o> {
-    inputs: &'a [f32],
-    task: Task<'a, 'o>,
-    scratch: &'a mut Scratch,
-}
-
-impl Kernel for Few<'_, '_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<V: Lanes>(self) {
-        let Task { matrix, bias, first_row, mut outputs } = self.task;
-        self.scratch.weights.resize(matrix.columns, 0.0);
-        let row = &mut self.scratch.weights[..matrix.columns];
-        for index in 0..outputs.first().map_or(0, |outputs| outputs.len()) {
-            matrix.widen::<V>(first_row + index, 0, row);
-            let bias = bias.map_or(0.0, |bias| bias[first_row + index]);
-            for (input, outputs) in self.inputs.chunks_exact(matrix.columns).zip(&mut outputs) {
-                outputs[index] = dot::<V, _>(row, input) + bias;
-            }
-        }
-    }
+    pool::each(threads, tasks, |task| with_scratch(|scratch| run(level, Many { panels, task, scratch })));
 }
 
 struct Pack<'a> {

@@ -33,9 +33,15 @@ macro_rules! with_avx2 {
 
 // Functions, as closures would not be compiled for the processor's features unless they are inlined.
 
+/// Four bytes of each half of a register, the parts counted by fours.
 #[inline(always)]
-fn widen(bytes: __m128i) -> Register {
-    with_avx2! { Register(_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes))) }
+fn widen<const PART: i32>(bytes: __m256i) -> Register {
+    with_avx2! {
+        // A byte of 0x80 and more gives zero.
+        let first = !0xff | (4 * PART);
+        let four = _mm_setr_epi32(first, first + 1, first + 2, first + 3);
+        Register(_mm256_cvtepi32_ps(_mm256_shuffle_epi8(bytes, _mm256_broadcastsi128_si256(four))))
+    }
 }
 
 #[inline(always)]
@@ -80,12 +86,15 @@ impl Lanes for Register {
     fn load_nibbles(bytes: &[u8; 16], flip: u8) -> [Self; 4] {
         with_avx2! {
             let bytes = _mm_xor_si128(_mm_loadu_si128(bytes.as_ptr().cast()), _mm_set1_epi8(flip as i8));
-            let low = _mm_and_si128(bytes, _mm_set1_epi8(15));
-            let high = _mm_and_si128(_mm_srli_epi16::<4>(bytes), _mm_set1_epi8(15));
-            let first = _mm_unpacklo_epi8(low, high);
-            let second = _mm_unpackhi_epi8(low, high);
-            [widen(first), widen(_mm_srli_si128::<8>(first)), widen(second), widen(_mm_srli_si128::<8>(second))]
+            // The lower halves of all bytes in one half of the register, the upper ones in the other.
+            let shifted = _mm256_srlv_epi32(_mm256_broadcastsi128_si256(bytes), _mm256_setr_epi32(0, 0, 0, 0, 4, 4, 4, 4));
+            let numbers = _mm256_and_si256(shifted, _mm256_set1_epi8(15));
+            [widen::<0>(numbers), widen::<1>(numbers), widen::<2>(numbers), widen::<3>(numbers)]
         }
+    }
+    #[inline(always)]
+    fn by_turns(self) -> Self {
+        with_avx2! { Self(_mm256_permutevar8x32_ps(self.0, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7))) }
     }
     #[inline(always)]
     fn store(self, eight: &mut [f32; 8]) {

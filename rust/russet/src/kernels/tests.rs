@@ -121,7 +121,7 @@ fn with_matrix(
         Form::Palettized(bits, groups, scaled) => {
             let shape = shape(groups);
             let indices = numbers.bytes((shape.0 * shape.1 * bits as usize).div_ceil(8));
-            let table = Owned::new(numbers, is_half, groups.0 * groups.1 << bits);
+            let table = Owned::new(numbers, is_half, (groups.0 * groups.1) << bits);
             let scale = Owned::new(numbers, is_half, shape.0);
             let scale = scaled.then(|| scale.floats());
             let weights = Palettized { indices: &indices, bits, groups, table: table.floats(), scale };

@@ -6,7 +6,7 @@
 //! O(numbers); about a cycle for 8 of 16 or 8 bits, two for 8 of four bits, one for each index of other sizes. The wrong choice for
 //! one input vector: [`dot`](super::dot) multiplies without storing what it widens.
 
-use super::elements::{Floats, Integers};
+use super::elements::{Floats, Integers, Offsets};
 use super::lanes::{Lanes, LANES};
 use super::matrix::{Blockwise, Matrix, Palettized, Weights};
 use crate::sampling::Half;
@@ -17,6 +17,7 @@ const NARROW: usize = 32;
 /// The parts of a range of columns, each within one of the blocks that are `width` wide.
 pub(super) struct Segments {
     width: usize,
+    block: usize,
     column: usize,
     end: usize,
 }
@@ -24,7 +25,7 @@ pub(super) struct Segments {
 impl Segments {
     #[inline(always)]
     pub(super) fn new(width: usize, start: usize, length: usize) -> Self {
-        Self { width, column: start, end: start + length }
+        Self { width, block: start / width, column: start, end: start + length }
     }
 }
 
@@ -37,8 +38,9 @@ impl Iterator for Segments {
         if self.column == self.end {
             return None;
         }
-        let (column, block) = (self.column, self.column / self.width);
-        self.column = ((block + 1) * self.width).min(self.end);
+        let (column, block) = (self.column, self.block);
+        self.block += 1;
+        self.column = (self.block * self.width).min(self.end);
         Some((block, column, self.column - column))
     }
 }
@@ -86,32 +88,44 @@ impl Blockwise<'_> {
         row / (matrix.rows / self.blocks.0) * self.blocks.1
     }
 
-    /// The offset of a block.
-    #[inline(always)]
-    pub(super) fn offset_at(&self, block: usize) -> f32 {
-        self.offset.map_or(0.0, |offset| offset.at(block))
-    }
-
     #[inline(always)]
     fn widen<V: Lanes>(&self, matrix: &Matrix<'_>, row: usize, start: usize, out: &mut [f32]) {
         let width = matrix.columns / self.blocks.1;
         let first_block = self.first_block(matrix, row);
         let first = row * matrix.columns;
         if width >= NARROW {
+            // Scales and offsets are widened eight at a time too.
+            let (mut scales, mut offsets, mut known) = ([0.0; LANES], [0.0; LANES], 0..0);
             for (block, column, length) in Segments::new(width, start, out.len()) {
-                let block = first_block + block;
-                let out = &mut out[column - start..][..length];
-                integers::<V>(self.data, first + column, self.scale.at(block), self.offset_at(block), out);
+                if !known.contains(&block) {
+                    known = block..block + LANES.min(self.blocks.1 - block);
+                    let (scales, offsets) = (&mut scales[..known.len()], &mut offsets[..known.len()]);
+                    self.parameters::<V>(first_block + block, scales, offsets);
+                }
+                let (scale, offset) = (scales[(block - known.start) % LANES], offsets[(block - known.start) % LANES]);
+                integers::<V>(self.data, first + column, scale, offset, &mut out[column - start..][..length]);
             }
             return;
         }
         integers::<V>(self.data, first + start, 1.0, 0.0, out);
         for (block, column, length) in Segments::new(width, start, out.len()) {
             let block = first_block + block;
-            let (scale, offset) = (self.scale.at(block), self.offset_at(block));
+            let scale = self.scale.at(block);
+            let offset = self.offset.map_or(0.0, |offset| offset.at(block));
             for value in &mut out[column - start..][..length] {
                 *value = (*value - offset) * scale;
             }
+        }
+    }
+
+    /// The scales and offsets of blocks from the one at `first` on; without offsets, theirs are left as they are.
+    #[inline(always)]
+    pub(super) fn parameters<V: Lanes>(&self, first: usize, scales: &mut [f32], offsets: &mut [f32]) {
+        floats::<V>(self.scale, first, scales);
+        match self.offset {
+            None => {}
+            Some(Offsets::Floats(of)) => floats::<V>(of, first, offsets),
+            Some(Offsets::Integers(of)) => integers::<V>(of, first, 1.0, 0.0, offsets),
         }
     }
 }
@@ -119,6 +133,16 @@ impl Blockwise<'_> {
 #[inline(always)]
 fn scaled<V: Lanes>(numbers: V, offset: V, scale: V) -> V {
     numbers.sub(offset).mul(scale)
+}
+
+/// Whole numbers of four bits.
+#[inline(always)]
+fn half_bytes<V: Lanes>(bytes: &[u8; 16], flip: u8, offset: V, scale: V, out: &mut [f32; 32]) {
+    let numbers = V::load_nibbles(bytes, flip);
+    let (outs, _) = out.as_chunks_mut::<LANES>();
+    for part in 0..4 {
+        scaled(numbers[part], offset, scale).by_turns().store(&mut outs[part]);
+    }
 }
 
 /// Whole numbers from the one at `start` on, less an offset, times a scale.
@@ -146,14 +170,21 @@ pub(super) fn integers<V: Lanes>(data: Integers<'_>, start: usize, scale: f32, o
             let (flip, more) = if matches!(data, Integers::I4(_)) { (0x88, 8.0) } else { (0, 0.0) };
             let offset = V::splat(offset + more);
             let outs = out.as_chunks_mut::<32>().0;
-            for (bytes, out) in bytes[start / 2..].as_chunks::<16>().0.iter().zip(outs.iter_mut()) {
-                let numbers = V::load_nibbles(bytes, flip);
-                let (outs, _) = out.as_chunks_mut::<LANES>();
-                for part in 0..4 {
-                    scaled(numbers[part], offset, by).store(&mut outs[part]);
-                }
+            let bytes = &bytes[start / 2..end.div_ceil(2)];
+            for (bytes, out) in bytes.as_chunks::<16>().0.iter().zip(outs.iter_mut()) {
+                half_bytes(bytes, flip, offset, by, out);
             }
-            outs.len() * 32
+            let done = outs.len() * 32;
+            if done < out.len() {
+                let mut last = [0; 16];
+                let bytes = &bytes[done / 2..];
+                last[..bytes.len()].copy_from_slice(bytes);
+                let mut numbers = [0.0; 32];
+                half_bytes(&last, flip, offset, by, &mut numbers);
+                let rest = out.len() - done;
+                out[done..].copy_from_slice(&numbers[..rest]);
+            }
+            out.len()
         }
         Integers::I4(_) | Integers::U4(_) => 0,
     };
