@@ -149,6 +149,11 @@ class LanguageModel:
                 raise
         return self._vocab_size
 
+    @property
+    def fingerprint(self) -> str | None:
+        """What tells the model from others, if its backend knows: prompt caches of another one are refused."""
+        return getattr(self.backend, "fingerprint", None)
+
     def describe(self) -> dict[str, object]:
         """What the package's inputs and outputs were found to be, its context and its numbers of tokens a call."""
         return {**self.contract.outline(), "tokens_a_call": str(self.sizes), "backend": self.backend.name}

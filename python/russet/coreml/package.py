@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -33,6 +35,22 @@ class Package:
     def file(self, name: str) -> Path:
         """The path of a file that the program names, such as ``@model_path/weights/weight.bin``."""
         return self.model_path.parent / _inside(name.removeprefix("@model_path/"), "a file of weights")
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """What tells the package from others: a hash of its model file and of samples of its weights, 64 hexadecimal digits.
+
+        Weights are gigabytes; of each file of them its size and 64 blocks are taken, which those of another training do not share.
+        """
+        total = hashlib.sha256(self.model_path.read_bytes())
+        for path in sorted((self.model_path.parent / "weights").glob("*")):
+            size = path.stat().st_size
+            total.update(f"{path.name} {size}".encode())
+            with path.open("rb") as file:
+                for block in range(64):
+                    file.seek(size * block // 64)
+                    total.update(file.read(16384))
+        return total.hexdigest()
 
     def size(self) -> int:
         """The bytes of all files of the package."""

@@ -87,6 +87,11 @@ class PortableModel:
         """The package that is run."""
         return self._shared.package
 
+    @property
+    def fingerprint(self) -> str:
+        """What tells the package from others."""
+        return self.package.fingerprint
+
     def describe(self) -> ModelDescription:
         """What the package says of itself."""
         return self.package.program.description
