@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
-from reference_packages import PACKAGES, Array, Case, cases
+from reference_packages import PACKAGES, Case, assert_close, cases
 
 import russet.coreml
 
@@ -32,28 +31,12 @@ FAMILIES = [
 FORMS = ["fixed", "range", "enumerated", "stateful-range", "stateful-enumerated"]
 
 
-@pytest.fixture(scope="session")
-def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("packages")
-
-
 def test_every_family_is_there_in_every_form() -> None:
     encoders = ["bert", "t5-encoder"]
     assert [(case.family, case.form) for case in cases()] == [
         (family, form) for family in FAMILIES for form in FORMS if family not in encoders or not form.startswith("stateful")
     ]
     assert sum(path.stat().st_size for path in PACKAGES.iterdir()) < 3_000_000
-
-
-def assert_close(actual: Array, expected: Array, bound: float) -> None:
-    """Row by row: near enough, and the same token is best unless the two best are as near to each other."""
-    assert actual.shape == expected.shape
-    assert actual.dtype == np.float32
-    limit = bound * np.abs(expected).max(axis=-1)
-    np.testing.assert_array_less(np.abs(actual - expected).max(axis=-1), limit)
-    second, first = np.sort(expected, axis=-1)[:, -2:].T
-    decided = first - second > limit
-    assert (actual.argmax(axis=-1) == expected.argmax(axis=-1))[decided].all()
 
 
 @pytest.mark.parametrize("rounded", [False, True], ids=["exact", "rounded"])

@@ -6,7 +6,7 @@
 The models are those of `reference_models.py`. Each family becomes
 
     packages/NAME.tar.xz   its .mlpackage folders, one a form; xz stores once what they have in common
-    packages/NAME.npz      ids and the outputs of torch
+    packages/NAME.npz      ids, the outputs of torch, and what transformers generates
     packages/manifest.json the families, their forms and the steps that are compared (see `tests/coreml/reference_packages.py`)
 
 Forms: `fixed` (16 tokens), `range` (1 to 64), `enumerated` (8, 16 or 32), and for decoders `stateful-range` and
@@ -36,7 +36,21 @@ import numpy as np
 import torch
 import transformers
 from coremltools.proto import Model_pb2
-from reference_models import CONTEXT, FAMILIES, PROMPT, SOURCE, WIDTH, Stateful, expected, forms_of, model_of, wrapper_of
+from reference_models import (
+    CONTEXT,
+    FAMILIES,
+    GENERATING,
+    PROMPT,
+    SOURCE,
+    WIDTH,
+    Stateful,
+    expected,
+    forms_of,
+    generated,
+    model_of,
+    steady_prompt,
+    wrapper_of,
+)
 
 PACKAGES = Path(__file__).parent / "packages"
 
@@ -153,7 +167,12 @@ def make(family: str) -> None:
         for form, _ in forms_of(family):
             convert(family, form, Path(folder) / f"{form}.mlpackage")
         pack(Path(folder), PACKAGES / f"{family}.tar.xz")
-    np.savez_compressed(PACKAGES / f"{family}.npz", **expected(family))
+    arrays = expected(family)
+    if family in GENERATING:
+        model = model_of(family)
+        arrays["prompt"] = steady_prompt(model, arrays["ids"])
+        arrays |= generated(model, arrays["prompt"])
+    np.savez_compressed(PACKAGES / f"{family}.npz", **arrays)
 
 
 def main() -> None:
