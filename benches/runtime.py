@@ -19,6 +19,7 @@ import statistics
 import subprocess
 import sys
 import time
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -78,11 +79,14 @@ def _resident_megabytes() -> float:
     return float("nan")
 
 
-def _russet(path: str, threads: int) -> tuple[Any, Any, dict[str, str]]:
+def _russet(path: str, threads: int) -> tuple[Any, Any, dict[str, Any]]:
     import numpy as np
 
     import russet
+    import russet.coreml.language_model
 
+    # What every Python with NumPy has; the package's bar is for what comes on top.
+    bare = _resident_megabytes()
     model = russet.LanguageModel.from_pretrained(path, backend="portable", threads=threads)
     context = model.new_context()
     ids = np.random.default_rng(0).integers(0, model.vocab_size, PROMPT).tolist()
@@ -94,10 +98,10 @@ def _russet(path: str, threads: int) -> tuple[Any, Any, dict[str, str]]:
     def step() -> None:
         context.extend(ids[:1])
 
-    return prefill, step, {"version": f"russet {russet.__version__}"}
+    return prefill, step, {"version": f"russet {russet.__version__}", "bare": bare}
 
 
-def _torch(threads: int) -> tuple[Any, Any, dict[str, str]]:
+def _torch(threads: int) -> tuple[Any, Any, dict[str, Any]]:
     import torch
     import transformers
 
@@ -119,7 +123,15 @@ def _torch(threads: int) -> tuple[Any, Any, dict[str, str]]:
     def step() -> None:
         model(ids[:, :1], past_key_values=caches[0], use_cache=True)
 
-    return prefill, step, {"version": f"torch {torch.__version__}, transformers {transformers.__version__}"}
+    libraries = Path("/proc/self/maps").read_text() if Path("/proc/self/maps").exists() else ""
+    blas = (
+        "MKL"
+        if torch.backends.mkl.is_available() or "libmkl" in libraries
+        else "OpenBLAS"
+        if "openblas" in libraries
+        else "its own BLAS"
+    )
+    return prefill, step, {"version": f"torch {torch.__version__} ({blas}), transformers {transformers.__version__}, float32"}
 
 
 class Worker:
@@ -130,7 +142,7 @@ class Worker:
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.rounds: list[dict[str, Any]] = []
 
-    def ready(self) -> dict[str, str]:
+    def ready(self) -> dict[str, Any]:
         return dict(json.loads(self._line()))
 
     def measure(self) -> None:
@@ -166,7 +178,7 @@ def compare(threads: int, rounds: int, torch: list[str] | None, torch_script: st
     workers = {kind: Worker([sys.executable], __file__, kind, str(path), threads) for kind, path in paths.items()}
     if torch:
         workers["torch"] = Worker(torch, torch_script, "torch", "-", threads)
-    versions = {kind: each.ready()["version"] for kind, each in workers.items()}
+    ready = {kind: each.ready() for kind, each in workers.items()}
     for _ in range(rounds):
         for each in workers.values():
             each.measure()
@@ -187,11 +199,18 @@ def compare(threads: int, rounds: int, torch: list[str] | None, torch_script: st
         share = ""
         if kind != "torch":
             size = sum(file.stat().st_size for file in paths[kind].rglob("*") if file.is_file()) / 2**20
-            share = f"{each.memory() / (size + state):.2f}"
-        lines.append(
-            f"| {versions[kind]}{'' if kind == 'torch' else ', ' + kind} | {step * 1e3:.1f} | {1 / step_wall:.1f} | {ratios[0]} "
-            f"| {prefill * 1e3:.0f} | {ratios[1]} | {each.memory():.0f} | {share} |"
-        )
+            share = f"{each.memory() / (size + state):.2f} ({(each.memory() - ready[kind]['bare']) / (size + state):.2f})"
+        name = ready[kind]["version"] + ("" if kind == "torch" else f", {kind}")
+        cells = [
+            f"{step * 1e3:.1f}",
+            f"{1 / step_wall:.1f}",
+            ratios[0],
+            f"{prefill * 1e3:.0f}",
+            ratios[1],
+            f"{each.memory():.0f}",
+            share,
+        ]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
     return lines
 
 
@@ -202,6 +221,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="rounds (5)")
     parser.add_argument("--torch-python", help="a Python with torch and transformers; this one if it has them")
     parser.add_argument("--torch-script", default=__file__, help="this file, where that Python sees it")
+    parser.add_argument("--write", action="store_true", help="write the tables into README.md and docs/performance.md")
     options = parser.parse_args()
     if options.worker:
         worker(options.worker[0], options.worker[1], int(options.worker[2]))
@@ -211,10 +231,23 @@ def main() -> None:
         torch = [sys.executable]
     if torch is None:
         print("torch and transformers are not here: without --torch-python there is nothing to compare with")
-    print(f"{_processor()}, {os.cpu_count()} cores, Python {platform.python_version()}\n")
-    for threads in map(int, options.threads.split(",")):
-        print("\n".join(compare(threads, options.rounds, torch, options.torch_script)), "\n")
-    print("bars: decode 1.5x with float16, 2x with int4; prefill 0.8x; memory 1.3x of package and state")
+    about = f"{_processor()}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}, {date.today()}."
+    about += (
+        " A decoder of 113 million parameters; medians of CPU time. Russet's memory with Python and NumPy, and in brackets without."
+    )
+    tables = [compare(threads, options.rounds, torch, options.torch_script) for threads in map(int, options.threads.split(","))]
+    text = "\n\n".join([about, *("\n".join(lines) for lines in tables)])
+    print(text)
+    if options.write:
+        for name in ("README.md", "docs/performance.md"):
+            path = ROOT / name
+            before, begin, rest = path.read_text(encoding="utf-8").partition(
+                "<!-- runtime: begin, written by benches/runtime.py -->\n"
+            )
+            _, end, after = rest.partition("<!-- runtime: end -->")
+            if not end:
+                raise SystemExit(f"{name} has no place for the tables")
+            path.write_text(f"{before}{begin}{text}\n{end}{after}", encoding="utf-8")
 
 
 def _processor() -> str:
