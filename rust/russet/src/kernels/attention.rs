@@ -1,9 +1,11 @@
 //! Attention: the mean of values, weighted by the softmax of scaled products of queries and keys.
 //!
-//! Query rows are shared among threads. A row multiplies eight keys at a time, whose partial sums are transposed to be added at once;
+//! Query rows are shared among threads; many of them are done by [`panels`]. Else a row multiplies eight keys at a time, whose partial sums are transposed to be added at once;
 //! its scores are kept whole, so that the greatest is taken away before the exponential; then the values are added up column by column.
 //!
 //! O(queries * keys * width), and O(keys) memory for each thread.
+
+mod panels;
 
 use super::elements::{Element, Floats};
 use super::lanes::{Lanes, LANES};
@@ -44,7 +46,9 @@ pub struct Mask<'a> {
 /// Work with fewer products than this stays on its thread.
 const PARALLEL_PRODUCTS: usize = 1 << 17;
 /// How many query rows a thread takes at a time, at most.
-const RUN_ROWS: usize = 64;
+const RUN_ROWS: usize = 128;
+/// From so many query rows on, they are multiplied by panels.
+const MANY_ROWS: usize = 7;
 
 fn argument(name: &'static str, message: String) -> Error {
     Error::Argument { name, message }
@@ -163,30 +167,31 @@ impl Kernel for Task<'_, '_> {
 
     #[inline(always)]
     fn run<V: Lanes>(self) {
+        if self.out.len() >= MANY_ROWS * self.values.width {
+            return panels::run::<V>(self);
+        }
         let Task { queries, keys, values, mask, scale, head, first_row, out, scratch } = self;
         let length = keys.length;
         scratch.resize(length + queries.width, 0.0);
         let (query, scores) = scratch.split_at_mut(queries.width);
-        {
-            for (row, out) in (first_row..).zip(out.chunks_mut(values.width)) {
-                let (query_head, query_row) = (row / queries.length, row % queries.length);
-                let start = query_head * queries.head_stride + query_row * queries.row_stride;
-                super::widen::floats::<V>(queries.elements, start, query);
-                query.iter_mut().for_each(|value| *value *= scale);
-                match keys.elements {
-                    Floats::F32(keys_of) => multiply::<V, f32>(query, keys_of, &keys, head, scores),
-                    Floats::F16(keys_of) => multiply::<V, Half>(query, keys_of, &keys, head, scores),
-                }
-                if let Some(mask) = mask {
-                    let mask_row = if mask.by_head { row } else { query_row };
-                    let added = &mask.values[mask_row * length..][..length];
-                    scores.iter_mut().zip(added).for_each(|(score, added)| *score += added);
-                }
-                let sum = weights::<V>(scores);
-                match values.elements {
-                    Floats::F32(values_of) => add_up::<V, f32>(scores, values_of, &values, head, 1.0 / sum, out),
-                    Floats::F16(values_of) => add_up::<V, Half>(scores, values_of, &values, head, 1.0 / sum, out),
-                }
+        for (row, out) in (first_row..).zip(out.chunks_mut(values.width)) {
+            let (query_head, query_row) = (row / queries.length, row % queries.length);
+            let start = query_head * queries.head_stride + query_row * queries.row_stride;
+            super::widen::floats::<V>(queries.elements, start, query);
+            query.iter_mut().for_each(|value| *value *= scale);
+            match keys.elements {
+                Floats::F32(keys_of) => multiply::<V, f32>(query, keys_of, &keys, head, scores),
+                Floats::F16(keys_of) => multiply::<V, Half>(query, keys_of, &keys, head, scores),
+            }
+            if let Some(mask) = mask {
+                let mask_row = if mask.by_head { row } else { query_row };
+                let added = &mask.values[mask_row * length..][..length];
+                scores.iter_mut().zip(added).for_each(|(score, added)| *score += added);
+            }
+            let sum = weights::<V>(scores);
+            match values.elements {
+                Floats::F32(values_of) => add_up::<V, f32>(scores, values_of, &values, head, 1.0 / sum, out),
+                Floats::F16(values_of) => add_up::<V, Half>(scores, values_of, &values, head, 1.0 / sum, out),
             }
         }
     }

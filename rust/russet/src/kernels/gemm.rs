@@ -13,9 +13,9 @@ use super::linear::Scratch;
 use super::matrix::Matrix;
 
 /// Inputs in a panel.
-const PANEL: usize = 2 * LANES;
+pub(super) const PANEL: usize = 2 * LANES;
 /// Rows in a tile.
-const TILE: usize = 6;
+pub(super) const TILE: usize = 6;
 /// Rows that are widened at a time: a multiple of the tile and of the lanes.
 const ROWS: usize = 48;
 /// Columns that are widened at a time: two panels and the rows of a tile fill a cache of 32 KiB.
@@ -165,7 +165,7 @@ impl Panels {
 
 /// Adds to a tile the products of six rows of weights and a panel of `N` times eight inputs.
 #[inline(always)]
-fn multiply_tile<V: Lanes, const N: usize>(weights: &[f32], columns: usize, inputs: &[f32], tile: &mut [f32]) {
+pub(super) fn multiply_tile<V: Lanes, const N: usize>(weights: &[f32], columns: usize, inputs: &[f32], tile: &mut [f32]) {
     let Some(tile) = tile.as_chunks_mut::<LANES>().0.get_mut(..TILE * N) else { return };
     let mut sums = [[V::splat(0.0); N]; TILE];
     for row in 0..TILE {
