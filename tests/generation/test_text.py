@@ -138,7 +138,9 @@ def test_nothing_from_a_stop_string_on_is_given(name: str, data: st.DataObject) 
 
     stream = tokenizer(name).decode_stream(on_unknown="skip")
     parts = [stream.step(each) for each in ids]
-    parts[-1] += stream.finish()
+    # What the stream holds back to its end is looked at only if nothing was found before.
+    if not any(stop in "".join(parts) for stop in stops):
+        parts[-1] += stream.finish()
     expected, count = naive_cut(parts, stops)
     is_found = any(stop in "".join(parts) for stop in stops)
     # The stream is ended with what it holds back where a string is found before.
