@@ -12,7 +12,7 @@ use super::elements::{Element, Floats, Integers};
 use super::lanes::{Lanes, LANES};
 use super::linear::Scratch;
 use super::matrix::{Blockwise, Matrix, Palettized, Weights};
-use super::widen::floats;
+use crate::sampling::Half;
 
 /// Numbers that are multiplied in one step.
 const STEP: usize = 4 * LANES;
@@ -221,38 +221,135 @@ impl Input<'_> {
 }
 
 impl Palettized<'_> {
-    /// Whether indices are of four bits and groups of whole steps.
+    /// Whether groups are of whole steps, and their tables can be looked up by registers.
     fn is_wide(&self, matrix: &Matrix<'_>) -> bool {
-        self.bits == 4 && (matrix.columns / self.groups.1).is_multiple_of(STEP)
+        let is_short = matches!((self.table, self.bits), (Floats::F32(_), 4) | (Floats::F16(_), 4 | 6));
+        is_short && (matrix.columns / self.groups.1).is_multiple_of(STEP)
     }
 
     #[inline(always)]
     fn multiply<V: Lanes>(&self, matrix: &Matrix<'_>, first: usize, input: &[f32], outputs: &mut [f32]) {
-        let groups = self.groups.1;
-        let steps = matrix.columns / groups / STEP;
-        let input_steps = input.as_chunks::<STEP>().0;
-        let mut table = [0.0; 16];
+        let inputs = input.as_chunks::<STEP>().0;
+        match (self.table, self.bits) {
+            (Floats::F32(tables), _) => {
+                let (steps, look_up) = (self.indices.as_chunks::<16>().0, ByFloats::<V>(V::table(&[0.0; 16])));
+                self.rows_by(matrix, first, inputs, steps, tables, look_up, outputs);
+            }
+            (Floats::F16(tables), 4) => {
+                let (steps, look_up) = (self.indices.as_chunks::<16>().0, ByFour::<V>(V::halves(&[Half(0); 64])));
+                self.rows_by(matrix, first, inputs, steps, tables, look_up, outputs);
+            }
+            (Floats::F16(tables), _) => {
+                let (steps, look_up) = (self.indices.as_chunks::<24>().0, BySix::<V>(V::halves(&[Half(0); 64])));
+                self.rows_by(matrix, first, inputs, steps, tables, look_up, outputs);
+            }
+        }
+    }
+
+    /// The same by one way to look up.
+    #[inline(always)]
+    #[allow(clippy::too_many_arguments)]
+    fn rows_by<V: Lanes, L: LookUp<V>>(
+        &self,
+        matrix: &Matrix<'_>,
+        first: usize,
+        inputs: &[[f32; STEP]],
+        steps: &[L::Step],
+        tables: &[L::Number],
+        mut look_up: L,
+        outputs: &mut [f32],
+    ) {
+        let in_group = inputs.len() / self.groups.1;
+        let height = matrix.rows / self.groups.0;
         let mut last_group = usize::MAX;
         for (row, out) in (first..).zip(outputs) {
-            let first_group = row / (matrix.rows / self.groups.0) * groups;
-            let indices = &self.indices[row * matrix.columns / 2..][..matrix.columns / 2];
-            let indices = indices.as_chunks::<{ STEP / 2 }>().0;
+            let first_group = row / height * self.groups.1;
+            let steps = &steps[row * inputs.len()..][..inputs.len()];
             let mut sums = [V::splat(0.0); 4];
-            for (group, (indices, inputs)) in indices.chunks_exact(steps).zip(input_steps.chunks_exact(steps)).enumerate() {
-                if first_group + group != last_group {
-                    last_group = first_group + group;
-                    floats::<V>(self.table, last_group * 16, &mut table);
+            let groups = steps.chunks_exact(in_group).zip(inputs.chunks_exact(in_group));
+            for ((steps, inputs), group) in groups.zip(first_group..) {
+                if group != last_group {
+                    look_up.set(&tables[group << self.bits..][..1 << self.bits]);
+                    last_group = group;
                 }
-                let table = V::table(&table);
-                for (indices, inputs) in indices.iter().zip(inputs) {
-                    let (indices, inputs) = (indices.as_chunks::<4>().0, inputs.as_chunks::<LANES>().0);
+                for (step, inputs) in steps.iter().zip(inputs) {
+                    let numbers = look_up.numbers(step);
+                    let inputs = inputs.as_chunks::<LANES>().0;
                     for part in 0..4 {
-                        sums[part] = V::look_up(table, &indices[part]).fused(V::load(&inputs[part]), sums[part]);
+                        sums[part] = numbers[part].fused(V::load(&inputs[part]), sums[part]);
                     }
                 }
             }
             let sum = sums[0].add(sums[1]).add(sums[2].add(sums[3])).sum();
             *out = self.scale.map_or(sum, |scale| sum * scale.at(row));
         }
+    }
+}
+
+/// How the numbers of a step are looked up.
+trait LookUp<V> {
+    type Number;
+    type Step;
+    fn set(&mut self, table: &[Self::Number]);
+    fn numbers(&self, step: &Self::Step) -> [V; 4];
+}
+
+/// Four bits each, in numbers of 32 bits.
+struct ByFloats<V: Lanes>(V::Table);
+/// Four bits each, in numbers of 16 bits.
+struct ByFour<V: Lanes>(V::Halves);
+/// Six bits each, in numbers of 16 bits.
+struct BySix<V: Lanes>(V::Halves);
+
+impl<V: Lanes> LookUp<V> for ByFloats<V> {
+    type Number = f32;
+    type Step = [u8; 16];
+
+    #[inline(always)]
+    fn set(&mut self, table: &[f32]) {
+        if let Some(table) = table.first_chunk() {
+            self.0 = V::table(table);
+        }
+    }
+    #[inline(always)]
+    fn numbers(&self, step: &[u8; 16]) -> [V; 4] {
+        let (indices, _) = step.as_chunks::<4>();
+        let mut numbers = [V::splat(0.0); 4];
+        for part in 0..4 {
+            numbers[part] = V::look_up(self.0, &indices[part]);
+        }
+        numbers
+    }
+}
+
+impl<V: Lanes> LookUp<V> for ByFour<V> {
+    type Number = Half;
+    type Step = [u8; 16];
+
+    #[inline(always)]
+    fn set(&mut self, table: &[Half]) {
+        let mut halves = [Half(0); 64];
+        halves[..16].copy_from_slice(table);
+        self.0 = V::halves(&halves);
+    }
+    #[inline(always)]
+    fn numbers(&self, step: &[u8; 16]) -> [V; 4] {
+        V::look_up_halves::<false>(self.0, V::indices_of_four_bits(step))
+    }
+}
+
+impl<V: Lanes> LookUp<V> for BySix<V> {
+    type Number = Half;
+    type Step = [u8; 24];
+
+    #[inline(always)]
+    fn set(&mut self, table: &[Half]) {
+        if let Some(table) = table.first_chunk() {
+            self.0 = V::halves(table);
+        }
+    }
+    #[inline(always)]
+    fn numbers(&self, step: &[u8; 24]) -> [V; 4] {
+        V::look_up_halves::<true>(self.0, V::indices_of_six_bits(step))
     }
 }

@@ -15,6 +15,10 @@ pub(super) const LANES: usize = 8;
 pub(super) trait Lanes: Copy + 'static {
     /// Sixteen numbers to look up.
     type Table: Copy;
+    /// Up to 64 numbers of 16 bits to look up.
+    type Halves: Copy;
+    /// 32 indices.
+    type Indices: Copy;
 
     fn splat(value: f32) -> Self;
     fn load(eight: &[f32; 8]) -> Self;
@@ -48,6 +52,14 @@ pub(super) trait Lanes: Copy + 'static {
     fn table(sixteen: &[f32; 16]) -> Self::Table;
     /// The numbers of the table that eight indices name, which are four bits each, the lower half of a byte first.
     fn look_up(table: Self::Table, indices: &[u8; 4]) -> Self;
+
+    fn halves(numbers: &[Half; 64]) -> Self::Halves;
+    /// Indices of four bits, the lower half of a byte first.
+    fn indices_of_four_bits(bytes: &[u8; 16]) -> Self::Indices;
+    /// Indices of six bits, the lowest bits of a byte first.
+    fn indices_of_six_bits(bytes: &[u8; 24]) -> Self::Indices;
+    /// The numbers that indices name; if not `IS_LONG`, all are below 16.
+    fn look_up_halves<const IS_LONG: bool>(halves: Self::Halves, indices: Self::Indices) -> [Self; 4];
 }
 
 /// The lanes of a processor of which nothing is known.
@@ -63,6 +75,8 @@ fn each(make: impl Fn(usize) -> f32) -> Array {
 
 impl Lanes for Array {
     type Table = [f32; 16];
+    type Halves = [Half; 64];
+    type Indices = [u8; 32];
 
     #[inline(always)]
     fn splat(value: f32) -> Self {
@@ -157,6 +171,25 @@ impl Lanes for Array {
     fn look_up(table: [f32; 16], indices: &[u8; 4]) -> Self {
         each(|lane| table[usize::from(indices[lane / 2] >> (4 * (lane % 2)) & 15)])
     }
+    #[inline(always)]
+    fn halves(numbers: &[Half; 64]) -> [Half; 64] {
+        *numbers
+    }
+    #[inline(always)]
+    fn indices_of_four_bits(bytes: &[u8; 16]) -> [u8; 32] {
+        std::array::from_fn(|index| bytes[index / 2] >> (4 * (index % 2)) & 15)
+    }
+    #[inline(always)]
+    fn indices_of_six_bits(bytes: &[u8; 24]) -> [u8; 32] {
+        std::array::from_fn(|index| {
+            let [low, middle, high] = [0, 1, 2].map(|byte| u32::from(bytes[index / 4 * 3 + byte]));
+            ((low | middle << 8 | high << 16) >> (6 * (index % 4)) & 63) as u8
+        })
+    }
+    #[inline(always)]
+    fn look_up_halves<const IS_LONG: bool>(halves: [Half; 64], indices: [u8; 32]) -> [Self; 4] {
+        std::array::from_fn(|part| each(|lane| halves[usize::from(indices[8 * part + lane] & 63)].into()))
+    }
 }
 
 #[cfg(all(test, target_arch = "x86_64"))]
@@ -208,6 +241,12 @@ mod tests {
         }
         for row in 0..8 {
             same!(L::transpose(std::array::from_fn(|row| L::load(&one).add(L::splat(row as f32))))[row]);
+        }
+        let bytes24: [u8; 24] = std::array::from_fn(|index| (index * 91 + 5) as u8);
+        let halves: [Half; 64] = std::array::from_fn(|index| Half(0x3001 + 97 * index as u16));
+        for part in 0..4 {
+            same!(L::look_up_halves::<false>(L::halves(&halves), L::indices_of_four_bits(&bytes))[part]);
+            same!(L::look_up_halves::<true>(L::halves(&halves), L::indices_of_six_bits(&bytes24))[part]);
         }
         let sixteen: [f32; 16] = std::array::from_fn(|index| (index * index) as f32 - 3.5);
         for start in 0..13 {

@@ -44,6 +44,34 @@ fn widen<const PART: i32>(bytes: __m256i) -> Register {
     }
 }
 
+/// The lower and the upper bytes of sixteen numbers.
+#[inline(always)]
+fn planes(numbers: &[Half; 16]) -> [__m256i; 2] {
+    let mut bytes = [[0; 16]; 2];
+    for (index, number) in numbers.iter().enumerate() {
+        let [low, high] = number.0.to_le_bytes();
+        (bytes[0][index], bytes[1][index]) = (low, high);
+    }
+    with_avx2! {
+        [
+            _mm256_broadcastsi128_si256(_mm_loadu_si128(bytes[0].as_ptr().cast())),
+            _mm256_broadcastsi128_si256(_mm_loadu_si128(bytes[1].as_ptr().cast())),
+        ]
+    }
+}
+
+/// Bytes of four tables of sixteen, by indices below 64.
+#[inline(always)]
+fn of_64(one: __m256i, two: __m256i, three: __m256i, four: __m256i, indices: __m256i) -> __m256i {
+    with_avx2! {
+        // The highest bit of a byte chooses: moved there are the fifth and the sixth of the index.
+        let (fifth, sixth) = (_mm256_slli_epi16::<3>(indices), _mm256_slli_epi16::<2>(indices));
+        let low = _mm256_blendv_epi8(_mm256_shuffle_epi8(one, indices), _mm256_shuffle_epi8(two, indices), fifth);
+        let high = _mm256_blendv_epi8(_mm256_shuffle_epi8(three, indices), _mm256_shuffle_epi8(four, indices), fifth);
+        _mm256_blendv_epi8(low, high, sixth)
+    }
+}
+
 #[inline(always)]
 fn interleave(one: Register, other: Register) -> (__m256, __m256) {
     with_avx2! { (_mm256_unpacklo_ps(one.0, other.0), _mm256_unpackhi_ps(one.0, other.0)) }
@@ -61,6 +89,9 @@ fn sides(one: __m256, other: __m256) -> (Register, Register) {
 
 impl Lanes for Register {
     type Table = (__m256, __m256);
+    /// The lower bytes and the upper bytes of sixteen numbers each, twice in a register.
+    type Halves = [[__m256i; 2]; 4];
+    type Indices = __m256i;
 
     #[inline(always)]
     fn splat(value: f32) -> Self {
@@ -175,6 +206,55 @@ impl Lanes for Register {
             let first = _mm256_permutevar8x32_ps(table.0, index);
             let second = _mm256_permutevar8x32_ps(table.1, index);
             Self(_mm256_blendv_ps(first, second, _mm256_castsi256_ps(_mm256_slli_epi32::<28>(index))))
+        }
+    }
+    #[inline(always)]
+    fn halves(numbers: &[Half; 64]) -> [[__m256i; 2]; 4] {
+        let (sixteens, _) = numbers.as_chunks::<16>();
+        [planes(&sixteens[0]), planes(&sixteens[1]), planes(&sixteens[2]), planes(&sixteens[3])]
+    }
+    #[inline(always)]
+    fn indices_of_four_bits(bytes: &[u8; 16]) -> __m256i {
+        with_avx2! {
+            let bytes = _mm_loadu_si128(bytes.as_ptr().cast());
+            let low = _mm_and_si128(bytes, _mm_set1_epi8(15));
+            let high = _mm_and_si128(_mm_srli_epi16::<4>(bytes), _mm_set1_epi8(15));
+            _mm256_set_m128i(_mm_unpackhi_epi8(low, high), _mm_unpacklo_epi8(low, high))
+        }
+    }
+    #[inline(always)]
+    fn indices_of_six_bits(bytes: &[u8; 24]) -> __m256i {
+        with_avx2! {
+            let first = _mm_loadu_si128(bytes.as_ptr().cast());
+            let second = _mm_loadu_si128(bytes.as_ptr().add(8).cast());
+            // Three bytes in each lane: the first twelve of one half, the last twelve of the other.
+            let order = _mm256_setr_epi8(
+                0, 1, 2, -1, 3, 4, 5, -1, 6, 7, 8, -1, 9, 10, 11, -1, 4, 5, 6, -1, 7, 8, 9, -1, 10, 11, 12, -1, 13, 14, 15, -1,
+            );
+            let threes = _mm256_shuffle_epi8(_mm256_set_m128i(second, first), order);
+            let one = _mm256_and_si256(threes, _mm256_set1_epi32(0x3f));
+            let two = _mm256_and_si256(_mm256_slli_epi32::<2>(threes), _mm256_set1_epi32(0x3f00));
+            let three = _mm256_and_si256(_mm256_slli_epi32::<4>(threes), _mm256_set1_epi32(0x3f_0000));
+            let four = _mm256_and_si256(_mm256_slli_epi32::<6>(threes), _mm256_set1_epi32(0x3f00_0000));
+            _mm256_or_si256(_mm256_or_si256(one, two), _mm256_or_si256(three, four))
+        }
+    }
+    #[inline(always)]
+    fn look_up_halves<const IS_LONG: bool>(halves: [[__m256i; 2]; 4], indices: __m256i) -> [Self; 4] {
+        with_avx2! {
+            let (low, high) = if IS_LONG {
+                (of_64(halves[0][0], halves[1][0], halves[2][0], halves[3][0], indices),
+                 of_64(halves[0][1], halves[1][1], halves[2][1], halves[3][1], indices))
+            } else {
+                (_mm256_shuffle_epi8(halves[0][0], indices), _mm256_shuffle_epi8(halves[0][1], indices))
+            };
+            let (first, second) = (_mm256_unpacklo_epi8(low, high), _mm256_unpackhi_epi8(low, high));
+            [
+                Self(_mm256_cvtph_ps(_mm256_castsi256_si128(first))),
+                Self(_mm256_cvtph_ps(_mm256_castsi256_si128(second))),
+                Self(_mm256_cvtph_ps(_mm256_extracti128_si256::<1>(first))),
+                Self(_mm256_cvtph_ps(_mm256_extracti128_si256::<1>(second))),
+            ]
         }
     }
 }

@@ -146,7 +146,8 @@ proptest! {
     fn linear_layers(
         form in form(),
         rows in 1..140usize,
-        columns in prop_oneof![1..90usize, 90..700usize],
+        // Whole steps of 32 numbers too, in a row or in each of 2, 3 and 7 parts.
+        columns in prop_oneof![1..90usize, 90..700usize, (1..20usize).prop_map(|steps| 32 * steps), Just(1344usize)],
         inputs in prop_oneof![3 => 1..4usize, 2 => 4..40usize],
         is_half: bool,
         has_bias: bool,
