@@ -170,6 +170,7 @@ def test_passes_over_rows() -> None:
 
 MATRIX = Matrix.dense(np.ones((4, 6), np.float32))
 X = np.ones((2, 6), np.float32)
+WEIGHTS = np.ones((4, 6), np.float32)
 
 
 @pytest.mark.parametrize(
@@ -194,6 +195,7 @@ X = np.ones((2, 6), np.float32)
         ("out", lambda: MATRIX.linear(X, None, np.ones((2, 5), np.float32))),
         ("out", lambda: MATRIX.linear(X, None, np.frombuffer(bytes(32), np.float32).reshape(2, 4))),
         ("out", lambda: kernels.silu(X, X)),
+        ("out", lambda: Matrix.dense(WEIGHTS).linear(X, None, WEIGHTS.reshape(6, 4)[2:4])),
         ("indices", lambda: MATRIX.rows(np.array([4]))),
         ("indices", lambda: MATRIX.rows(np.array([-1]))),
         ("indices", lambda: MATRIX.rows(np.array([0.5]))),  # type: ignore[arg-type]

@@ -96,12 +96,13 @@ impl PyMatrix {
         }
     }
 
-    /// The addresses of the weights.
-    fn bytes(&self) -> Range<usize> {
+    /// The addresses of all that it reads.
+    fn bytes(&self) -> [Range<usize>; 3] {
+        let of = |part: &Option<Kept>| part.as_ref().map_or(0..0, |part| part.memory.bytes());
         match &self.parts {
-            Parts::Dense(weights) => weights.memory.bytes(),
-            Parts::Blockwise { data, .. } => data.memory.bytes(),
-            Parts::Palettized { indices, .. } => indices.memory.bytes(),
+            Parts::Dense(weights) => [weights.memory.bytes(), 0..0, 0..0],
+            Parts::Blockwise { data, scale, offset, .. } => [data.memory.bytes(), scale.memory.bytes(), of(offset)],
+            Parts::Palettized { indices, table, scale, .. } => [indices.memory.bytes(), table.memory.bytes(), of(scale)],
         }
     }
 
@@ -218,7 +219,9 @@ impl PyMatrix {
     ) -> PyResult<Numbers<'py>> {
         let x = Read::f32(x, "x")?;
         let bias = bias.map(|bias| Read::f32(bias, "bias")).transpose()?;
-        let read = [x.memory.bytes(), bias.as_ref().map_or(0..0, |bias| bias.memory.bytes()), self.bytes()];
+        let [weights, scales, offsets] = self.bytes();
+        let bias_bytes = bias.as_ref().map_or(0..0, |bias| bias.memory.bytes());
+        let read = [x.memory.bytes(), bias_bytes, weights, scales, offsets];
         let mut out = Written::new(py, out, &self.output_shape(py, &x)?, &read)?;
         let matrix = self.matrix().map_err(|error| exception(py, &error))?;
         let (inputs, bias, outputs) = (x.numbers(), bias.as_ref().map(Read::numbers), out.numbers());
@@ -275,7 +278,7 @@ impl PyMatrix {
             return Err(argument(py, "indices", format!("an array of {}; it must be of int32 or int64", indices.dtype())));
         };
         let shape: Vec<usize> = indices.shape().iter().copied().chain([self.shape.1]).collect();
-        let mut out = Written::new(py, out, &shape, &[self.bytes()])?;
+        let mut out = Written::new(py, out, &shape, &self.bytes())?;
         let matrix = self.matrix().map_err(|error| exception(py, &error))?;
         let numbers = out.numbers();
         run(py, numbers.len(), || matrix.rows(&wanted, numbers))?;
@@ -285,7 +288,7 @@ impl PyMatrix {
     /// All weights, (N, K), of float32.
     #[pyo3(name = "to_dense", signature = (out = None))]
     fn to_dense<'py>(&self, py: Python<'py>, out: Option<&Array<'py>>) -> PyResult<Numbers<'py>> {
-        let mut out = Written::new(py, out, &[self.shape.0, self.shape.1], &[self.bytes()])?;
+        let mut out = Written::new(py, out, &[self.shape.0, self.shape.1], &self.bytes())?;
         let matrix = self.matrix().map_err(|error| exception(py, &error))?;
         let numbers = out.numbers();
         run(py, numbers.len(), || matrix.to_dense(numbers))?;
