@@ -11,7 +11,7 @@ from typing import Any
 
 from russet.coreml import program
 from russet.coreml.program import Program
-from russet.errors import MissingFileError, PackageError
+from russet.errors import FileError, MissingFileError, PackageError
 
 #: A manifest or a model file that is larger is not read. protobuf has the second limit too.
 _GREATEST_MANIFEST_BYTES = 1 << 24
@@ -79,8 +79,9 @@ def _manifest(path: Path) -> Any:
 
 def _inside(name: Any, what: str) -> PurePosixPath:
     """A relative path that does not leave the folder it is relative to."""
-    path = PurePosixPath(name) if isinstance(name, str) and "\0" not in name and "\\" not in name else None
-    # A colon could name a drive.
+    # A lone surrogate is no character. A colon could name a drive.
+    is_text = isinstance(name, str) and "\0" not in name and "\\" not in name and not any("\ud800" <= it <= "\udfff" for it in name)
+    path = PurePosixPath(name) if is_text else None
     if path is None or path.is_absolute() or not path.parts or ".." in path.parts or ":" in path.parts[0]:
         raise PackageError(f"the path of {what} leads out of the package: {name!r}")
     return path
@@ -92,6 +93,8 @@ def _read(path: Path, limit: int) -> bytes:
             data = file.read(limit + 1)
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
         raise MissingFileError(2, "the package is not whole, a file is missing", str(path)) from error
+    except OSError as error:
+        raise FileError(error.errno or 0, "a file of the package cannot be read", str(path)) from error
     if len(data) > limit:
         raise PackageError(f"{path.name}: it has more than {limit} bytes")
     return data

@@ -18,7 +18,7 @@ from russet.coreml.portable.graph import Argument, Graph, Node, call
 from russet.coreml.portable.operations.layout import slice_update_in_place
 from russet.coreml.portable.states import InPlace, analyse
 from russet.coreml.program import ValueType
-from russet.errors import PackageError
+from russet.errors import PackageError, UnsupportedModelError
 
 #: Called with a node and what it gave.
 Hook = Callable[[Node, tuple[Any, ...]], None]
@@ -38,7 +38,7 @@ class Compiled:
         self._in_place = analyse(graph)
         self._plain: Callable[..., list[Any]] | None = None
         self._hooked: Callable[..., list[Any]] | None = None
-        #: Whether an output may share memory with an input, a state or a constant.
+        #: Whether an output may share memory with an input, a state, a constant or an output before it.
         self.may_share = self._sharing()
         self.source = ""
         self._plain = self._compile(False)
@@ -55,16 +55,32 @@ class Compiled:
 
     def _sharing(self) -> list[bool]:
         shared = set(self._graph.inputs) | self._in_place.shown
+        #: The name whose memory a name may show.
+        shows: dict[str, str] = {}
         for node in self._graph.nodes:
-            if node.blocks or (node.is_layout and node.inputs.get("x") in shared):
+            source = node.inputs.get("x")
+            # A cast between float16 and float32 gives its argument, too.
+            if isinstance(source, str) and (node.is_layout or node.kind == "cast"):
+                shows.update(dict.fromkeys(node.outputs, shows.get(source, source)))
+            if node.blocks or (isinstance(source, str) and source in shared and node.outputs[0] in shows):
                 shared.update(node.outputs)
-        return [not isinstance(output, str) or output in shared for output in self._graph.outputs]
+        found = []
+        for output in self._graph.outputs:
+            found.append(not isinstance(output, str) or output in shared or shows.get(output, output) in shared)
+            if isinstance(output, str):
+                shared.add(shows.get(output, output))
+        return found
 
     def _compile(self, has_hook: bool) -> Callable[..., list[Any]]:
         writer = _Writer(self._types, self._in_place, self._round_fp16, has_hook)
         self.source = writer.function(self._graph)
         scope = writer.scope
-        exec(compile(self.source, "<ML Program>", "exec"), scope)
+        try:
+            code = compile(self.source, "<ML Program>", "exec")
+        except (SyntaxError, RecursionError) as error:
+            # Python has limits for blocks within blocks.
+            raise UnsupportedModelError(f"branches and loops lie too deep in one another: {error}") from error
+        exec(code, scope)
         found: Callable[..., list[Any]] = scope["program"]
         return found
 
@@ -86,6 +102,11 @@ class _Writer:
     def function(self, graph: Graph) -> str:
         parameters = ", ".join(["hook", *(self._variable(name) for name in graph.inputs)])
         self._lines = [f"def program({parameters}):"]
+        if self._round_fp16:
+            halves = (
+                name for name in graph.inputs if (of_type := self._types[name]).kind == "tensor" and of_type.dtype == "float16"
+            )
+            self._lines += [f"    {variable} = rounded({variable})" for variable in map(self._variable, halves)]
         drops = _drops(graph)
         for index, node in enumerate(graph.nodes):
             self._node(node, "    ", index)

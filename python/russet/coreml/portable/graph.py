@@ -10,7 +10,7 @@ import inspect
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -18,10 +18,10 @@ import numpy as np
 from russet.coreml.portable.compression import DECOMPRESSIONS
 from russet.coreml.portable.constants import Constant, Stored, runtime_dtype
 from russet.coreml.portable.operations import LAYOUTS, OPERATIONS
-from russet.coreml.portable.operations.tensors import check_size
+from russet.coreml.portable.operations.registry import check_size
 from russet.coreml.portable.weights import elements
 from russet.coreml.program import Blob, Block, Operation, Tensor, ValueType
-from russet.errors import PackageError, UnsupportedOperationError
+from russet.errors import PackageError, RussetError, UnsupportedModelError, UnsupportedOperationError
 
 #: Results of operations on constants with more elements than this are computed when they are needed.
 _GREATEST_FOLDED = 1 << 16
@@ -84,14 +84,20 @@ class Graph:
 
 
 class Reader:
-    """Turns blocks into graphs. Blocks within blocks see the names around them."""
+    """Turns blocks into graphs. Blocks within blocks see the names around them.
 
-    def __init__(self, read_blob: Callable[[Blob], Any]) -> None:
+    With ``round_fp16``, constants of float16 that are computed here are rounded, as their operations' results would be.
+    """
+
+    def __init__(self, read_blob: Callable[[Blob], Any], round_fp16: bool = False) -> None:
         self._read_blob = read_blob
+        self._round_fp16 = round_fp16
         #: The constants met, by name.
         self.constants: dict[str, Constant | Text] = {}
         #: The types of all names that are computed.
         self.types: dict[str, ValueType] = {}
+        #: What names mean, block by block from the outermost: blocks side by side may give the same names.
+        self._scopes: list[dict[str, str]] = []
 
     def graph(self, block: Block, inputs: list[tuple[str, ValueType]] | None = None) -> Graph:
         """The graph of a block.
@@ -100,25 +106,35 @@ class Reader:
             PackageError: if a name is used that is not given before, or is given twice, or a constant is damaged.
             UnsupportedOperationError: if there is no such operation here.
         """
-        given = block.inputs if inputs is None else inputs
-        for name, of_type in given:
-            self._enter(name, of_type)
+        self._scopes.append({})
+        given = [self._enter(name, of_type) for name, of_type in (block.inputs if inputs is None else inputs)]
         nodes = [node for operation in block.operations if (node := self._node(operation)) is not None]
-        return Graph([name for name, _ in given], [self._resolve(name, "an output") for name in block.outputs], nodes)
+        outputs = [self._resolve(name, "an output") for name in block.outputs]
+        self._scopes.pop()
+        return Graph(given, outputs, nodes)
 
-    def _enter(self, name: str, of_type: ValueType) -> None:
-        if name in self.types or name in self.constants:
+    def _own(self, name: str) -> str:
+        """A name of its own for what the block at hand calls so."""
+        if name in self._scopes[-1]:
             raise PackageError(f"the name {name!r} is given twice")
-        if of_type.kind == "tensor" and -1 not in of_type.shape:
+        own, count = name, len(self.types) + len(self.constants)
+        while own in self.types or own in self.constants:
+            own, count = f"{name}#{count}", count + 1
+        self._scopes[-1][name] = own
+        return own
+
+    def _enter(self, name: str, of_type: ValueType) -> str:
+        if of_type.kind in ("tensor", "state") and -1 not in of_type.shape:
             check_size(list(of_type.shape))
-        self.types[name] = of_type
+        own = self._own(name)
+        self.types[own] = of_type
+        return own
 
     def _resolve(self, name: str, place: str) -> Argument:
-        if name in self.constants:
-            return self.constants[name]
-        if name not in self.types:
+        own = next((scope[name] for scope in reversed(self._scopes) if name in scope), None)
+        if own is None:
             raise PackageError(f"{place}: the name {name!r} is not given before it is used")
-        return name
+        return self.constants.get(own, own)
 
     def _value(self, value: Any, place: str) -> Constant | Text:
         if isinstance(value, Tensor):
@@ -145,13 +161,26 @@ class Reader:
             error = UnsupportedOperationError(f"{place}: the portable runtime does not have the operation {kind!r}")
             error.operation = kind
             raise error
+        _check_arguments(kind, inputs, place)
         blocks = [self.graph(block) for block in operation.blocks]
         node = Node(kind, inputs, [name for name, _ in operation.outputs], [of_type for _, of_type in operation.outputs], blocks)
+        self._check_states(node, place)
+        if kind in ("cond", "while_loop"):
+            _check_blocks(node, place)
         if kind not in CONTROL and not any(True for _ in node.names()) and self._folded(node, place):
             return None
-        for name, of_type in operation.outputs:
-            self._enter(name, of_type)
+        node.outputs = [self._enter(name, of_type) for name, of_type in operation.outputs]
         return node
+
+    def _check_states(self, node: Node, place: str) -> None:
+        """A state is read and written as a whole, and is no tensor."""
+        for parameter, argument in node.inputs.items():
+            for part in argument if isinstance(argument, list) else (argument,):
+                is_state = isinstance(part, str) and self.types[part].kind == "state"
+                if is_state != (node.kind in ("read_state", "write_state") and parameter == "input"):
+                    raise PackageError(f"{place}.{parameter}: {'a state' if is_state else 'no state'} is given")
+        if any(of_type.kind != "tensor" for of_type in node.types):
+            raise UnsupportedModelError(f"{place}: it gives something else than tensors, which is not supported")
 
     def _argument(self, bindings: list[Any], place: str) -> Argument:
         found = [self._resolve(part, place) if isinstance(part, str) else self._value(part, place) for part in bindings]
@@ -168,11 +197,9 @@ class Reader:
 
     def _name_constant(self, output: tuple[str, ValueType], value: Constant | Text, place: str) -> None:
         name, of_type = output
-        if name in self.types or name in self.constants:
-            raise PackageError(f"the name {name!r} is given twice")
         if isinstance(value, Constant) and (of_type.kind != "tensor" or of_type.shape != value.shape):
             raise PackageError(f"{place}: the value has the shape {list(value.shape)}, and its type says {list(of_type.shape)}")
-        self.constants[name] = value
+        self.constants[self._own(name)] = value
 
     def _decompressed(self, operation: Operation, inputs: Mapping[str, Argument], place: str) -> None:
         parameters: dict[str, Constant] = {}
@@ -197,21 +224,81 @@ class Reader:
             return False
         if sum(math.prod(of_type.shape) for of_type in node.types) > _GREATEST_FOLDED:
             return False
-        function, arguments = call(node)
+        function, _ = call(node)
         try:
-            found = function(*(value for value in arguments))
-        except (ValueError, IndexError, TypeError, KeyError) as error:
+            with np.errstate(all="ignore"):
+                found = function()
+        except RussetError:
+            raise
+        except (ValueError, LookupError, TypeError, ArithmeticError) as error:
             raise PackageError(f"{place}: {error}") from error
         results = list(found) if isinstance(found, list) else [found]
+        if len(results) != len(node.outputs):
+            raise PackageError(f"{place}: it gives {len(results)} tensors, and the program takes {len(node.outputs)}")
         for name, of_type, result in zip(node.outputs, node.types, results, strict=True):
             array = np.asarray(result)
+            if self._round_fp16 and of_type.dtype == "float16":
+                with np.errstate(over="ignore"):
+                    array = array.astype(np.float16)
             value = Stored(array.astype(runtime_dtype(of_type.dtype or "float32"), copy=False), str(of_type.dtype), array.shape)
             self._name_constant((name, of_type), value, place)
         return True
 
 
-def native(value: Constant | Text) -> Any:
+def _check_arguments(kind: str, inputs: Mapping[str, Argument], place: str) -> None:
+    """Raises if an operation does not take these parameters, or does not do without others."""
+    taken = _PARAMETERS.get(kind) or _parameters(OPERATIONS[kind])
+    missing = [name for name, is_needed in taken.items() if is_needed and name not in inputs]
+    unknown = [name for name in inputs if name not in taken and name != "name"]
+    if missing or unknown:
+        what = f"the argument {missing[0]!r} is missing" if missing else f"there is no parameter {unknown[0]!r}"
+        raise PackageError(f"{place}: {what}")
+    for name, argument in inputs.items():
+        parts = argument if isinstance(argument, list) else [argument]
+        is_list = name in _LISTS or (kind, name) == ("while_loop", "loop_vars")
+        if not is_list and isinstance(argument, list) and any(isinstance(part, str) for part in parts):
+            raise PackageError(f"{place}.{name}: a list of tensors where one is taken")
+        if (is_list or name in _ARRAYS) and any(isinstance(part, Text) for part in parts):
+            raise PackageError(f"{place}.{name}: a text is used as a tensor")
+
+
+#: The parameters of operations that are no functions, and whether they are needed.
+_PARAMETERS: Mapping[str, Mapping[str, bool]] = {
+    "cond": {"pred": True},
+    "while_loop": {"loop_vars": True},
+    "read_state": {"input": True},
+    "write_state": {"input": True, "data": True},
+}
+
+
+@cache
+def _parameters(function: Callable[..., Any]) -> Mapping[str, bool]:
+    """The parameters of a function, and whether they are needed."""
+    if isinstance(function, np.ufunc):
+        return dict.fromkeys(("x", "y")[: function.nin], True)
+    return {name: it.default is it.empty for name, it in inspect.signature(function).parameters.items()}
+
+
+def _check_blocks(node: Node, place: str) -> None:
+    """A branch gives what the node gives; a loop's condition and body take it, and the body gives it too."""
+    outputs, blocks = len(node.outputs), node.blocks
+    fits = len(blocks) == 2
+    if fits and node.kind == "cond":
+        fits = all((len(block.inputs), len(block.outputs)) == (0, outputs) for block in blocks)
+    elif fits:
+        given = node.inputs["loop_vars"]
+        condition, body = blocks
+        fits = (len(condition.inputs), len(condition.outputs)) == (outputs, 1)
+        fits = fits and (len(body.inputs), len(body.outputs)) == (outputs, outputs)
+        fits = fits and (len(given) if isinstance(given, list) else 1) == outputs
+    if not fits:
+        raise PackageError(f"{place}: its blocks do not take and give what it does")
+
+
+def native(value: Constant | Text | list[Constant]) -> Any:
     """A constant as Python's own numbers, lists and texts."""
+    if isinstance(value, list):
+        return [native(part) for part in value]
     return value.value if isinstance(value, Text) else value.array().tolist()
 
 
@@ -253,8 +340,6 @@ def call(node: Node, instead: Callable[..., Any] | None = None) -> tuple[Callabl
         elif isinstance(argument, str):
             dynamic.append((parameter, None))
             names.append(argument)
-        elif isinstance(argument, list):
-            raise PackageError(f"{node.kind}.{parameter}: a list of tensors where one is taken")
         elif parameter in _ARRAYS and (node.kind, parameter) not in _NUMBERS and isinstance(argument, Constant):
             array = argument.array()
             constants[parameter] = array[()] if array.shape == () else array

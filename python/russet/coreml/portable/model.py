@@ -20,7 +20,7 @@ from russet.coreml.portable.graph import Node, Reader
 from russet.coreml.portable.lowering import Matrices, lower
 from russet.coreml.portable.weights import WeightFile
 from russet.coreml.program import Blob
-from russet.errors import ArgumentError, PackageError
+from russet.errors import ArgumentError, LimitError, PackageError, RussetError
 
 
 class State:
@@ -105,7 +105,10 @@ class PortableModel:
 
     def make_state(self) -> State:
         """A new state, all zeros."""
-        return State(self.function.states)
+        try:
+            return State(self.function.states)
+        except MemoryError as error:
+            raise LimitError(f"{self.function.name}: there is no memory for a state: {error}") from error
 
     def predict(self, inputs: Mapping[str, ArrayLike], state: State | None = None) -> dict[str, NDArray[Any]]:
         """Runs the function once; ``state`` is changed.
@@ -162,25 +165,31 @@ class PortableModel:
             if name not in arrays:
                 raise _argument(name, "the portable runtime has no default values: pass the input though it is optional")
         if self.function.states:
-            if state is None:
-                raise _argument("state", "the function has states: pass what make_state() gives")
-            arrays.update(state.arrays)
+            arrays.update(self._states(state))
         try:
             with np.errstate(all="ignore"):
                 values = self._compiled.run(arrays, hook)
+        except RussetError:
+            raise
         except IndexError as error:
             raise _argument("inputs", str(error)) from error
-        except KeyError as error:
-            raise _argument("state", f"the state has no {error}; it was made by another package") from None
-        except (ValueError, TypeError) as error:
-            if isinstance(error, ArgumentError | PackageError):
-                raise
+        except MemoryError as error:
+            raise LimitError(f"{self.function.name}: there is no memory for a tensor: {error}") from error
+        except (ValueError, TypeError, ArithmeticError, KeyError) as error:
             raise PackageError(f"{self.function.name}: the program does not fit its own shapes or types: {error}") from error
         found = {}
         for feature, value, may_share in zip(self._outputs(), values, self._compiled.may_share, strict=True):
             dtype = np.float32 if feature.dtype == "float16" else np.dtype(feature.dtype)
             found[feature.name] = np.array(value, dtype) if may_share else np.asarray(value, dtype)
         return found
+
+    def _states(self, state: State | None) -> Mapping[str, NDArray[np.float16]]:
+        if state is None:
+            raise _argument("state", "the function has states: pass what make_state() gives")
+        for name, feature in self.function.states.items():
+            if name not in state.arrays or state.arrays[name].shape != feature.shape:
+                raise _argument("state", f"it has no {name!r} {feature.allowed()}; it was made by another package")
+        return state.arrays
 
     def _outputs(self) -> list[Feature]:
         return list(self._shared.outputs[self.function.name])
@@ -202,32 +211,52 @@ class _Shared:
         self._round_fp16 = round_fp16
         self._matrices = matrices
         self._files: dict[str, WeightFile] = {}
-        self._blobs: dict[tuple[str, int], NDArray[Any]] = {}
+        self._blobs: dict[Blob, NDArray[Any]] = {}
         self._compiled: dict[str, Compiled] = {}
 
     def compiled(self, name: str) -> Compiled:
         """A function, compiled when it is first asked for."""
         if name not in self._compiled:
-            function, described = self.package.program.functions[name], self.package.program.description.functions[name]
-            reader = Reader(self._blob)
-            graph = reader.graph(function.block, function.inputs)
-            if self._fuses:
-                fuse_groups(graph, reader.types, self._matrices.threads)
-            lower(graph, self._matrices)
-            missing = set(described.inputs) ^ {name for name, of_type in function.inputs if of_type.kind == "tensor"}
-            missing |= set(described.states) ^ {name for name, of_type in function.inputs if of_type.kind == "state"}
-            missing |= set(described.outputs) ^ set(function.block.outputs)
-            if missing:
-                raise PackageError(f"{name}: the program and its description do not agree about {', '.join(sorted(missing))}")
-            self.outputs[name] = [described.outputs[output] for output in function.block.outputs]
-            self._compiled[name] = Compiled(graph, reader.types, self._round_fp16)
+            self._check(name)
+            try:
+                self._compiled[name] = self._compile(name)
+            except RussetError:
+                raise
+            except MemoryError as error:
+                raise LimitError(f"{name}: there is no memory for a constant: {error}") from error
+            except (ValueError, TypeError, ArithmeticError, LookupError) as error:
+                # Constants that an operation makes no sense of.
+                raise PackageError(f"{name}: the program does not fit its own shapes or types: {error}") from error
         return self._compiled[name]
+
+    def _compile(self, name: str) -> Compiled:
+        function = self.package.program.functions[name]
+        reader = Reader(self._blob, self._round_fp16)
+        graph = reader.graph(function.block, function.inputs)
+        if self._fuses:
+            fuse_groups(graph, reader.types, self._matrices.threads)
+        lower(graph, self._matrices)
+        return Compiled(graph, reader.types, self._round_fp16)
+
+    def _check(self, name: str) -> None:
+        """Raises if the program and its description tell different things of a function."""
+        function, described = self.package.program.functions[name], self.package.program.description.functions[name]
+        inputs = {name: of_type for name, of_type in function.inputs if of_type.kind != "state"}
+        states = {name: of_type for name, of_type in function.inputs if of_type.kind == "state"}
+        missing = set(described.inputs) ^ set(inputs)
+        missing |= set(described.states) ^ set(states)
+        missing |= set(described.outputs) ^ set(function.block.outputs)
+        if not missing:
+            missing = {name for name, feature in described.inputs.items() if len(feature.shape) != len(inputs[name].shape)}
+            missing |= {name for name, feature in described.states.items() if feature.shape != states[name].shape}
+        if missing:
+            raise PackageError(f"{name}: the program and its description do not agree about {', '.join(sorted(missing))}")
+        self.outputs[name] = [described.outputs[output] for output in function.block.outputs]
 
     def _blob(self, blob: Blob) -> NDArray[Any]:
         # Functions of a package share weights: the same place is the same array.
-        key = (blob.file, blob.offset)
-        if key not in self._blobs:
+        if blob not in self._blobs:
             if blob.file not in self._files:
                 self._files[blob.file] = WeightFile(self.package.file(blob.file))
-            self._blobs[key] = self._files[blob.file].read(blob)
-        return self._blobs[key]
+            self._blobs[blob] = self._files[blob.file].read(blob)
+        return self._blobs[blob]

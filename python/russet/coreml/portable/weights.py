@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from russet.coreml.program import Blob, Tensor
-from russet.errors import MissingFileError, PackageError
+from russet.errors import FileError, MissingFileError, PackageError
 
 _HEADER = struct.Struct("<IIQQQ")
 _SENTINEL = 0xDEADBEEF
@@ -37,8 +37,10 @@ class WeightFile:
         self._name = path.name
         try:
             self._bytes: NDArray[np.uint8] = np.memmap(path, np.uint8, "r")
-        except FileNotFoundError as error:
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
             raise MissingFileError(2, "the package is not whole, its weights are missing", str(path)) from error
+        except OSError as error:
+            raise FileError(error.errno or 0, "the weights cannot be read", str(path)) from error
         except ValueError:
             raise PackageError(f"{path.name}: the file is empty") from None
 
@@ -78,6 +80,8 @@ def elements(tensor: Tensor) -> NDArray[Any]:
     if isinstance(tensor.elements, list):
         raise PackageError("a tensor of texts is used as numbers")
     if bits(tensor.dtype) < 8:
+        if tensor.elements.dtype != np.uint8:
+            raise PackageError(f"elements of {tensor.dtype} are not packed in bytes")
         return tensor.elements
     if tensor.elements.dtype == np.uint8 and tensor.dtype != "bool":
         return _view(tensor.elements, tensor.dtype).reshape(tensor.shape)

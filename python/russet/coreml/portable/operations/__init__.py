@@ -15,6 +15,7 @@ from russet.coreml.portable.operations import (
     layout,
     linear,
     reduction,
+    resizing,
     tensors,
 )
 from russet.coreml.portable.operations.registry import LAYOUTS, OPERATIONS
@@ -29,5 +30,6 @@ __all__ = [
     "layout",
     "linear",
     "reduction",
+    "resizing",
     "tensors",
 ]

@@ -1,4 +1,4 @@
-"""Convolution, pooling and changes of resolution over tensors (batch, channels, *spatial)."""
+"""Convolution and pooling over tensors (batch, channels, *spatial)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from russet.coreml.portable.operations.registry import Array, Ints, ints, operation
-from russet.errors import UnsupportedOperationError
+from russet.coreml.portable.operations.registry import Array, Ints, check_size, ints, operation
+from russet.errors import PackageError
 
 
 def _sizes(values: Ints | None, rank: int) -> list[int]:
@@ -23,6 +23,8 @@ def paddings(
     if pad_type == "custom":
         given = [0] * 2 * len(kernel) if pad is None else ints(pad)
         return list(zip(given[::2], given[1::2], strict=True))
+    if pad_type not in ("same", "same_lower"):
+        raise PackageError(f"there is no pad_type {pad_type!r}")
     pairs = []
     for size, length, stride in zip(sizes, kernel, strides, strict=True):
         total = max((-(-size // stride) - 1) * stride + length - size, 0)
@@ -82,6 +84,7 @@ def conv_transpose(
     batch, outputs = x.shape[0], weight.shape[1] * groups
     spans = [(length - 1) * dilation + 1 for length, dilation in zip(kernel, spread, strict=True)]
     full = [(size - 1) * step + span for size, step, span in zip(x.shape[2:], steps, spans, strict=True)]
+    check_size([batch, outputs, *full])
     found = np.zeros((batch, outputs, *full), np.float32)
     parts = x.reshape(batch, groups, x.shape[1] // groups, -1)
     filters = weight.reshape(groups, weight.shape[0] // groups, weight.shape[1], *kernel)
@@ -96,19 +99,21 @@ def conv_transpose(
         found[index] += product
     if pad_type == "custom":
         cut = [0] * 2 * rank if pad is None else ints(pad)
-        pairs = list(zip(cut[::2], cut[1::2], strict=True))
-    elif pad_type == "valid":
-        pairs = [(0, 0)] * rank
+        befores = cut[::2]
+        wanted = [size - sum(pair) for size, pair in zip(full, zip(befores, cut[1::2], strict=True), strict=True)]
     else:
-        wanted = [size * step for size, step in zip(x.shape[2:], steps, strict=True)]
-        extra = [max(size - want, 0) for size, want in zip(full, wanted, strict=True)]
-        pairs = [((total + (pad_type == "same_lower")) // 2, 0) for total in extra]
-        pairs = [(before, total - before) for (before, _), total in zip(pairs, extra, strict=True)]
-    ends = [size - after for size, (_, after) in zip(full, pairs, strict=True)]
+        wanted = full if pad_type == "valid" else [size * step for size, step in zip(x.shape[2:], steps, strict=True)]
+        befores = [0] * rank
     if output_shape is not None:
-        ends = [before + size for (before, _), size in zip(pairs, ints(output_shape)[2:], strict=True)]
-        found = np.pad(found, [(0, 0), (0, 0), *((0, max(end - size, 0)) for end, size in zip(ends, full, strict=True))])
-    kept = (slice(before, end) for (before, _), end in zip(pairs, ends, strict=True))
+        wanted = ints(output_shape)[2:]
+    if pad_type in ("same", "same_lower"):
+        # What is too much is cut on both sides, one more behind, or before for same_lower.
+        more = pad_type == "same_lower"
+        befores = [(max(size - want, 0) + more) // 2 for size, want in zip(full, wanted, strict=True)]
+    ends = [before + want for before, want in zip(befores, wanted, strict=True)]
+    check_size([batch, outputs, *ends])
+    found = np.pad(found, [(0, 0), (0, 0), *((0, max(end - size, 0)) for end, size in zip(ends, full, strict=True))])
+    kept = (slice(before, end) for before, end in zip(befores, ends, strict=True))
     inside: tuple[Any, ...] = (slice(None), slice(None), *kept)
     found = found[inside]
     return found if bias is None else found + bias.reshape(-1, *[1] * rank)
@@ -116,26 +121,33 @@ def conv_transpose(
 
 def _pool(
     x: Array, fill: float, kernel_sizes: Ints, strides: Ints | None, pad_type: str, pad: Ints | None, ceil_mode: bool
-) -> Array:
+) -> tuple[Array, Array]:
+    """All windows, and how many elements of each lie in the tensor or its padding."""
     kernel = ints(kernel_sizes)
-    steps = _sizes(strides, len(kernel))
-    pairs = paddings(pad_type, pad, x.shape[2:], kernel, steps)
+    steps, ones = _sizes(strides, len(kernel)), [1] * len(kernel)
+    pairs = paddings(pad_type.lower(), pad, x.shape[2:], kernel, steps)
+    missing = [0] * len(kernel)
     if ceil_mode:
-        # What is missing to a whole last window is added behind, unless the window would lie in the padding alone.
+        # What is missing to a whole last window is added behind, unless the window would begin behind the tensor.
         for axis, ((before, after), length, step) in enumerate(zip(pairs, kernel, steps, strict=True)):
             size = x.shape[2 + axis] + before + after
-            missing = -(size - length) % step
-            starts_inside = size - length + missing < x.shape[2 + axis] + before
-            pairs[axis] = (before, after + (missing if starts_inside else 0))
-    padded = np.pad(x, [(0, 0), (0, 0), *pairs], constant_values=x.dtype.type(fill))
-    return _windows(padded, kernel, steps, [1] * len(kernel))
+            more = -(size - length) % step
+            begins_inside = size - length + more < x.shape[2 + axis] + before or before + after == 0
+            missing[axis] = more if begins_inside else 0
+    check_size([*x.shape[:2], *(size + sum(pair) for size, pair in zip(x.shape[2:], pairs, strict=True))])
+    inside = [(0, 0), (0, 0), *pairs]
+    behind = [(0, 0), (0, 0), *((0, more) for more in missing)]
+    padded = np.pad(np.pad(x, inside, constant_values=x.dtype.type(fill)), behind, constant_values=x.dtype.type(fill))
+    counted = np.pad(np.ones((1, 1, *(size + sum(pair) for size, pair in zip(x.shape[2:], pairs, strict=True))), x.dtype), behind)
+    along = tuple(range(x.ndim, x.ndim + len(kernel)))
+    return _windows(padded, kernel, steps, ones), _windows(counted, kernel, steps, ones).sum(axis=along)
 
 
 @operation("max_pool")
 def max_pool(
     x: Array, kernel_sizes: Ints, pad_type: str, strides: Ints | None = None, pad: Ints | None = None, ceil_mode: bool = False
 ) -> Array:
-    windows = _pool(x, -np.inf, kernel_sizes, strides, pad_type, pad, ceil_mode)
+    windows, _ = _pool(x, -np.inf, kernel_sizes, strides, pad_type, pad, ceil_mode)
     return windows.max(axis=tuple(range(x.ndim, windows.ndim)))
 
 
@@ -149,11 +161,10 @@ def avg_pool(
     exclude_padding_from_average: bool = False,
     ceil_mode: bool = False,
 ) -> Array:
-    windows = _pool(x, 0, kernel_sizes, strides, pad_type, pad, ceil_mode)
+    windows, counts = _pool(x, 0, kernel_sizes, strides, pad_type, pad, ceil_mode)
     along = tuple(range(x.ndim, windows.ndim))
-    if not exclude_padding_from_average:
-        return windows.mean(axis=along)
-    counts = _pool(np.ones_like(x[:1, :1]), 0, kernel_sizes, strides, pad_type, pad, ceil_mode).sum(axis=along)
+    if exclude_padding_from_average:
+        counts = _pool(np.ones_like(x[:1, :1]), 0, kernel_sizes, strides, pad_type, pad, ceil_mode)[0].sum(axis=along)
     return windows.sum(axis=along) / counts
 
 
@@ -161,13 +172,5 @@ def avg_pool(
 def l2_pool(
     x: Array, kernel_sizes: Ints, pad_type: str, strides: Ints | None = None, pad: Ints | None = None, ceil_mode: bool = False
 ) -> Array:
-    windows = _pool(x * x, 0, kernel_sizes, strides, pad_type, pad, ceil_mode)
+    windows, _ = _pool(x * x, 0, kernel_sizes, strides, pad_type, pad, ceil_mode)
     return np.sqrt(windows.sum(axis=tuple(range(x.ndim, windows.ndim))))
-
-
-@operation("upsample_nearest_neighbor")
-def upsample_nearest_neighbor(x: Array, scale_factor_height: float = 1, scale_factor_width: float = 1) -> Array:
-    if scale_factor_height != int(scale_factor_height) or scale_factor_width != int(scale_factor_width):
-        message = "upsample_nearest_neighbor: a scale that is no integer is not supported"
-        raise UnsupportedOperationError(message)
-    return x.repeat(int(scale_factor_height), axis=-2).repeat(int(scale_factor_width), axis=-1)

@@ -8,16 +8,17 @@ import numpy as np
 
 from russet.coreml.portable import kernels, numpy_kernels
 from russet.coreml.portable.operations.registry import OPERATIONS, Array, operation
+from russet.errors import UnsupportedOperationError
 
 # Operations that NumPy has, under MIL's names; x and y are given in this order.
 OPERATIONS.update(
     {
         "abs": np.abs, "acos": np.arccos, "add": np.add, "asin": np.arcsin, "atan": np.arctan, "atanh": np.arctanh,
-        "ceil": np.ceil, "cos": np.cos, "cosh": np.cosh, "equal": np.equal, "exp": np.exp, "exp2": np.exp2, "floor": np.floor,
+        "ceil": np.ceil, "cos": np.cos, "cosh": np.cosh, "equal": np.equal, "exp": np.exp, "floor": np.floor,
         "floor_div": np.floor_divide, "greater": np.greater, "greater_equal": np.greater_equal, "less": np.less,
         "less_equal": np.less_equal, "logical_and": np.logical_and, "logical_not": np.logical_not, "logical_or": np.logical_or,
         "logical_xor": np.logical_xor, "maximum": np.maximum, "minimum": np.minimum, "mod": np.mod, "mul": np.multiply,
-        "not_equal": np.not_equal, "pow": np.power, "round": np.rint, "sign": np.sign, "sin": np.sin, "sinh": np.sinh,
+        "not_equal": np.not_equal, "round": np.rint, "sign": np.sign, "sin": np.sin, "sinh": np.sinh,
         "sqrt": np.sqrt, "square": np.square, "sub": np.subtract, "tan": np.tan, "tanh": np.tanh,
     }
 )  # fmt: skip
@@ -34,6 +35,19 @@ def real_div(x: Array, y: Array) -> Array:
     quotient = np.divide(x, y)
     # Integers divide to integers, towards zero.
     return quotient if x.dtype.kind == "f" else np.trunc(quotient).astype(x.dtype)
+
+
+@operation("pow")
+def pow(x: Array, y: Array) -> Array:
+    if x.dtype.kind == "f" or np.min(y, initial=0) >= 0:
+        return np.power(x, y)
+    # Negative powers of integers are fractions, which become integers towards zero.
+    return np.trunc(np.power(x.astype(np.float64), y)).astype(x.dtype)
+
+
+@operation("exp2")
+def exp2(x: Array) -> Array:
+    return np.exp2(x).astype(x.dtype)
 
 
 @operation("rsqrt")
@@ -58,6 +72,8 @@ def erf(x: Array) -> Array:
 
 @operation("cast")
 def cast(x: Array, dtype: str) -> Array:
+    if dtype not in CAST_TYPES:
+        raise UnsupportedOperationError(f"cast: the type {dtype!r} is not supported")
     name = CAST_TYPES[dtype]
     return np.asarray(x).astype(np.float32 if name == "float16" else name)
 
@@ -79,7 +95,7 @@ def clip(x: Array, alpha: float, beta: float) -> Array:
 
 @operation("threshold")
 def threshold(x: Array, alpha: float) -> Array:
-    return np.maximum(x, np.float32(alpha))
+    return np.maximum(x, x.dtype.type(alpha))
 
 
 @operation("relu")
@@ -99,7 +115,7 @@ def clamped_relu(x: Array, alpha: float, beta: float) -> Array:
 
 @operation("thresholded_relu")
 def thresholded_relu(x: Array, alpha: float) -> Array:
-    return np.where(x > np.float32(alpha), x, np.float32(0))
+    return np.where(x >= np.float32(alpha), x, np.float32(0))
 
 
 @operation("leaky_relu")
@@ -130,12 +146,12 @@ def scaled_tanh(x: Array, alpha: float, beta: float) -> Array:
 
 @operation("gelu")
 def gelu(x: Array, mode: str = "EXACT") -> Array:
-    return kernels.gelu(x, mode)
+    return kernels.gelu(x, mode).reshape(x.shape)
 
 
 @operation("silu")
 def silu(x: Array) -> Array:
-    return kernels.silu(x)
+    return kernels.silu(x).reshape(x.shape)
 
 
 @operation("sigmoid")

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from russet.coreml.portable.operations.registry import Array, operation
+from russet.errors import PackageError
 
 
 @operation("gather")
@@ -32,10 +33,20 @@ def gather_along_axis(x: Array, indices: Array, axis: int = 0, validate_indices:
 @operation("gather_nd")
 def gather_nd(x: Array, indices: Array, batch_dims: int = 0, validate_indices: bool = False) -> Array:
     if batch_dims == 0:
-        return x[tuple(np.moveaxis(indices, -1, 0))]
+        return np.array(x[tuple(np.moveaxis(indices, -1, 0))])
     batches = x.shape[:batch_dims]
     parts = [x[batch][tuple(np.moveaxis(indices[batch], -1, 0))] for batch in np.ndindex(*batches)]
     return np.stack(parts).reshape(*batches, *parts[0].shape)
+
+
+def _divide_at(data: Array, index: Any, updates: Array) -> None:
+    if data.dtype.kind == "f":
+        np.divide.at(data, index, updates)
+    else:
+        # Integers divide to integers, towards zero.
+        quotients = data.astype(np.float64)
+        np.divide.at(quotients, index, updates)
+        data[...] = np.trunc(quotients)
 
 
 #: What a scattered value does to the one that is there.
@@ -43,7 +54,7 @@ _MODES: dict[str, Callable[[Array, Any, Array], None]] = {
     "add": np.add.at,
     "sub": np.subtract.at,
     "mul": np.multiply.at,
-    "div": np.divide.at,
+    "div": _divide_at,
     "max": np.maximum.at,
     "min": np.minimum.at,
 }
@@ -53,8 +64,10 @@ def _scatter(data: Array, index: Any, updates: Array, mode: str) -> Array:
     found = data.copy()
     if mode == "update":
         found[index] = updates
-    else:
+    elif mode in _MODES:
         _MODES[mode](found, index, updates)
+    else:
+        raise PackageError(f"scatter: there is no mode {mode!r}")
     return found
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from russet.coreml.portable.operations.registry import Array, Ints, axes, ints, operation
+from russet.coreml.portable.operations.registry import Array, Ints, axes, check_size, ints, operation
 from russet.errors import PackageError
 
 Masks = Sequence[bool] | Array | None
@@ -15,15 +16,16 @@ Masks = Sequence[bool] | Array | None
 
 @operation("reshape", is_layout=True)
 def reshape(x: Array, shape: Ints) -> Array:
-    # A size of 0 is that of the argument.
-    sizes = [size or x.shape[axis] for axis, size in enumerate(ints(shape))]
-    return x.reshape(sizes)
+    # A size of 0 is that of the argument's dimension at the same place from the end, or 1 if it has none there.
+    sizes = ints(shape)
+    padded = (1,) * (len(sizes) - x.ndim) + x.shape[max(0, x.ndim - len(sizes)) :]
+    return x.reshape([size or own for size, own in zip(sizes, padded, strict=True)])
 
 
 @operation("reshape_like", is_layout=True)
-def reshape_like(x: Array, ref_tensors: Sequence[Array], begins: Ints, ends: Ints, end_masks: Masks) -> Array:
+def reshape_like(x: Array, ref_tensors: Sequence[Array], begins: Ints, ends: Ints, end_masks: Any) -> Array:
     sizes: list[int] = []
-    masks = [False] * len(ref_tensors) if end_masks is None else [bool(mask) for mask in end_masks]
+    masks = [bool(mask) for mask in np.atleast_1d(end_masks)]
     for tensor, begin, end, to_end in zip(ref_tensors, ints(begins), ints(ends), masks, strict=True):
         sizes += tensor.shape[begin : None if to_end else end]
     return x.reshape(sizes)
@@ -41,15 +43,13 @@ def expand_dims(x: Array, axes: Ints) -> Array:
 
 @operation("squeeze", is_layout=True)
 def squeeze(x: Array, axes: Ints | None = None) -> Array:
-    return x.squeeze(None if axes is None else tuple(ints(axes)))
+    # Axes of other sizes than 1 stay.
+    return x.squeeze(None if axes is None else tuple(axis for axis in ints(axes) if x.shape[axis] == 1))
 
 
 @operation("flatten2d", is_layout=True)
 def flatten2d(x: Array, axis: int = 1) -> Array:
-    rows = 1
-    for size in x.shape[: axis if axis >= 0 else x.ndim + axis]:
-        rows *= size
-    return x.reshape(rows, -1)
+    return x.reshape(math.prod(x.shape[:axis]), math.prod(x.shape[axis:]))
 
 
 @operation("reverse", is_layout=True)
@@ -92,11 +92,10 @@ def slices(
     index: list[slice | int] = []
     for axis in range(rank):
         if squeezed[axis]:
-            index.append(begins[axis])
+            index.append(0 if no_begin[axis] else begins[axis])
             continue
         first = None if no_begin[axis] else begins[axis]
         last = None if no_end[axis] else ends[axis]
-        # An end of -1 with a negative stride would be the last element for NumPy too.
         index.append(slice(first, last, strides[axis]))
     return tuple(index)
 
@@ -104,9 +103,12 @@ def slices(
 @operation("slice_by_size", is_layout=True)
 def slice_by_size(x: Array, begin: Ints, size: Ints) -> Array:
     index = []
-    for axis, (first, length) in enumerate(zip(ints(begin), ints(size), strict=True)):
-        first = first % x.shape[axis] if first < 0 else first
-        index.append(slice(first, None if length == -1 else first + length))
+    for whole, first, length in zip(x.shape, ints(begin), ints(size), strict=True):
+        first = first + whole if first < 0 else first
+        last = whole if length == -1 else first + length
+        if not 0 <= first <= last <= whole:
+            raise PackageError(f"elements {first} to {last} are taken of an axis of {whole}")
+        index.append(slice(first, last))
     return x[tuple(index)]
 
 
@@ -145,6 +147,7 @@ def slice_update_in_place(
 
 @operation("concat")
 def concat(values: Sequence[Array], axis: int, interleave: bool = False) -> Array:
+    check_size([sum(value.size for value in values)])
     if interleave:
         stacked = np.stack(values, int(axis) % values[0].ndim + 1)
         shape = list(values[0].shape)
@@ -161,7 +164,9 @@ def stack(values: Sequence[Array], axis: int) -> Array:
 
 @operation("tile")
 def tile(x: Array, reps: Ints) -> Array:
-    return np.tile(x, ints(reps))
+    counts = ints(reps)
+    check_size([size * count for size, count in zip(x.shape, counts, strict=True)])
+    return np.tile(x, counts)
 
 
 @operation("depth_to_space", "pixel_shuffle")
@@ -173,7 +178,7 @@ def depth_to_space(x: Array, block_size: int | None = None, upscale_factor: int 
     else:
         size = int(upscale_factor or 1)
         parts = x.reshape(batch, channels // size**2, size, size, height, width).transpose(0, 1, 4, 2, 5, 3)
-    return parts.reshape(batch, channels // size**2, height * size, width * size)
+    return np.array(parts).reshape(batch, channels // size**2, height * size, width * size)
 
 
 @operation("space_to_depth", "pixel_unshuffle")
@@ -182,21 +187,28 @@ def space_to_depth(x: Array, block_size: int | None = None, downscale_factor: in
     size = int(block_size or downscale_factor or 1)
     parts = x.reshape(batch, channels, height // size, size, width // size, size)
     order = (0, 3, 5, 1, 2, 4) if block_size is not None else (0, 1, 3, 5, 2, 4)
-    return parts.transpose(order).reshape(batch, channels * size**2, height // size, width // size)
+    return np.array(parts.transpose(order)).reshape(batch, channels * size**2, height // size, width // size)
 
 
 @operation("sliding_windows")
 def sliding_windows(x: Array, axis: int, size: int, stride: int = 1) -> Array:
     (along,) = axes(axis, x.ndim)
     windows = np.lib.stride_tricks.sliding_window_view(x, int(size), along)
-    return np.ascontiguousarray(np.moveaxis(windows, -1, along + 1)[(slice(None),) * along + (slice(None, None, int(stride)),)])
+    check_size(list(windows.shape))
+    return np.array(np.moveaxis(windows, -1, along + 1)[(slice(None),) * along + (slice(None, None, int(stride)),)])
 
 
 @operation("pad")
 def pad(x: Array, pad: Ints, mode: str = "constant", constant_val: float = 0.0) -> Array:
     widths = ints(pad)
     pairs = [(0, 0)] * (x.ndim - len(widths) // 2) + list(zip(widths[::2], widths[1::2], strict=True))
+    check_size([size + before + after for size, (before, after) in zip(x.shape, pairs, strict=True)])
     if mode == "constant":
         return np.pad(x, pairs, constant_values=x.dtype.type(constant_val))
-    how: Any = {"reflect": "reflect", "replicate": "edge"}[mode]
-    return np.pad(x, pairs, how)
+    if mode not in _PADDINGS:
+        raise PackageError(f"pad: there is no mode {mode!r}")
+    return np.pad(x, pairs, _PADDINGS[mode])
+
+
+#: NumPy's names of the modes that take the padding from the tensor.
+_PADDINGS: dict[str, Any] = {"reflect": "reflect", "replicate": "edge"}

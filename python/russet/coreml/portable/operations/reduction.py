@@ -43,7 +43,7 @@ OPERATIONS.update(
 
 
 def _argument(function: Any) -> Any:
-    def find(x: Array, axis: int = -1, keep_dims: bool = True, output_dtype: str = "int32") -> Array:
+    def find(x: Array, axis: int = -1, keep_dims: bool = False, output_dtype: str = "int32") -> Array:
         return np.asarray(function(x, axis=int(axis), keepdims=bool(keep_dims))).astype(output_dtype)
 
     return find
@@ -54,10 +54,11 @@ OPERATIONS.update({"reduce_argmax": _argument(np.argmax), "reduce_argmin": _argu
 
 @operation("cumsum")
 def cumsum(x: Array, axis: int = 0, exclusive: bool = False, reverse: bool = False) -> Array:
-    values = np.flip(x, axis) if reverse else x
-    total = np.cumsum(values, axis, dtype=x.dtype)
+    values = np.moveaxis(np.flip(x, axis) if reverse else x, axis, 0)
+    total = np.cumsum(values, 0, dtype=x.dtype)
     if exclusive:
-        total = total - values
+        total = np.concatenate((np.zeros_like(total[:1]), total[:-1]))
+    total = np.moveaxis(total, 0, axis)
     return np.flip(total, axis) if reverse else total
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from russet.errors import LimitError
 
 Array = NDArray[Any]
 #: A list of integers: Python's if it is constant in the program, else an array.
@@ -42,3 +45,18 @@ def ints(values: Ints) -> list[int]:
 def axes(values: Ints | None, rank: int) -> tuple[int, ...]:
     """Axes counted from the front; all of them if none are given."""
     return tuple(range(rank)) if values is None else tuple(axis % rank for axis in ints(values))
+
+
+#: A tensor of more elements is not made: a damaged program could ask for it.
+GREATEST_TENSOR = 1 << 33
+
+
+def check_size(shape: list[int]) -> None:
+    """Refuses a tensor that no model can mean.
+
+    Raises:
+        LimitError: if it has more than 2^33 elements.
+    """
+    count = math.prod(shape)
+    if count > GREATEST_TENSOR:
+        raise LimitError(f"a tensor {shape} of {count} elements; the limit is {GREATEST_TENSOR}")

@@ -7,22 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from russet.coreml.portable.operations.registry import Array, Ints, ints, operation
-from russet.errors import LimitError
-
-#: A tensor of more elements is not made: a damaged program could ask for it.
-GREATEST_TENSOR = 1 << 33
-
-
-def check_size(shape: list[int]) -> None:
-    """Refuses a tensor that no model can mean.
-
-    Raises:
-        LimitError: if it has more than 2^33 elements.
-    """
-    count = math.prod(shape)
-    if count > GREATEST_TENSOR:
-        raise LimitError(f"a tensor {shape} of {count} elements; the limit is {GREATEST_TENSOR}")
+from russet.coreml.portable.operations.registry import Array, Ints, check_size, ints, operation
+from russet.errors import PackageError
 
 
 @operation("shape")
@@ -50,12 +36,14 @@ def _type(value: Any) -> Any:
 
 @operation("range_1d")
 def range_1d(end: Any, start: Any, step: Any) -> Array:
-    count = math.ceil((end - start) / step) if step else 0
-    check_size([max(count, 0)])
-    is_integer = all(
-        isinstance(bound, int | np.integer) or getattr(bound, "dtype", np.dtype("f")).kind in "iu" for bound in (end, start, step)
-    )
-    return np.arange(start, end, step).astype(np.int32 if is_integer else np.float32)
+    first, last, by = (np.asarray(bound).item() for bound in (start, end, step))
+    count = (last - first) / by if by else math.nan
+    if not math.isfinite(count):
+        raise PackageError(f"range_1d: no range goes from {first} to {last} by {by}")
+    length = max(math.ceil(count), 0)
+    check_size([length])
+    is_integer = all(isinstance(bound, int) for bound in (first, last, by))
+    return (first + by * np.arange(length)).astype(np.int32 if is_integer else np.float32)
 
 
 @operation("one_hot")
@@ -63,8 +51,7 @@ def one_hot(indices: Array, one_hot_vector_size: int, axis: int = -1, on_value: 
     size = int(one_hot_vector_size)
     check_size([indices.size, size])
     hits = np.asarray(indices)[..., None] == np.arange(size)
-    found = np.where(hits, on_value, off_value).astype(np.int32 if isinstance(on_value, int) else np.float32)
-    return np.moveaxis(found, -1, int(axis))
+    return np.moveaxis(np.where(hits, on_value, off_value).astype(_type(on_value)), -1, int(axis))
 
 
 @operation("band_part")
