@@ -154,6 +154,7 @@ def indices(*values: int) -> Tensor:
 def programs(draw: st.DrawFn) -> Block:
     """Reads, updates, views, sums and writes of two states, in any order that names allow."""
     wholes, rows, operations = ["x"], ["u"], []
+    origins: dict[str, str] = {}
     for number in range(draw(st.integers(1, 14))):
         kind = draw(st.sampled_from(["read", "read", "update", "update", "update", "write", "write", "view", "row", "sum"]))
         state, name, row = draw(st.sampled_from(["s", "t"])), draw(st.sampled_from(wholes)), draw(st.integers(0, 3))
@@ -161,9 +162,14 @@ def programs(draw: st.DrawFn) -> Block:
         begin, end = {"begin": [indices(row, 0)]}, {"end": [indices(row + 1, 3)]}
         if kind == "read":
             operations.append(Operation("read_state", {"input": [state]}, [(output, WHOLE)], [], {}))
+            origins[output] = state
         elif kind == "update":
             inputs = {"x": [name], "update": [draw(st.sampled_from(rows))], **begin, **end}
             operations.append(Operation("slice_update", inputs, [(output, WHOLE)], [], {}))
+            # Most updates are of a state, and are written to it.
+            if name in origins and draw(st.booleans()):
+                operations.append(Operation("write_state", {"input": [origins[name]], "data": [output]}, [], [], {}))
+            origins[output] = origins.get(name, state)
         elif kind == "write":
             operations.append(Operation("write_state", {"input": [state], "data": [name]}, [], [], {}))
             continue
