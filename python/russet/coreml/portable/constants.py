@@ -105,7 +105,7 @@ class Blockwise(Lazy):
             if self.offset.shape != self.scale.shape:
                 return super().matrix(kernels, shape)
             offset = np.ascontiguousarray(self.offset.array().reshape(rows, columns), np.float32)
-        data = self.data.data.reshape(-1).view(np.uint8)
+        data = self.data.data.reshape(-1).view(np.int8 if self.data.dtype == "int8" else np.uint8)
         return kernels.Matrix.blockwise(data, bits(self.data.dtype), self.data.dtype.startswith("int"), shape, scale, offset)
 
 
