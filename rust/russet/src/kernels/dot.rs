@@ -132,8 +132,10 @@ impl Blockwise<'_> {
         let input = Input { steps: input.as_chunks().0, sums: sums.as_chunks().0, in_block: steps };
         // A number whose highest bit is turned over is greater by 8.
         let (flip, more) = if matches!(self.data, Integers::I4(_)) { (0x88, 8.0) } else { (0, 0.0) };
-        scratch.weights.resize(2 * blocks, 0.0);
-        let (scales, offsets) = scratch.weights[..2 * blocks].split_at_mut(blocks);
+        // Some more offsets than there are blocks are quicker to widen, as whole registers.
+        let (room, total) = (blocks.next_multiple_of(STEP), self.blocks.0 * self.blocks.1);
+        scratch.weights.resize(blocks + room, 0.0);
+        let (scales, offsets) = scratch.weights.split_at_mut(blocks);
         offsets.fill(-more);
         let height = matrix.rows / self.blocks.0;
         let mut first_block = first / height * blocks;
@@ -142,7 +144,7 @@ impl Blockwise<'_> {
         let mut is_new = true;
         for (row, out) in (first..).zip(outputs) {
             if is_new {
-                self.parameters::<V>(first_block, scales, offsets);
+                self.parameters::<V>(first_block, scales, &mut offsets[..room.min(total - first_block)]);
                 if self.offset.is_some() {
                     offsets.iter_mut().for_each(|offset| *offset = -(*offset + more));
                 }
