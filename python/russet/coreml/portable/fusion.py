@@ -124,8 +124,10 @@ def _rms_norm(node: Node, view: _View) -> None:
         if given is not None and len(given.shape) == 1 and given.shape[0] == view.types[str(source)].shape[-1] and width:
             last, weight = scaled, np.ascontiguousarray(given.array(), np.float32)
 
+    threads = view.threads
+
     def rms_norm(x: Array) -> Array:
-        return kernels.rms_norm(np.ascontiguousarray(x, np.float32), weight, epsilon)
+        return kernels.rms_norm(np.ascontiguousarray(x, np.float32), weight, epsilon, threads=threads)
 
     view.becomes(last, "rms_norm", {"x": source}, rms_norm)
 
@@ -165,11 +167,11 @@ def _rotary(node: Node, view: _View) -> None:
                 continue
             tables = {name: part for name, part in (("cos", cos), ("sin", sin)) if isinstance(part, str)}
             fixed = {name: part.array() for name, part in (("cos", cos), ("sin", sin)) if isinstance(part, Constant)}
-            view.becomes(node, "rotary", {"x": source, **tables}, _rotary_function(list(tables), fixed))
+            view.becomes(node, "rotary", {"x": source, **tables}, _rotary_function(list(tables), fixed, view.threads))
             return
 
 
-def _rotary_function(names: list[str], fixed: dict[str, Array]) -> Callable[..., Array]:
+def _rotary_function(names: list[str], fixed: dict[str, Array], threads: int) -> Callable[..., Array]:
     def rotary(x: Array, *given: Array) -> Array:
         tables = {**fixed, **dict(zip(names, given, strict=True))}
         cos, sin = tables["cos"], tables["sin"]
@@ -177,7 +179,7 @@ def _rotary_function(names: list[str], fixed: dict[str, Array]) -> Callable[...,
         if cos.size == sin.size == length * width and x.ndim >= 3:
             heads = np.ascontiguousarray(x, np.float32).reshape(-1, length, width)
             cos, sin = (np.ascontiguousarray(table, np.float32).reshape(length, width) for table in (cos, sin))
-            return kernels.rotary(heads, cos, sin).reshape(x.shape)
+            return kernels.rotary(heads, cos, sin, threads=threads).reshape(x.shape)
         half = width // 2
         return x * cos + np.concatenate((-x[..., half:], x[..., :half]), -1) * sin
 
@@ -248,14 +250,18 @@ def _silu_product(node: Node, view: _View) -> None:
         gated = silu.inputs["x"]
         if not isinstance(gated, str) or view.types[gated].shape != view.types[up].shape:
             continue
-        view.becomes(node, "silu_product", {"gate": gated, "up": up}, _silu_product_of)
+        view.becomes(node, "silu_product", {"gate": gated, "up": up}, _silu_product_function(view.threads))
         return
 
 
-def _silu_product_of(gate: Array, up: Array) -> Array:
-    if gate.shape != up.shape:
-        return kernels.silu(gate) * up
-    return kernels.silu_product(np.ascontiguousarray(gate, np.float32), np.ascontiguousarray(up, np.float32))
+def _silu_product_function(threads: int) -> Callable[..., Array]:
+    def silu_product(gate: Array, up: Array) -> Array:
+        if gate.shape != up.shape:
+            return kernels.silu(gate) * up
+        gate, up = (np.ascontiguousarray(part, np.float32) for part in (gate, up))
+        return kernels.silu_product(gate, up, threads=threads)
+
+    return silu_product
 
 
 def _attention(node: Node, view: _View) -> None:
