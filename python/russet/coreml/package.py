@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -89,12 +90,17 @@ def _inside(name: Any, what: str) -> PurePosixPath:
 
 def _read(path: Path, limit: int) -> bytes:
     try:
+        status = path.stat()
+        # A pipe or a device might never end.
+        if not stat.S_ISREG(status.st_mode):
+            raise MissingFileError(2, "the package is not whole, there is no file", str(path))
+        if status.st_size > limit:
+            raise PackageError(f"{path.name}: it has more than {limit} bytes")
         with path.open("rb") as file:
-            data = file.read(limit + 1)
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+            return file.read(status.st_size)
+    except FileError:
+        raise
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise MissingFileError(2, "the package is not whole, a file is missing", str(path)) from error
     except OSError as error:
         raise FileError(error.errno or 0, "a file of the package cannot be read", str(path)) from error
-    if len(data) > limit:
-        raise PackageError(f"{path.name}: it has more than {limit} bytes")
-    return data

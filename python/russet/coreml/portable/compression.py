@@ -52,6 +52,8 @@ def _affine_dequantize(parameters: Parameters) -> list[Constant]:
         shape = [1] * len(data.shape)
         if constant.shape:
             shape[axis] = constant.shape[0]
+            if math.prod(constant.shape) != data.shape[axis]:
+                raise PackageError(f"{list(constant.shape)} values for {data.shape[axis]} indices of axis {axis}")
         return Stored(constant.dense.reshape(shape), constant.dtype, tuple(shape))
 
     return [Blockwise(_stored(data), along(scale), along(zero))]

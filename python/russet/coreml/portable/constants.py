@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from russet.coreml.portable.operations.registry import check_size
 from russet.coreml.portable.weights import bits, unpack
 from russet.errors import PackageError
 
@@ -124,6 +125,7 @@ class Palettized(Lazy):
             if vector_axis is None or not -rank <= vector_axis < rank:
                 raise PackageError(f"values of {self.vector} elements need an axis, and it is {vector_axis}")
             shape[vector_axis] *= self.vector
+        check_size(shape)
         super().__init__(self._looked_up, lut.dtype, tuple(shape))
 
     def _looked_up(self) -> NDArray[Any]:

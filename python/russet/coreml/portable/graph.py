@@ -258,10 +258,15 @@ def _check_arguments(kind: str, inputs: Mapping[str, Argument], place: str) -> N
         is_list = name in _LISTS or (kind, name) == ("while_loop", "loop_vars")
         if not is_list and isinstance(argument, list) and any(isinstance(part, str) for part in parts):
             raise PackageError(f"{place}.{name}: a list of tensors where one is taken")
-        if (is_list or name in _ARRAYS) and any(isinstance(part, Text) for part in parts):
-            raise PackageError(f"{place}.{name}: a text is used as a tensor")
+        are_texts = [isinstance(part, Text) and isinstance(part.value, str) for part in parts]
+        if any(is_text != (name in _TEXTS) for is_text in are_texts) or (name in _TEXTS and len(parts) > 1):
+            raise PackageError(f"{place}.{name}: {'no text' if name in _TEXTS else 'a text'} is given")
 
 
+#: Parameters that are texts.
+_TEXTS = frozenset(
+    {"dtype", "equation", "interpolation_mode", "mode", "output_dtype", "output_indices_dtype", "pad_type", "sampling_mode"}
+)
 #: The parameters of operations that are no functions, and whether they are needed.
 _PARAMETERS: Mapping[str, Mapping[str, bool]] = {
     "cond": {"pred": True},
@@ -295,8 +300,14 @@ def _check_blocks(node: Node, place: str) -> None:
         raise PackageError(f"{place}: its blocks do not take and give what it does")
 
 
-def native(value: Constant | Text | list[Constant]) -> Any:
-    """A constant as Python's own numbers, lists and texts."""
+def native(value: Constant | Text | list[Constant] | str) -> Any:
+    """A constant as Python's own numbers, lists and texts.
+
+    Raises:
+        PackageError: if it is a name, which is not known before the program runs.
+    """
+    if isinstance(value, str):
+        raise PackageError(f"{value!r} is given where a constant is needed")
     if isinstance(value, list):
         return [native(part) for part in value]
     return value.value if isinstance(value, Text) else value.array().tolist()

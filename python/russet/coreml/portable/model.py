@@ -171,12 +171,12 @@ class PortableModel:
                 values = self._compiled.run(arrays, hook)
         except RussetError:
             raise
-        except IndexError as error:
-            raise _argument("inputs", str(error)) from error
         except MemoryError as error:
             raise LimitError(f"{self.function.name}: there is no memory for a tensor: {error}") from error
         except (ValueError, TypeError, ArithmeticError, KeyError) as error:
             raise PackageError(f"{self.function.name}: the program does not fit its own shapes or types: {error}") from error
+        except IndexError as error:
+            raise _argument("inputs", str(error)) from error
         found = {}
         for feature, value, may_share in zip(self._outputs(), values, self._compiled.may_share, strict=True):
             dtype = np.float32 if feature.dtype == "float16" else np.dtype(feature.dtype)

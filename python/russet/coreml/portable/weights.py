@@ -36,8 +36,13 @@ class WeightFile:
     def __init__(self, path: Path) -> None:
         self._name = path.name
         try:
+            # A pipe would never be opened.
+            if path.exists() and not path.is_file():
+                raise MissingFileError(2, "the package is not whole, its weights are no file", str(path))
             self._bytes: NDArray[np.uint8] = np.memmap(path, np.uint8, "r")
-        except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+        except FileError:
+            raise
+        except (FileNotFoundError, NotADirectoryError) as error:
             raise MissingFileError(2, "the package is not whole, its weights are missing", str(path)) from error
         except OSError as error:
             raise FileError(error.errno or 0, "the weights cannot be read", str(path)) from error

@@ -60,7 +60,9 @@ def reverse(x: Array, axes: Ints | None = None) -> Array:
 @operation("split", is_layout=True)
 def split(x: Array, axis: int, num_splits: int | None = None, split_sizes: Ints | None = None) -> list[Array]:
     if split_sizes is None:
-        return np.split(x, int(num_splits or 1), int(axis))
+        if num_splits is None:
+            raise PackageError("split: neither the number of parts nor their sizes are told")
+        return np.split(x, int(num_splits), int(axis))
     sizes = ints(split_sizes)
     if sum(sizes) != x.shape[axis]:
         raise PackageError(f"{x.shape[axis]} elements are split into parts of {sizes}")
