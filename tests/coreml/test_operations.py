@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ pytest.importorskip("coremltools")
 from mil_operations import Array, Suite, assert_declared, kinds
 
 import russet.coreml
+from russet.coreml.portable.compression import DECOMPRESSIONS
 from russet.coreml.portable.graph import CONTROL
 from russet.coreml.portable.operations import OPERATIONS
 
@@ -1032,3 +1035,12 @@ def test_outputs_share_no_memory_with_inputs(target: str, models: dict[str, Any]
 def test_every_operation_is_tested(models: dict[str, Any]) -> None:
     tested = {kind for model in models.values() for kind in kinds(model.package.program.functions["main"].block)}
     assert set(OPERATIONS) | CONTROL <= tested | {"read_state", "write_state"}
+
+
+def test_operations_that_are_missing_are_listed() -> None:
+    from coremltools.converters.mil.mil.ops.registry import SSAOpRegistry
+
+    text = (Path(__file__).parent.parent.parent / "docs" / "compatibility.md").read_text(encoding="utf-8")
+    (listed,) = re.findall(r"^\| not there \| (.*) \|$", text, re.MULTILINE)
+    known = {kind for kind in SSAOpRegistry.core_ops if not kind.startswith("_")}
+    assert set(re.findall(r"`(\w+)`", listed)) == known - set(OPERATIONS) - CONTROL - set(DECOMPRESSIONS) - {"const"}

@@ -140,6 +140,7 @@ def decompressed(kind: str, arguments: dict[str, Any]) -> bytes:
 
 
 RELU = operation("relu", {"x": Name("x")}, Y)
+WHOLE = model([RELU], X, Y)
 PACKAGE, LIMIT, ARGUMENT = "PackageError", "LimitError", "ArgumentError"
 UNSUPPORTED, OPERATION = "UnsupportedModelError", "UnsupportedOperationError"
 
@@ -148,6 +149,7 @@ PROGRAMS: dict[str, tuple[bytes, str, str]] = {
     "empty": (b"", PACKAGE, "ML Program"),
     "neural-network": (field(1, 4) + field(500, b""), PACKAGE, "neural network"),
     "no-function": (field(1, 9) + field(2, b"") + field(502, b""), PACKAGE, "no function"),
+    "no-description": (WHOLE[WHOLE.index(field(502, b"")[:2]) :], PACKAGE, "descri"),
     "unknown-operation": (one("crop_resize", {"x": Name("x")}), OPERATION, "crop_resize"),
     "list-operation": (one("make_list", {"x": Name("x")}), OPERATION, "make_list"),
     "unknown-data-type": (one("relu", {"x": Name("x")}, [("y", 77, (4,))]), PACKAGE, "data type 77"),
@@ -308,7 +310,7 @@ for path in sorted(Path({str(folder)!r}).iterdir()):
         file.write(json.dumps([path.name, ending]) + "\\n")
 """
     )
-    ending = run(code, seconds=100, memory=MEMORY)
+    ending = run(code, seconds=200, memory=MEMORY)
     written = (folder / "endings").read_text().splitlines()
     assert ending.status == "ok", f"{ending} behind {written[-1]}"
     return dict(json.loads(line) for line in written)
@@ -363,7 +365,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def damaged(real: Path, body: str, seconds: float = 100) -> Any:
+def damaged(real: Path, body: str, seconds: float = 200) -> Any:
     """Runs `body`, which calls `change(family, part, bytes)` for each damaged file, and returns what it counts."""
     code = (
         CODE
@@ -501,7 +503,7 @@ assert not LEAKS, (len(LEAKS), LEAKS[:40])
 value = [TRIED, RUNS]
 """
     )
-    ending = run(code, seconds=120, memory=MEMORY)
+    ending = run(code, seconds=200, memory=MEMORY)
     assert ending.status == "ok", ending
     tried, runs = json.loads(ending.value)
     assert tried > 1500

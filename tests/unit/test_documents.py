@@ -50,3 +50,18 @@ def test_readme_code() -> None:
         os.chdir(before)
     assert results.attempted > 5
     assert results.failed == 0
+
+
+def test_operations_are_listed() -> None:
+    pytest.importorskip("russet")
+    from russet.coreml.portable.compression import DECOMPRESSIONS
+    from russet.coreml.portable.graph import CONTROL
+    from russet.coreml.portable.operations import OPERATIONS
+
+    text = (ROOT / "docs" / "compatibility.md").read_text(encoding="utf-8")
+    section = text.partition("### Operations of the portable runtime")[2].partition("\n## ")[0]
+    rows = dict(re.findall(r"^\| ([\w, ]+) \| (`.*`) \|$", section, re.MULTILINE))
+    missing = rows.pop("not there")
+    listed = re.findall(r"`(\w+)`", " ".join(rows.values()))
+    assert sorted(listed) == sorted([*OPERATIONS, *CONTROL, *DECOMPRESSIONS])
+    assert not set(re.findall(r"`(\w+)`", missing)) & set(listed)

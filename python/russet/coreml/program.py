@@ -98,7 +98,7 @@ def read(data: bytes) -> Program:
         if name not in found:
             raise _package_error("description", f"description: the program has no function {name!r}")
         described[name] = FunctionDescription(name, *(_features(name, list_) for list_ in (inputs, outputs, states)))
-    default = default or next(iter(described))
+    default = default or next(iter(described), "")
     if default not in described:
         raise _package_error("description", f"description: the default function {default!r} is not described")
     short_description, model_version, author, license = about
