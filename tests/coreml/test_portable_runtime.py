@@ -14,6 +14,7 @@ from reference_packages import Array, Case, cases
 
 import russet.coreml
 from russet.coreml.portable import compiler
+from russet.coreml.portable.constants import look_up
 from russet.coreml.portable.graph import Graph, Reader
 from russet.coreml.portable.lowering import Matrices, lower
 from russet.coreml.portable.states import InPlace
@@ -226,3 +227,30 @@ def test_an_update_that_is_written_back_is_made_in_place() -> None:
     program = compiled(Block([], ["u"], operations), INPUTS)
     assert program._in_place.updates == {1}
     assert not program._in_place.copies
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    blocks=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    counts=st.tuples(st.integers(1, 2), st.integers(1, 2)),
+    vector=st.integers(1, 3),
+    axis=st.sampled_from([0, 1, -1]),
+    seed=st.integers(0, 99),
+)
+def test_values_are_looked_up_in_the_table_of_their_block(
+    blocks: tuple[int, int], counts: tuple[int, int], vector: int, axis: int, seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    rows, columns = blocks[0] * counts[0], blocks[1] * counts[1]
+    indices = random.integers(0, 4, (rows, columns)).astype(np.uint8)
+    tables = random.standard_normal((*blocks, 4, vector)).astype(np.float32)
+    sizes = [rows, columns]
+    sizes[axis] *= vector
+    expected = np.zeros(sizes, np.float32)
+    for row, column in np.ndindex(rows, columns):
+        values = tables[row // counts[0], column // counts[1], indices[row, column]]
+        for part, value in enumerate(values):
+            place = [row, column]
+            place[axis] = place[axis] * vector + part
+            expected[tuple(place)] = value
+    np.testing.assert_array_equal(look_up(indices, tables, axis), expected)
