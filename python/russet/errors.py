@@ -8,6 +8,7 @@ from __future__ import annotations
 
 __all__ = [
     "ArgumentError",
+    "CheckpointError",
     "ConfigError",
     "ContextLengthError",
     "FileError",
@@ -20,6 +21,7 @@ __all__ = [
     "MissingTokenError",
     "MissingTokenizerError",
     "PackageError",
+    "ParityError",
     "PatternError",
     "PatternLimitError",
     "RussetError",
@@ -108,6 +110,23 @@ class PackageError(ConfigError):
     """A Core ML package that is damaged, or that says something impossible."""
 
     __module__ = "russet"
+
+
+class CheckpointError(ConfigError):
+    """A checkpoint that is damaged, or that does not fit its configuration."""
+
+    __module__ = "russet"
+
+
+class ParityError(RussetError, ValueError):
+    """A converted package gives other logits than its checkpoint. It was not kept."""
+
+    __module__ = "russet"
+    #: The first part of the model that differs, such as ``layers.3.attention``.
+    layer: str = ""
+    #: How far it is off, as a share of the row's largest magnitude, and what is allowed.
+    difference: float = 0.0
+    limit: float = 0.0
 
 
 class UnsupportedModelError(RussetError, NotImplementedError):

@@ -1,0 +1,262 @@
+"""How the elements of a weight are written: as floats, or in fewer bits. A tensor is encoded block of rows by block of rows.
+
+- ``float16``, ``float32``: as they are.
+- ``int8``: a whole number from -128 to 127 times a scale for each row.
+- ``int4``: a whole number from -8 to 7 times a scale for each 32 elements of a row.
+- ``palette4``, ``palette6``: an index into 16 or 64 values, a table of them for each 16 rows. The values are those of k-means, which
+  in one dimension needs no drawing of lots: over sorted elements a cluster is a range, and its mean a difference of two sums.
+
+Rows that do not divide so are encoded in the nearest way that fits, see :func:`encoding_for`. Vectors stay floats.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from russet.conversion.decoder import Tensor
+from russet.errors import ArgumentError, CheckpointError
+
+#: What a caller may ask for.
+KINDS = ("float16", "float32", "int8", "int4", "palette4", "palette6")
+#: One kind for all matrices, or kinds by patterns of names, the first that fits wins.
+Rules = str | Mapping[str, str] | None
+
+Float = Literal["float16", "float32"]
+Array = NDArray[Any]
+
+BLOCK = 32
+GROUP = 16
+_ROUNDS = 100
+
+
+@dataclass(frozen=True)
+class Part:
+    """An array of an encoded tensor as it is written: elements of less than 8 bits are packed."""
+
+    dtype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """Floats: the elements as they are."""
+
+    #: The type of floats: of elements, scales and tables.
+    float: Float
+
+    @property
+    def kind(self) -> str:
+        """What it is, for people."""
+        return self.float
+
+    #: Rows in a block are a multiple of this.
+    multiple = 1
+    #: Whether a tensor is encoded as a whole, and not by blocks of rows.
+    is_whole = False
+
+    def parts(self, shape: tuple[int, ...]) -> dict[str, Part]:
+        """The arrays of a tensor of this shape, by name."""
+        return {"data": Part(self.float, shape)}
+
+    def encode(self, rows: NDArray[np.float32], place: str) -> dict[str, Array]:
+        """The arrays of some rows, unpacked.
+
+        Raises:
+            CheckpointError: if an element is not finite, or too large for float16.
+        """
+        return {"data": as_float(rows, self.float, place)}
+
+    def decode(self, parts: Mapping[str, Array]) -> NDArray[np.float32]:
+        """The elements that arrays stand for."""
+        return parts["data"].astype(np.float32)
+
+
+def as_float(values: NDArray[Any], dtype: str, place: str) -> Array:
+    """Values in a type of floats; ``place`` names them in the error."""
+    with np.errstate(over="ignore"):
+        found = values.astype(dtype)
+    if not np.isfinite(found).all():
+        what = "an element is not finite" if not np.isfinite(values).all() else f"an element is too large for {dtype}"
+        error = CheckpointError(f"{place}: {what}")
+        error.place = place
+        raise error
+    return found
+
+
+@dataclass(frozen=True)
+class Linear(Encoding):
+    """Whole numbers of ``bits`` bits times a scale for each ``block`` elements of a row; a block of 0 is the row."""
+
+    bits: int
+    block: int
+
+    @property
+    def kind(self) -> str:
+        return f"int{self.bits}"
+
+    def parts(self, shape: tuple[int, ...]) -> dict[str, Part]:
+        rows, columns = shape
+        return {"data": Part(f"int{self.bits}", shape), "scale": Part(self.float, (rows, columns // self._width(columns)))}
+
+    def _width(self, columns: int) -> int:
+        return self.block or columns
+
+    def encode(self, rows: NDArray[np.float32], place: str) -> dict[str, Array]:
+        count, columns = rows.shape
+        blocks = rows.reshape(count, -1, self._width(columns))
+        limit = 1 << (self.bits - 1)
+        scale = as_float(np.abs(blocks).max(axis=2) / np.float32(limit - 0.5), self.float, place)
+        # Below the least number of float16 a block is all zeros.
+        inverse = np.divide(np.float32(1), scale, where=scale != 0, out=np.zeros(scale.shape, np.float32), dtype=np.float32)
+        data = np.rint(blocks * inverse[:, :, None])
+        np.clip(data, -limit, limit - 1, out=data)
+        return {"data": data.astype(np.int8).reshape(rows.shape), "scale": scale}
+
+    def decode(self, parts: Mapping[str, Array]) -> NDArray[np.float32]:
+        data, scale = parts["data"], parts["scale"].astype(np.float32)
+        blocks = data.reshape(len(data), scale.shape[1], -1).astype(np.float32)
+        found: NDArray[np.float32] = (blocks * scale[:, :, None]).reshape(data.shape)
+        return found
+
+
+@dataclass(frozen=True)
+class Palette(Encoding):
+    """Indices into tables of 2^bits values, a table for each ``group`` rows; a group of 0 is the tensor."""
+
+    bits: int
+    group: int
+
+    @property
+    def kind(self) -> str:
+        return f"palette{self.bits}"
+
+    @property
+    def multiple(self) -> int:  # type: ignore[override]
+        return max(1, self.group)
+
+    @property
+    def is_whole(self) -> bool:  # type: ignore[override]
+        return not self.group
+
+    def parts(self, shape: tuple[int, ...]) -> dict[str, Part]:
+        groups = shape[0] // self.group if self.group else 1
+        return {"data": Part(f"uint{self.bits}", shape), "lut": Part(self.float, (groups, 1, 1 << self.bits, 1))}
+
+    def encode(self, rows: NDArray[np.float32], place: str) -> dict[str, Array]:
+        as_float(rows, self.float, place)
+        groups = rows.reshape(len(rows) // (self.group or len(rows)), -1)
+        lut = np.stack([k_means(group, 1 << self.bits) for group in groups]).astype(self.float)
+        data = np.empty(groups.shape, np.uint8)
+        for index, group in enumerate(groups):
+            table = lut[index].astype(np.float32)
+            data[index] = np.searchsorted((table[1:] + table[:-1]) / 2, group)
+        return {"data": data.reshape(rows.shape), "lut": lut[:, None, :, None]}
+
+    def decode(self, parts: Mapping[str, Array]) -> NDArray[np.float32]:
+        data, lut = parts["data"], parts["lut"].astype(np.float32)[:, 0, :, 0]
+        groups = data.reshape(len(lut), -1)
+        return np.take_along_axis(lut, groups.astype(np.intp), axis=1).reshape(data.shape)
+
+
+def k_means(values: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+    """The centres of ``count`` clusters of numbers, in order, by Lloyd's rounds. O(n log n), and O(count log n) a round.
+
+    The first centres are halfway between those that divide the elements evenly and those that divide their range evenly: the
+    first ones alone leave the large elements, which matter most, to few of them.
+    """
+    ordered = np.sort(values, axis=None)
+    sums = np.concatenate([[0.0], np.cumsum(ordered, dtype=np.float64)])
+    steps = (np.arange(count) + 0.5) / count
+    evenly = ordered[(steps * len(ordered)).astype(np.intp)].astype(np.float64)
+    low, high = float(ordered[0]), float(ordered[-1])
+    centres = (evenly + low + (high - low) * steps) / 2
+    before: NDArray[Any] | None = None
+    for _ in range(_ROUNDS):
+        ends = np.searchsorted(ordered, (centres[1:] + centres[:-1]) / 2)
+        ends = np.concatenate([[0], ends, [len(ordered)]])
+        if before is not None and np.array_equal(ends, before):
+            break
+        before, sizes = ends, np.diff(ends)
+        # A cluster without elements stays where it is.
+        centres = np.where(sizes > 0, np.diff(sums[ends]) / np.maximum(sizes, 1), centres)
+    return centres.astype(np.float32)
+
+
+def check_rules(rules: Rules) -> None:
+    """Raises for rules with a kind that is not known.
+
+    Raises:
+        ArgumentError: naming it.
+    """
+    for kind in [] if rules is None else [rules] if isinstance(rules, str) else rules.values():
+        if kind not in KINDS:
+            error = ArgumentError(f"quantize: {kind!r} is not one of {', '.join(KINDS)}")
+            error.argument = "quantize"
+            raise error
+
+
+def kind_for(name: str, rules: Rules) -> str | None:
+    """What the rules say of a tensor; none if they say nothing."""
+    if rules is None or isinstance(rules, str):
+        return rules
+    return next((kind for pattern, kind in rules.items() if fnmatch.fnmatchcase(name, pattern)), None)
+
+
+def encoding_for(tensor: Tensor, rules: Rules, precision: Float, is_ios18: bool) -> Encoding:
+    """The encoding of a tensor.
+
+    A row that blocks of 32 do not divide has blocks of the greatest power of two that does and is 8 at least, or else is int8. Rows
+    that groups of 16 do not divide share one table, and so do all before iOS 18, which has no more.
+
+    Raises:
+        ArgumentError: if the target does not have the kind.
+    """
+    kind = kind_for(tensor.name, rules)
+    if len(tensor.shape) != 2 or kind is None or kind.startswith("float"):
+        wanted = kind if kind is not None and len(tensor.shape) == 2 else precision
+        return Encoding("float32" if wanted == "float32" and precision == "float32" else precision)
+    rows, columns = tensor.shape
+    if kind == "int8":
+        return Linear(precision, 8, 0)
+    if kind == "int4":
+        if not is_ios18:
+            error = ArgumentError("quantize: 'int4' needs the target iOS18; before it there are int8, palette4 and palette6")
+            error.argument = "quantize"
+            raise error
+        block = min(BLOCK, columns & -columns)
+        return Linear(precision, 4, block) if block >= 8 else Linear(precision, 8, 0)
+    group = GROUP if rows % GROUP == 0 and is_ios18 else 0
+    return Palette(precision, int(kind[-1]), group)
+
+
+def bits(dtype: str) -> int:
+    """The bits of an element."""
+    return int(dtype.lstrip("abcdefghijklmnopqrstuvwxyz"))
+
+
+def byte_count(part: Part) -> int:
+    """The bytes of an array as it is written."""
+    count = 1
+    for size in part.shape:
+        count *= size
+    return (count * bits(part.dtype) + 7) // 8
+
+
+def packed(values: Array, dtype: str) -> bytes:
+    """An array as it is written: elements of less than 8 bits one behind the other, from the lowest bit on."""
+    width = bits(dtype)
+    if width >= 8:
+        return np.ascontiguousarray(values, np.dtype(dtype).newbyteorder("<")).tobytes()
+    flat = np.ascontiguousarray(values).reshape(-1).view(np.uint8)
+    if width == 4:
+        if len(flat) % 2:
+            flat = np.append(flat, np.uint8(0))
+        return ((flat[0::2] & 15) | (flat[1::2] << 4)).astype(np.uint8).tobytes()
+    each = (flat[:, None] >> np.arange(width, dtype=np.uint8)) & np.uint8(1)
+    return np.packbits(each, axis=None, bitorder="little").tobytes()
