@@ -31,6 +31,7 @@ from russet._core import (
 )
 from russet.errors import (
     ArgumentError,
+    CheckpointError,
     ConfigError,
     ContextLengthError,
     FileError,
@@ -43,6 +44,7 @@ from russet.errors import (
     MissingTokenError,
     MissingTokenizerError,
     PackageError,
+    ParityError,
     PatternError,
     PatternLimitError,
     RussetError,
@@ -56,6 +58,7 @@ from russet.errors import (
 if TYPE_CHECKING:
     from russet import coreml as coreml
     from russet import generation as generation
+    from russet.conversion import convert
     from russet.coreml.encoder_model import EncoderModel
     from russet.coreml.language_model import LanguageModel
     from russet.generation import Generation, GenerationConfig, GenerationPiece, PromptCache, TextIteratorStreamer, TextStreamer
@@ -70,6 +73,7 @@ _LATER = {
     "PromptCache": "russet.generation",
     "TextIteratorStreamer": "russet.generation",
     "TextStreamer": "russet.generation",
+    "convert": "russet.conversion",
 }
 
 
@@ -90,6 +94,7 @@ def __dir__() -> list[str]:
 __all__ = [
     "AddedToken",
     "ArgumentError",
+    "CheckpointError",
     "Choice",
     "ConfigError",
     "ContextLengthError",
@@ -113,6 +118,7 @@ __all__ = [
     "MissingTokenizerError",
     "PackageError",
     "Padding",
+    "ParityError",
     "PatternError",
     "PatternLimitError",
     "PromptCache",
@@ -129,4 +135,5 @@ __all__ = [
     "UnsupportedOperationError",
     "__version__",
     "accept_draft",
+    "convert",
 ]

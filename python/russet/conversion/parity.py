@@ -63,7 +63,7 @@ def check(
     """
     runs = list(_runs(plan.form))
     ids = _ids(plan, max(sum(run) for run in runs))
-    reference = Reference(plan.decoder, weights, checkpoint)
+    reference = Reference(plan.decoder, weights, checkpoint, plan.form.is_stateful)
     expected = reference.logits(ids)
     model = LanguageModel(PortableModel(path), context_length=plan.form.context_length)
     found, rows = [], 0

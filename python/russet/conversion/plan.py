@@ -139,13 +139,15 @@ def _lengths(shapes: str, given: Sequence[int], context: int) -> tuple[int, ...]
     if shapes in ("range", "fixed"):
         return (context,) if shapes == "fixed" else ()
     lengths = sorted({int(length) for length in given})
-    if not lengths or lengths[0] < 1:
+    if (not lengths and shapes == "multifunction") or (lengths and lengths[0] < 1):
         raise _wrong("query_lengths", f"{tuple(given)} are no numbers of tokens")
     lengths = [length for length in lengths if length <= context] if shapes == "multifunction" else lengths
     if shapes == "enumerated":
-        if lengths[-1] > context:
+        if lengths and lengths[-1] > context:
             raise _wrong("query_lengths", f"{lengths[-1]} tokens do not fit a context of {context}")
         lengths = sorted({*lengths, context})
+        if len(lengths) < 2:
+            raise _wrong("query_lengths", f"{lengths[0]} alone: one length is the shape 'fixed'")
         if len(lengths) > 128:
             raise _wrong("query_lengths", f"{len(lengths)} lengths; Core ML takes 128 at most")
     if not lengths:

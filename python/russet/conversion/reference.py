@@ -1,7 +1,8 @@
 """What a checkpoint gives, in NumPy: a decoder run over a whole text in float32, with the weights as the package holds them.
 
-It is written from the formulas, not from the program: no cache, no calls of several sizes, no masks that come in, no tables of
-positions. Weights are read and encoded again tensor by tensor, and none is kept. O(n^2) attention, for texts of some hundred tokens.
+It is written from the formulas, not from the program: no calls of several sizes, no masks that come in. What a package stores as
+float16 is rounded alike, so that what is left of a difference is an error: weights, cosines and sines, and keys and values where there
+is a cache. Weights are read and encoded again tensor by tensor, and none is kept. O(n^2) attention, for texts of some hundred tokens.
 """
 
 from __future__ import annotations
@@ -28,12 +29,14 @@ class Reference:
         decoder: What it is.
         weights: How its weights are encoded.
         checkpoint: The weights.
+        has_cache: Whether keys and values are kept, as float16.
     """
 
-    def __init__(self, decoder: Decoder, weights: Weights, checkpoint: Checkpoint) -> None:
+    def __init__(self, decoder: Decoder, weights: Weights, checkpoint: Checkpoint, has_cache: bool) -> None:
         self.decoder = decoder
         self.weights = weights
         self.checkpoint = checkpoint
+        self.has_cache = has_cache
 
     def logits(self, ids: list[int], watch: Watch = lambda name, value: None) -> Array:
         """The logits behind each token, (n, V)."""
@@ -87,6 +90,8 @@ class Reference:
             q, k = self._norm(q, attention.q_norm), self._norm(k, attention.k_norm)
         if self.decoder.rotary is not None and attention.is_rotary:
             q, k = self._turned(q), self._turned(k)
+        if self.has_cache:
+            k, v = (part.astype(np.float16).astype(np.float32) for part in (k, v))
         distance = np.arange(count)[:, None] - np.arange(count)
         is_seen = (distance >= 0) & (distance < (attention.window or count))
         found = np.empty((count, attention.heads, width), np.float32)
@@ -104,6 +109,7 @@ class Reference:
         frequencies, factor = rotary.frequencies(self.weights.context_length)
         frequencies = frequencies[: len(x)] if frequencies.ndim == 2 else frequencies
         turns = factor * np.exp(1j * np.arange(len(x))[:, None] * frequencies)
+        turns = turns.real.astype(self.weights.precision) + 1j * turns.imag.astype(self.weights.precision)
         half = rotary.width // 2
         pairs = (x[..., :half] + 1j * x[..., half : rotary.width]) * turns[:, None]
         return np.concatenate([pairs.real, pairs.imag, x[..., rotary.width :]], axis=-1).astype(np.float32)

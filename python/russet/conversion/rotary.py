@@ -35,6 +35,16 @@ class Rotary:
     #: The length that the checkpoint's ``max_position_embeddings`` tells.
     max_positions: int = 0
 
+    @property
+    def context_length(self) -> int:
+        """The greatest number of tokens that the positions were made for."""
+        factor = float(self.parameters.get("factor") or 1)
+        if self.scaling in ("linear", "dynamic"):
+            return int(self.max_positions * factor)
+        if self.scaling == "yarn":
+            return max(self.max_positions, int(self.parameters["original_max_position_embeddings"] * factor))
+        return self.max_positions
+
     def tables(self, context_length: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Cosines and sines, (context_length, width): those of the pairs' first elements, then the same of the second."""
         positions = np.arange(context_length, dtype=np.float64)[:, None]

@@ -113,6 +113,7 @@ def shaped(
         return Layer(norm(f"{at}.input_layernorm"), attention, norm(f"{at}.post_attention_layernorm"), feed_forward)
 
     embedding = Tensor("model.embed_tokens.weight", (vocabulary, hidden))
+    positions = rotary.read(config, head_dim, theta)
     is_tied = config.flag("tie_word_embeddings", tied)
     return Decoder(
         architecture=config.text("model_type"),
@@ -120,11 +121,11 @@ def shaped(
         hidden_size=hidden,
         embedding=embedding,
         positions=None,
-        rotary=rotary.read(config, head_dim, theta),
+        rotary=positions,
         layers=tuple(layer(index) for index in range(count)),
         norm=norm("model.norm"),
         head=Linear(embedding if is_tied else Tensor("lm_head.weight", (vocabulary, hidden))),
-        context_length=config.integer("max_position_embeddings"),
+        context_length=positions.context_length,
     )
 
 
