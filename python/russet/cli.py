@@ -1,4 +1,4 @@
-"""The command ``russet``: encode, decode, inspect, generate, describe, bench.
+"""The command ``russet``: encode, decode, inspect, generate, describe, bench, convert.
 
 Results go to stdout, one line per text (a JSON object with ``--json``). An error is one line on stderr. The exit code is 0 on
 success, 1 if something is wrong with a file or a text, 2 if the command itself is wrong.
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdin, sys.stdout):
         stream.reconfigure(encoding="utf-8", errors="strict", newline="\n")  # type: ignore[union-attr]
     try:
-        options.run(options)
+        code = options.run(options)
         sys.stdout.flush()
     except (RussetError, NotImplementedError, OSError, ValueError) as error:
         if isinstance(error, BrokenPipeError):
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-    return 0
+    return code or 0
 
 
 def _one_line(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""The commands that run models: generate, describe, bench."""
+"""The commands for models: generate, describe, bench, convert."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ def add_to(commands: Any) -> None:
     describe.set_defaults(run=_describe)
     describe.add_argument("package", type=Path, metavar="PACKAGE", help="an .mlpackage, or the folder that holds it")
     describe.add_argument("--json", action="store_true", help="print one object")
+    describe.add_argument("--lint", action="store_true", help="check it against Core ML's limits; the exit code is 1 if it breaks one")
 
     bench = commands.add_parser("bench", help="measure a model's speed", description="Measures prompt and generation speed.")
     bench.set_defaults(run=_bench)
@@ -48,6 +49,30 @@ def add_to(commands: Any) -> None:
     bench.add_argument("--generation-tokens", type=int, default=64, metavar="N", help="tokens after it (64)")
     bench.add_argument("--rounds", type=int, default=3, metavar="N", help="how often each is measured (3)")
     bench.add_argument("--json", action="store_true", help="print one object")
+
+    convert = commands.add_parser(
+        "convert", help="make a package of a checkpoint", description="Converts config.json and safetensors to a Core ML package."
+    )
+    convert.set_defaults(run=_convert)
+    convert.add_argument("model", type=Path, metavar="MODEL", help="the folder of the checkpoint")
+    convert.add_argument("out", type=Path, nargs="?", metavar="OUT", help="the folder that is made")
+    convert.add_argument("--plan", action="store_true", help="say what would be made; config.json is enough")
+    convert.add_argument(
+        "--quantize",
+        action="append",
+        metavar="[PATTERN=]KIND",
+        help="int8, int4, palette4 or palette6, for all matrices or for those whose names fit the pattern; may be given several times",
+    )
+    convert.add_argument("--context", type=int, metavar="N", help="the greatest number of tokens (2048, or the checkpoint's)")
+    convert.add_argument("--query-lengths", default="1,8,64", metavar="N,N", help="tokens of a call (1,8,64)")
+    convert.add_argument("--cache", choices=("stateful", "none"), default="stateful", help="where keys and values are kept (stateful)")
+    convert.add_argument("--shapes", choices=("multifunction", "range", "fixed", "enumerated"), help="how calls vary in length")
+    convert.add_argument("--precision", choices=("float16", "float32"), default="float16", help="of what stays floats (float16)")
+    convert.add_argument("--logits", choices=("last", "all"), default="last", help="of the last token, or of all (last)")
+    convert.add_argument("--target", default="ios18", metavar="TARGET", help="ios16, ios17 or ios18 (ios18)")
+    convert.add_argument("--name", metavar="NAME", help="what the package is called (the folder's name)")
+    convert.add_argument("--no-verify", action="store_true", help="do not compare the package with the checkpoint")
+    convert.add_argument("--json", action="store_true", help="print one object")
 
 
 def _add_model(add: Any, required: bool = False, positional: bool = False) -> None:
@@ -132,13 +157,30 @@ def _print_stats(prompt: int, generated: int, prompt_seconds: float, seconds: fl
     )
 
 
-def _describe(options: argparse.Namespace) -> None:
+def _convert(options: argparse.Namespace) -> None:
+    from russet.conversion.command import run
+
+    run(options)
+
+
+def _describe(options: argparse.Namespace) -> int | None:
     from russet.coreml.description import describe
 
+    if options.lint:
+        from russet.coreml.lint import lint
+
+        findings = lint(options.package)
+        if options.json:
+            print(_json([vars(finding) for finding in findings]))
+        else:
+            for finding in findings:
+                print(f"{finding.level:<8} {finding.rule}: {finding.place}: {finding.message}")
+            print(f"{len(findings)} findings" if findings else "nothing found")
+        return int(any(finding.level == "error" for finding in findings))
     report = describe(options.package)
     if options.json:
         print(_json(report))
-        return
+        return None
     print(f"package         {report['package']}, {report['bytes'] / 1e6:.1f} MB, specification {report['specification_version']}")
     for name in ("short_description", "author", "license", "version"):
         if report[name]:
@@ -160,6 +202,7 @@ def _describe(options: argparse.Namespace) -> None:
         print(f"  {kind:<13} {weights['tensors']} tensors, {weights['elements']} elements, {weights['bytes'] / 1e6:.2f} MB")
     for name, value in report["metadata"].items():
         print(f"metadata        {name}: {value}")
+    return None
 
 
 def _bench(options: argparse.Namespace) -> None:

@@ -34,8 +34,13 @@ def assert_close(actual: Any, expected: Any, bound: float = BOUND) -> None:
     assert (actual.argmax(axis=-1) == expected.argmax(axis=-1))[first - second > limit].all()
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("case", NAMES)
+#: Cases that differ from others in numbers alone, such as scalings of positions: a form with a cache and one without.
+SCALINGS = {"llama3", "llama-tied", "llama-linear", "llama-dynamic", "llama-yarn", "phi3-short"}
+
+
+@pytest.mark.parametrize(
+    ("case", "form"), [(case, form) for case in NAMES for form in FORMS if case not in SCALINGS or form in ("range", "fixed")]
+)
 def test_a_package_gives_what_torch_gives(case: str, form: str, checkpoint: Callable[[str], Path], tmp_path: Path) -> None:
     entry = manifest()[case]
     options = dict(FORMS[form])
@@ -49,3 +54,68 @@ def test_a_package_gives_what_torch_gives(case: str, form: str, checkpoint: Call
     rows += [context.extend([id]) for id in ids[prompt:].tolist()]
     assert len(np.concatenate(rows)) == len(ids) >= 16
     assert_close(np.concatenate(rows), logits)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_last_logits_alone(form: str, checkpoint: Callable[[str], Path], tmp_path: Path) -> None:
+    options = FORMS[form] | {"logits": "last"}
+    russet.convert(checkpoint("llama"), tmp_path / "out", context_length=64, verify=False, **options)
+    model = russet.LanguageModel.from_pretrained(tmp_path / "out", backend="portable")
+    ids, logits = golden("llama")
+    context = model.new_context()
+    rows = [context.extend(ids[:20].tolist()), *(context.extend([id]) for id in ids[20:].tolist())]
+    assert_close(np.concatenate(rows), logits[19:])
+    # Nothing but the last row is computed.
+    assert {row.shape for row in rows} == {(1, 96)}
+    assert model.contract.is_last_only
+    assert (model.contract.last_index is not None) == (form not in ("range", "multifunction"))
+
+
+def test_calls_that_are_padded_say_which_token_is_the_last(checkpoint: Callable[[str], Path], tmp_path: Path) -> None:
+    russet.convert(checkpoint("llama"), tmp_path / "out", context_length=64, query_lengths=(8,))
+    model = russet.LanguageModel.from_pretrained(tmp_path / "out", backend="portable")
+    assert model.contract.last_index == "lastIndex"
+    ids, logits = golden("llama")
+    assert_close(model.new_context().extend(ids[:13].tolist()), logits[12:13])
+
+
+def test_float32(checkpoint: Callable[[str], Path], tmp_path: Path) -> None:
+    for form in ("fixed", "range"):
+        russet.convert(checkpoint("qwen2"), tmp_path / form, context_length=64, precision="float32", **FORMS[form])
+        model = russet.LanguageModel.from_pretrained(tmp_path / form, backend="portable")
+        ids, logits = golden("qwen2")
+        # States are float16 all the same.
+        assert_close(model.logits(ids), logits, 1e-5 if form == "fixed" else 1e-3)
+
+
+def test_padding_is_hidden_where_only_padding_has_its_id(checkpoint: Callable[[str], Path], tmp_path: Path) -> None:
+    import checkpoints
+
+    checkpoints.write(tmp_path / "padded", "llama", config={"pad_token_id": 5})
+    options = FORMS["enumerated-ids"]
+    russet.convert(tmp_path / "padded", tmp_path / "hides", context_length=64, **options)
+    russet.convert(checkpoint("llama"), tmp_path / "plain", context_length=64, **options)
+    hides, plain = (russet.coreml.load(next((tmp_path / name).glob("*.mlpackage")), "portable") for name in ("hides", "plain"))
+    ids = np.array([[7, 5, 9, 11, 5, 5, 5, 5]], np.int32)
+    without = np.array([[7, 8, 9, 11, 5, 5, 5, 5]], np.int32)
+    changed = np.abs(hides.predict({"input_ids": ids})["logits"] - plain.predict({"input_ids": ids})["logits"])[0, :4].max(axis=-1)
+    assert (changed[[0]] < 1e-5).all() and (changed[[2, 3]] > 1e-2).all()
+    same = np.abs(hides.predict({"input_ids": without})["logits"] - plain.predict({"input_ids": without})["logits"])[0, :4]
+    assert same.max() < 1e-5
+
+
+def test_coremltools_loads_what_is_written(checkpoint: Callable[[str], Path], tmp_path: Path) -> None:
+    """The model file passes coremltools' own loader, which makes a program of it again."""
+    from russet.conversion.programs import coremltools
+
+    for form in FORMS:
+        russet.convert(checkpoint("llama"), tmp_path / form, context_length=64, verify=False, quantize="int8", **FORMS[form])
+        with coremltools() as ct:
+            from coremltools.converters.mil.frontend.milproto import load
+
+            (path,) = (tmp_path / form).glob("*.mlpackage")
+            model = ct.models.MLModel(str(path), skip_model_load=True)
+            program = load.load(model.get_spec(), model.get_spec().specificationVersion, model.weights_dir)
+        assert set(program.functions) == ({"q1", "q8"} if form == "multifunction" else {"main"})
+        model = russet.LanguageModel.from_pretrained(tmp_path / form, backend="portable")
+        assert model.contract.cache == ("none" if form in ("fixed", "enumerated", "enumerated-ids") else "states")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from russet.conversion import programs
 from russet.conversion import quantize as quantizing
 from russet.conversion.architectures import decoder_of
 from russet.conversion.configuration import Config
@@ -16,12 +18,14 @@ from russet.conversion.decoder import Decoder
 from russet.conversion.programs import Form
 from russet.conversion.quantize import Float, Rules
 from russet.conversion.weights import Weights
-from russet.errors import ArgumentError, ContextLengthError
+from russet.errors import ArgumentError, ContextLengthError, UnsupportedModelError
 
 CONTEXT_LENGTH = 2048
 _TARGETS = {"ios16": 16, "ios17": 17, "ios18": 18}
-#: What a program has besides its weights: bytes of a function, and of each layer in it.
-_FUNCTION_BYTES, _LAYER_BYTES = 4_000, 24_000
+#: Layers of the programs whose sizes are measured; kinds of layers repeat within four.
+_SAMPLED_LAYERS = (4, 8)
+#: About what a function takes, and each layer in it; and a package's manifest and metadata.
+_FUNCTION_BYTES, _LAYER_BYTES, _MORE_BYTES = 6_000, 20_000, 1_400
 #: coremltools, NumPy and Python; and the arrays of a block of rows while it is encoded.
 _BASE_BYTES, _BLOCK_BYTES = 150_000_000, 350_000_000
 
@@ -45,11 +49,26 @@ class Plan:
         """Elements of all weights; one that is used twice counts once."""
         return sum(tensor.size for tensor in self.decoder.tensors())
 
-    @property
+    @cached_property
     def package_bytes(self) -> int:
-        """The size of the package."""
-        functions = len(self.form.lengths) if self.form.shapes == "multifunction" else 1
-        return self.weights().size + functions * (_FUNCTION_BYTES + _LAYER_BYTES * len(self.decoder.layers))
+        """The size of the package: that of its weights is exact, that of its program follows from programs of some layers."""
+        return self.weights().size + _MORE_BYTES + self._program_bytes()
+
+    def _program_bytes(self) -> int:
+        layers = self.decoder.layers
+        few, more = (min(count, len(layers)) for count in _SAMPLED_LAYERS)
+        try:
+            sizes = [self._program_bytes_of(count) for count in sorted({few, more})]
+        except UnsupportedModelError:
+            # Without coremltools no program can be made; it is a small part of the package.
+            functions = len(self.form.lengths) if self.form.shapes == "multifunction" else 1
+            return functions * (_FUNCTION_BYTES + _LAYER_BYTES * len(layers))
+        return sizes[-1] + (len(layers) - more) * (sizes[-1] - sizes[0]) // max(1, more - few)
+
+    def _program_bytes_of(self, layers: int) -> int:
+        decoder = replace(self.decoder, layers=self.decoder.layers[:layers])
+        size: int = programs.model_of(decoder, self.form, self.weights()).ByteSize()
+        return size
 
     @property
     def state_bytes(self) -> int:

@@ -111,10 +111,12 @@ class Linear(Encoding):
         count, columns = rows.shape
         blocks = rows.reshape(count, -1, self._width(columns))
         limit = 1 << (self.bits - 1)
-        scale = as_float(np.abs(blocks).max(axis=2) / np.float32(limit - 0.5), self.float, place)
+        # With few steps it pays to make them shorter and cut the largest element by half of one; with many it does not.
+        steps = limit - (0.5 if self.bits == 4 else 1)
+        scale = as_float(np.abs(blocks).max(axis=2) / np.float32(steps), self.float, place)
         # Below the least number of float16 a block is all zeros.
-        inverse = np.divide(np.float32(1), scale, where=scale != 0, out=np.zeros(scale.shape, np.float32), dtype=np.float32)
-        data = np.rint(blocks * inverse[:, :, None])
+        divisor = np.where(scale == 0, np.float32(np.inf), scale.astype(np.float32))
+        data = np.rint(blocks / divisor[:, :, None])
         np.clip(data, -limit, limit - 1, out=data)
         return {"data": data.astype(np.int8).reshape(rows.shape), "scale": scale}
 
