@@ -40,7 +40,9 @@ def add_to(commands: Any) -> None:
     describe.set_defaults(run=_describe)
     describe.add_argument("package", type=Path, metavar="PACKAGE", help="an .mlpackage, or the folder that holds it")
     describe.add_argument("--json", action="store_true", help="print one object")
-    describe.add_argument("--lint", action="store_true", help="check it against Core ML's limits; the exit code is 1 if it breaks one")
+    describe.add_argument(
+        "--lint", action="store_true", help="check it against Core ML's limits; the exit code is 1 if it breaks one"
+    )
 
     bench = commands.add_parser("bench", help="measure a model's speed", description="Measures prompt and generation speed.")
     bench.set_defaults(run=_bench)
@@ -61,11 +63,13 @@ def add_to(commands: Any) -> None:
         "--quantize",
         action="append",
         metavar="[PATTERN=]KIND",
-        help="int8, int4, palette4 or palette6, for all matrices or for those whose names fit the pattern; may be given several times",
+        help="int8, int4, palette4 or palette6, of all matrices or of those whose names fit; may be given several times",
     )
     convert.add_argument("--context", type=int, metavar="N", help="the greatest number of tokens (2048, or the checkpoint's)")
     convert.add_argument("--query-lengths", default="1,8,64", metavar="N,N", help="tokens of a call (1,8,64)")
-    convert.add_argument("--cache", choices=("stateful", "none"), default="stateful", help="where keys and values are kept (stateful)")
+    convert.add_argument(
+        "--cache", choices=("stateful", "none"), default="stateful", help="where keys and values are kept (stateful)"
+    )
     convert.add_argument("--shapes", choices=("multifunction", "range", "fixed", "enumerated"), help="how calls vary in length")
     convert.add_argument("--precision", choices=("float16", "float32"), default="float16", help="of what stays floats (float16)")
     convert.add_argument("--logits", choices=("last", "all"), default="last", help="of the last token, or of all (last)")

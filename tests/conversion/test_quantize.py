@@ -62,7 +62,9 @@ def test_whole_numbers_beside_those_of_coremltools(kind: str, tmp_path: Path) ->
         plain = ct.convert(program, minimum_deployment_target=ct.target.iOS18, skip_model_load=True)
         blocks = {"granularity": "per_block", "block_size": 32} if kind == "int4" else {"granularity": "per_channel"}
         config = optimize.OpLinearQuantizerConfig(mode="linear_symmetric", dtype=kind, weight_threshold=0, **blocks)
-        optimize.linear_quantize_weights(plain, optimize.OptimizationConfig(global_config=config)).save(str(tmp_path / "x.mlpackage"))
+        optimize.linear_quantize_weights(plain, optimize.OptimizationConfig(global_config=config)).save(
+            str(tmp_path / "x.mlpackage")
+        )
     package = Package(tmp_path / "x.mlpackage")
     (operation,) = [each for each in package.program.functions["main"].block.operations if each.kind.startswith("constexpr")]
     data, scale = (operation.inputs[name][0] for name in ("data", "scale"))
@@ -150,9 +152,7 @@ def test_a_quantized_package_is_the_package_of_the_quantized_checkpoint(
         elif tensor.ndim == 2:
             groups = tensor.reshape(1 if target == "iOS16" else -1, tensor.shape[1] * (len(tensor) if target == "iOS16" else 16))
             tables = [quantize.k_means(group, 1 << int(kind[-1])).astype(np.float16).astype(np.float32) for group in groups]
-            nearest = [
-                table[np.abs(group[:, None] - table).argmin(axis=1)] for table, group in zip(tables, groups, strict=True)
-            ]
+            nearest = [table[np.abs(group[:, None] - table).argmin(axis=1)] for table, group in zip(tables, groups, strict=True)]
             tensors[name] = np.stack(nearest).reshape(tensor.shape)
     plain = tmp_path / "plain"
     plain.mkdir()

@@ -72,8 +72,8 @@ def convert(
         precision: ``"float16"``, with norms in float32, or ``"float32"``.
         logits: Those behind the last token, or behind ``"all"``. Where calls can be padded, an input ``lastIndex`` says which
             token is the last.
-        quantize: How matrices are written: ``"int8"``, ``"int4"``, ``"palette4"``, ``"palette6"``, or such kinds (and ``"float16"``) by
-            patterns of the checkpoint's names, the first that fits: ``{"*embed*": "int8", "*": "int4"}``.
+        quantize: How matrices are written: ``"int8"``, ``"int4"``, ``"palette4"``, ``"palette6"``, or such kinds (and
+            ``"float16"``) by patterns of the checkpoint's names, the first that fits: ``{"*embed*": "int8", "*": "int4"}``.
         target: ``"iOS16"``, ``"iOS17"`` or ``"iOS18"``.
         name: What the package is called; the folder's name if none.
         verify: Whether the package is run and compared with the checkpoint.
@@ -121,7 +121,9 @@ def convert(
 
 
 def _file_name(title: str) -> str:
-    return "".join(letter if letter.isalnum() or letter in "._- " else "_" for letter in title.split("/")[-1]).strip(". ") or "model"
+    return (
+        "".join(letter if letter.isalnum() or letter in "._- " else "_" for letter in title.split("/")[-1]).strip(". ") or "model"
+    )
 
 
 def _metadata(planned: Plan, title: str, precision: str, quantize: Rules) -> dict[str, str]:

@@ -1,8 +1,8 @@
 """The parts of a decoder as operations of coremltools' MIL builder: norms, rotary positions, attention, feed-forward.
 
 Weights are placeholders whose elements take no memory (see :mod:`russet.conversion.weights`). No pass of coremltools changes the
-program, so it is written here as it runs. Norms compute in float32, because the square of a float16 above 255 is infinite; the rest in
-the package's precision. What a layer gives has a name, by which the parity check finds the first one that differs.
+program, so it is written here as it runs. Norms compute in float32, because the square of a float16 above 255 is infinite; the
+rest in the package's precision. What a layer gives has a name, by which the parity check finds the first one that differs.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Blocks:
 
     def _decompressed(self, key: str) -> Any:
         mb, weight, name = self.mb, self.weights[key], _plain(key)
-        encoding, parts = weight.encoding, weight.parts()
+        encoding = weight.encoding
         if not isinstance(encoding, LinearEncoding | Palette):
             return self._placeholder(key, "data", name)
         data = self._placeholder(key, "data", f"{name}_data")
@@ -225,7 +225,9 @@ class Blocks:
     def hidden(self, ids: Any, mask: Any, places: Places, remember: Remember | None) -> Any:
         """The normed output of the last layer, (1, n, hidden), for ids (1, n)."""
         mb, decoder = self.mb, self.decoder
-        x = mb.gather(x=self.weight(decoder.embedding.key), indices=ids, axis=0, name="looked_up" if decoder.positions else "embedding")
+        x = mb.gather(
+            x=self.weight(decoder.embedding.key), indices=ids, axis=0, name="looked_up" if decoder.positions else "embedding"
+        )
         if decoder.positions is not None:
             x = mb.add(x=x, y=self.table(decoder.positions.key, places), name="embedding")
         tables = None

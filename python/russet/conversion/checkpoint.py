@@ -102,7 +102,8 @@ class Checkpoint:
         part = (whole.T if tensor.transposed else whole)[first + begin : first + end]
         part = np.ascontiguousarray(part)
         if stored.dtype == "BF16":
-            return (part.astype(np.uint32) << np.uint32(16)).view(np.float32)
+            wide: NDArray[np.uint32] = part.astype(np.uint32) << np.uint32(16)
+            return wide.view(np.float32)
         return part.astype(np.float32)
 
     def blocks(self, tensor: Tensor, multiple: int = 16) -> Iterator[tuple[int, NDArray[np.float32]]]:
@@ -142,7 +143,7 @@ def _files(folder: Path) -> dict[Path, list[str] | None]:
         raise _error(f"{INDEX_NAME}: weight_map", f"it is no object of 1 to {_GREATEST_COUNT} names")
     files: dict[Path, list[str] | None] = {}
     for name, file in weight_map.items():
-        if not isinstance(file, str) or not file.endswith(".safetensors") or set(file) & set('/\\:\0') or file.startswith("."):
+        if not isinstance(file, str) or not file.endswith(".safetensors") or set(file) & set("/\\:\0") or file.startswith("."):
             raise _error(f"{INDEX_NAME}: weight_map[{name!r}]", f"{file!r} is no name of a file beside it")
         names = files.setdefault(folder / file, [])
         assert names is not None
@@ -195,7 +196,7 @@ def _stored(path: Path, name: str, entry: Any, begin: int, room: int) -> Stored:
     if not isinstance(entry, dict) or not {"dtype", "shape", "data_offsets"} <= set(entry):
         raise _error(place, "it has no dtype, shape and data_offsets")
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
-    if dtype not in _TYPES:
+    if not isinstance(dtype, str) or dtype not in _TYPES:
         raise _error(place, f"the type {dtype!r} is not known")
     if not _are_sizes(shape) or len(shape) > _GREATEST_RANK:
         raise _error(place, f"the shape {shape!r} is no list of at most {_GREATEST_RANK} sizes")

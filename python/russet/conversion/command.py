@@ -56,7 +56,9 @@ def run(options: argparse.Namespace) -> None:
         return
     print(f"package         {made.package}, {made.package_bytes / 1e6:.1f} MB, in {time.perf_counter() - start:.1f} s")
     if made.parity is not None:
-        print(f"parity          {made.parity.rows} rows, at most {made.parity.difference:.1e} off; {made.parity.limit:g} is allowed")
+        print(
+            f"parity          {made.parity.rows} rows, at most {made.parity.difference:.1e} off; {made.parity.limit:g} is allowed"
+        )
     print(f"beside it       {', '.join(made.carried)}")
     for name in made.plan.config.unread():
         print(f"not read        config.json: {name}")
@@ -84,9 +86,10 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 def _outline(report: dict[str, Any]) -> str:
     lengths = ", ".join(map(str, report["lengths"]))
+    form = f"{report['form']} ({lengths})" if lengths else report["form"]
     lines = [
         f"model           {report['model_type']}, {report['layers']} layers, {report['parameters'] / 1e6:.1f}M parameters",
-        f"package         {report['form']}{f' ({lengths})' if lengths else ''}, {report['target']}, {report['package_bytes'] / 1e6:.1f} MB",
+        f"package         {form}, {report['target']}, {report['package_bytes'] / 1e6:.1f} MB",
         f"weights         {', '.join(f'{kind} {count / 1e6:.1f}M' for kind, count in report['encodings'].items())}",
         f"context         {report['context_length']} tokens, {report['state_bytes'] / 1e6:.1f} MB of states",
         f"memory          about {report['memory_bytes'] / 1e6:.0f} MB while converting",

@@ -32,11 +32,46 @@ _REFUSED: dict[str, tuple[Any, ...]] = {
 }
 #: Fields that say nothing of what the model computes from weights.
 _NEUTRAL = frozenset(
-    "architectures model_type transformers_version torch_dtype dtype use_cache initializer_range attention_dropout attn_pdrop "
-    "embd_pdrop resid_pdrop bos_token_id eos_token_id pad_token_id pretraining_tp output_attentions output_hidden_states return_dict "
-    "chunk_size_feed_forward id2label label2id problem_type auto_map task_specific_params summary_type summary_use_proj "
-    "summary_activation summary_proj_to_labels summary_first_dropout reorder_and_upcast_attn gradient_checkpointing n_ctx "
-    "attn_implementation max_window_layers hidden_dropout embedding_dropout residual_dropout name_or_path".split()
+    [
+        "architectures",
+        "model_type",
+        "transformers_version",
+        "torch_dtype",
+        "dtype",
+        "use_cache",
+        "initializer_range",
+        "attention_dropout",
+        "attn_pdrop",
+        "embd_pdrop",
+        "resid_pdrop",
+        "bos_token_id",
+        "eos_token_id",
+        "pad_token_id",
+        "pretraining_tp",
+        "output_attentions",
+        "output_hidden_states",
+        "return_dict",
+        "chunk_size_feed_forward",
+        "id2label",
+        "label2id",
+        "problem_type",
+        "auto_map",
+        "task_specific_params",
+        "summary_type",
+        "summary_use_proj",
+        "summary_activation",
+        "summary_proj_to_labels",
+        "summary_first_dropout",
+        "reorder_and_upcast_attn",
+        "gradient_checkpointing",
+        "n_ctx",
+        "attn_implementation",
+        "max_window_layers",
+        "hidden_dropout",
+        "embedding_dropout",
+        "residual_dropout",
+        "name_or_path",
+    ]
 )
 
 

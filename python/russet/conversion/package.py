@@ -16,8 +16,8 @@ from russet.errors import ArgumentError
 #: What is carried beside a package, by name or pattern: tokenizer, chat template, settings, licence.
 CARRIED = (
     "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
-    "added_tokens.json", "chat_template.jinja", "chat_template.json", "vocab.json", "vocab.txt", "merges.txt", "*.model", "*.tiktoken",
-    "LICENSE*", "NOTICE*",
+    "added_tokens.json", "chat_template.jinja", "chat_template.json", "vocab.json", "vocab.txt", "merges.txt", "*.model",
+    "*.tiktoken", "LICENSE*", "NOTICE*",
 )  # fmt: skip
 #: A larger file is none of them.
 _GREATEST_CARRIED_BYTES = 1 << 28

@@ -16,8 +16,10 @@ A state is read once, and what its update gives is passed on: reading it twice w
 
 from __future__ import annotations
 
+import importlib
 import logging
 import warnings
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,6 +34,8 @@ from russet.errors import UnsupportedModelError
 
 Shapes = Literal["multifunction", "range", "fixed", "enumerated"]
 Logits = Literal["last", "all"]
+#: Where coremltools writes programs. This is no public interface; the tests hold what it gives to coremltools' own loader.
+_EXPORT, _HELPER = "coremltools.converters.mil.backend.mil.load", "coremltools.converters.mil.backend.mil.helper"
 WEIGHTS_PATH = "@model_path/weights/weight.bin"
 
 
@@ -76,8 +80,8 @@ def coremltools() -> Iterator[Any]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
-                import coremltools as found
-                import coremltools.converters.mil.backend.mil.load
+                found = importlib.import_module("coremltools")
+                importlib.import_module(_EXPORT)
             except ImportError as error:
                 message = "conversion needs coremltools: pip install 'russet[coreml]'"
                 raise UnsupportedModelError(message) from error
@@ -86,10 +90,20 @@ def coremltools() -> Iterator[Any]:
         logger.setLevel(level)
 
 
+@contextmanager
+def _fresh_names(ct: Any) -> Iterator[None]:
+    """Numbers in names begin at 0, as in a process that makes one program: the same checkpoint gives the same bytes."""
+    builder = ct.converters.mil.Builder
+    before, builder.name_count = builder.name_count, defaultdict(int)
+    try:
+        yield
+    finally:
+        builder.name_count = before
+
+
 def placeholder(builder: Any, weights: Weights, key: str, part: str, name: str) -> Any:
     """A constant without elements of its own, which stands for an array of ``weight.bin``."""
-    from coremltools.converters.mil.mil.types import type_mapping
-
+    type_mapping = importlib.import_module("coremltools.converters.mil.mil.types.type_mapping")
     array = weights.declared(key, part)
     small = {"int4": type_mapping.np_int4_dtype, "uint4": type_mapping.np_uint4_dtype, "uint6": type_mapping.np_uint6_dtype}
     zero = np.zeros((), small.get(array.dtype, array.dtype))
@@ -104,10 +118,8 @@ def model_of(decoder: Decoder, form: Form, weights: Weights) -> Any:
     Raises:
         UnsupportedModelError: if coremltools is not installed.
     """
-    with coremltools() as ct:
-        from coremltools.converters.mil import Program
-
-        program = Program()
+    with coremltools() as ct, _fresh_names(ct):
+        program = ct.converters.mil.Program()
         if form.shapes == "multifunction":
             for length in form.lengths:
                 program.add_function(f"q{length}", _function(ct, decoder, form, weights, length))
@@ -119,20 +131,19 @@ def model_of(decoder: Decoder, form: Form, weights: Weights) -> Any:
 
 
 def _exported(ct: Any, program: Any, form: Form, weights: Weights) -> Any:
-    from coremltools.converters.mil.backend.mil import helper, load
+    helper, load = importlib.import_module(_HELPER), importlib.import_module(_EXPORT)
 
-    class Exporter(load.MILProtoExporter):  # type: ignore[misc]
+    def value_of(exporter: Any, var: Any) -> Any:
         """Refers to our file where a constant is a placeholder; the rest is small and lies in the program."""
-
-        def get_milproto_value(self, var: Any) -> Any:
-            blob = getattr(var.op, "russet_blob", None)
-            if blob is None:
-                return helper.create_immediate_value(var)
-            primitive = helper.types_to_proto_primitive(var.sym_type.get_primitive())
-            return helper.create_file_value_tensor(WEIGHTS_PATH, weights.offset(*blob), var.shape, primitive)
+        blob = getattr(var.op, "russet_blob", None)
+        if blob is None:
+            return helper.create_immediate_value(var)
+        primitive = helper.types_to_proto_primitive(var.sym_type.get_primitive())
+        return helper.create_file_value_tensor(WEIGHTS_PATH, weights.offset(*blob), var.shape, primitive)
 
     version = {16: ct.target.iOS16, 17: ct.target.iOS17, 18: ct.target.iOS18}[form.target].value
-    proto = Exporter(prog=program, weights_dir="", specification_version=version).export()
+    exporter = type("Exporter", (load.MILProtoExporter,), {"get_milproto_value": value_of})
+    proto = exporter(prog=program, weights_dir="", specification_version=version).export()
     model = load.CoreMLProtoExporter(
         program,
         proto,
@@ -147,16 +158,13 @@ def _exported(ct: Any, program: Any, form: Form, weights: Weights) -> Any:
 
 
 def _function(ct: Any, decoder: Decoder, form: Form, weights: Weights, length: int | None) -> Any:
-    from coremltools.converters.mil import Builder as mb
-    from coremltools.converters.mil import Function
-    from coremltools.converters.mil.mil import types
-
+    mb, types = ct.converters.mil.Builder, ct.converters.mil.mil.types
     inputs, states, given = _inputs(ct, decoder, form, length)
     placeholders = {name: mb.placeholder(shape, dtype=getattr(types, kind)) for name, (shape, kind) in inputs.items()}
     for name, shape in states.items():
         placeholders[name] = mb.state_tensor_placeholder(shape, dtype=types.fp16)
     target = {16: ct.target.iOS16, 17: ct.target.iOS17, 18: ct.target.iOS18}[form.target]
-    with Function(placeholders, opset_version=target) as function:
+    with ct.converters.mil.Function(placeholders, opset_version=target) as function:
         blocks = Blocks(mb, decoder, weights, form.target >= 18)
         writer = _Writer(mb, blocks, form, function.inputs)
         x = writer.stateful() if form.is_stateful else writer.stateless()
@@ -167,8 +175,7 @@ def _function(ct: Any, decoder: Decoder, form: Form, weights: Weights, length: i
 
 def _inputs(ct: Any, decoder: Decoder, form: Form, length: int | None) -> tuple[dict[str, Any], dict[str, Any], list[Any]]:
     """Inputs with shapes and types, states with shapes, and inputs whose shapes vary as coremltools describes them."""
-    from coremltools.converters.mil.mil import get_new_symbol
-
+    get_new_symbol = ct.converters.mil.mil.get_new_symbol
     context = form.context_length
     inputs: dict[str, Any] = {}
     states: dict[str, Any] = {}
@@ -188,7 +195,7 @@ def _inputs(ct: Any, decoder: Decoder, form: Form, length: int | None) -> tuple[
     else:
         tokens = context if form.shapes == "fixed" else get_new_symbol()
         names = ["input_ids"] if form.shapes == "enumerated" and form.target < 18 else ["input_ids", "attention_mask"]
-        inputs = {name: ((1, tokens), "int32") for name in names}
+        inputs = dict.fromkeys(names, ((1, tokens), "int32"))
         if form.shapes == "enumerated":
             shapes = [[1, size] for size in form.lengths]
             for name in names:

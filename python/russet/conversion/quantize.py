@@ -3,8 +3,8 @@
 - ``float16``, ``float32``: as they are.
 - ``int8``: a whole number from -128 to 127 times a scale for each row.
 - ``int4``: a whole number from -8 to 7 times a scale for each 32 elements of a row.
-- ``palette4``, ``palette6``: an index into 16 or 64 values, a table of them for each 16 rows. The values are those of k-means, which
-  in one dimension needs no drawing of lots: over sorted elements a cluster is a range, and its mean a difference of two sums.
+- ``palette4``, ``palette6``: an index into 16 or 64 values, a table of them for each 16 rows. The values are those of k-means,
+  which in one dimension needs no drawing of lots: over sorted elements a cluster is a range, its mean a difference of two sums.
 
 Rows that do not divide so are encoded in the nearest way that fits, see :func:`encoding_for`. Vectors stay floats.
 """

@@ -1,8 +1,9 @@
 """What a checkpoint gives, in NumPy: a decoder run over a whole text in float32, with the weights as the package holds them.
 
 It is written from the formulas, not from the program: no calls of several sizes, no masks that come in. What a package stores as
-float16 is rounded alike, so that what is left of a difference is an error: weights, cosines and sines, and keys and values where there
-is a cache. Weights are read and encoded again tensor by tensor, and none is kept. O(n^2) attention, for texts of some hundred tokens.
+float16 is rounded alike, so that what is left of a difference is an error: weights, cosines and sines, and keys and values where
+there is a cache. Weights are read and encoded again tensor by tensor, and none is kept. O(n^2) attention, for texts of some hundred
+tokens.
 """
 
 from __future__ import annotations
@@ -123,12 +124,15 @@ class Reference:
 
 def activated(x: Array, activation: str) -> Array:
     """An activation, element by element."""
+    found: Array
     with np.errstate(over="ignore"):
         if activation == "silu":
-            return x / (1 + np.exp(-x))
-        if activation == "relu":
-            return np.maximum(x, 0)
-        if activation == "gelu_tanh":
-            return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
-    error_function = np.vectorize(math.erf, otypes=[np.float32])
-    return 0.5 * x * (1 + error_function(x / math.sqrt(2)))
+            found = x / (1 + np.exp(-x))
+        elif activation == "relu":
+            found = np.maximum(x, 0)
+        elif activation == "gelu_tanh":
+            found = 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+        else:
+            error_function = np.vectorize(math.erf, otypes=[np.float32])
+            found = 0.5 * x * (1 + error_function(x / math.sqrt(2)))
+    return found

@@ -1,7 +1,7 @@
 """Checks a package against the limits of Core ML, which are found out late otherwise: on a device, or by wrong numbers.
 
-``error`` is what Core ML refuses, ends the process over, or computes wrongly; ``warning`` what is known to fail on some units. Nothing
-is run. Sources: Core ML's and coremltools' documents, and the issues of ``apple/coremltools`` that messages name.
+``error`` is what Core ML refuses, ends the process over, or computes wrongly; ``warning`` what is known to fail on some units.
+Nothing is run. Sources: Core ML's and coremltools' documents, and the issues of ``apple/coremltools`` that messages name.
 """
 
 from __future__ import annotations
@@ -85,7 +85,11 @@ def _states(case: _Case) -> _Found:
         if state.ranges or state.enumerated:
             yield "error", state.name, "the shape of a state cannot vary (#2537)"
         if state.shape and state.shape[-1] % _ROW_ELEMENTS:
-            yield "warning", state.name, f"its last axis has {state.shape[-1]} elements, no multiple of 32: the Neural Engine fails (#2631)"
+            yield (
+                "warning",
+                state.name,
+                f"its last axis has {state.shape[-1]} elements, no multiple of 32: the Neural Engine fails (#2631)",
+            )
 
 
 def _state_reads(case: _Case) -> _Found:
@@ -142,7 +146,11 @@ def _enumerated(case: _Case) -> _Found:
         if len(listed) > 1 and case.version < _IOS18:
             yield "error", feature.name, f"{len(listed)} inputs have enumerated shapes; before iOS 18 one may"
         if count != len(listed[0].enumerated):
-            yield "error", feature.name, f"{count} shapes, and {listed[0].name!r} has {len(listed[0].enumerated)}: they go by index (#2271)"
+            yield (
+                "error",
+                feature.name,
+                f"{count} shapes, and {listed[0].name!r} has {len(listed[0].enumerated)}: they go by index (#2271)",
+            )
 
 
 def _types(case: _Case) -> _Found:
@@ -156,7 +164,11 @@ def _types(case: _Case) -> _Found:
             yield "error", feature.name, f"arrays of {feature.dtype} are not for ML Programs"
     for feature in function.outputs.values():
         if feature.dtype == "float16" and feature.shape and feature.shape[-1] % _ROW_ELEMENTS:
-            yield "warning", feature.name, f"float16 rows of {feature.shape[-1]} elements, no multiple of 32: some systems give garbage (#1893)"
+            yield (
+                "warning",
+                feature.name,
+                f"float16 rows of {feature.shape[-1]} elements, no multiple of 32: some systems give garbage (#1893)",
+            )
 
 
 def _versions(case: _Case) -> _Found:
@@ -174,7 +186,11 @@ def _versions(case: _Case) -> _Found:
 def _shared_states(case: _Case) -> _Found:
     default = case.description.functions[case.description.default_function]
     if case.function.states and case.function.states != default.states:
-        yield "warning", ", ".join(case.function.states), f"the states are not those of {default.name!r}: one state cannot serve both"
+        yield (
+            "warning",
+            ", ".join(case.function.states),
+            f"the states are not those of {default.name!r}: one state cannot serve both",
+        )
 
 
 def _ranks(case: _Case) -> _Found:

@@ -68,7 +68,11 @@ def shaped(
     head_dim = config.optional_integer("head_dim") or hidden // heads
     if heads % kv_heads or (config.fields.get("head_dim") is None and hidden % heads):
         raise config.wrong("num_attention_heads", f"{heads} heads do not fit {kv_heads} of keys, or {hidden} elements")
-    wide, vocabulary, epsilon = config.integer("intermediate_size"), config.integer("vocab_size"), config.number("rms_norm_eps", 1e-6)
+    wide, vocabulary, epsilon = (
+        config.integer("intermediate_size"),
+        config.integer("vocab_size"),
+        config.number("rms_norm_eps", 1e-6),
+    )
     act = activation(config, "hidden_act", "silu")
     output_bias = attention_bias if output_bias is None else output_bias
     q_rows, kv_rows = heads * head_dim, kv_heads * head_dim
@@ -88,9 +92,7 @@ def shaped(
                 linear(f"{at}.self_attn.qkv_proj", end - begin, hidden, attention_bias, (begin, end))
                 for begin, end in zip((0, *ends), ends, strict=False)
             )
-            gate, up = (
-                linear(f"{at}.mlp.gate_up_proj", wide, hidden, mlp_bias, rows) for rows in ((0, wide), (wide, 2 * wide))
-            )
+            gate, up = (linear(f"{at}.mlp.gate_up_proj", wide, hidden, mlp_bias, rows) for rows in ((0, wide), (wide, 2 * wide)))
         else:
             q = linear(f"{at}.self_attn.q_proj", q_rows, hidden, attention_bias)
             k, v = (linear(f"{at}.self_attn.{name}_proj", kv_rows, hidden, attention_bias) for name in "kv")
