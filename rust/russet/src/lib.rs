@@ -39,6 +39,7 @@ mod error;
 pub mod formats;
 mod hashing;
 pub mod kernels;
+mod lanes;
 mod long_text;
 mod memory;
 pub mod mlmodel;

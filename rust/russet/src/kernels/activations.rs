@@ -7,8 +7,8 @@
 //! O(numbers), some ten cycles for eight of them.
 
 use super::exponential::exp;
-use super::lanes::Lanes;
 use super::passes::{each_row, eight_at, fill, Function, RowPass};
+use crate::lanes::FusedLanes;
 use crate::simd::Level;
 use crate::{Error, Result};
 
@@ -69,7 +69,7 @@ pub fn gelu(values: &[f32], mode: Gelu, out: &mut [f32], threads: usize) -> Resu
 
 /// `x * sigmoid(u)`.
 #[inline(always)]
-fn times_sigmoid<V: Lanes>(x: V, u: V) -> V {
+fn times_sigmoid<V: FusedLanes>(x: V, u: V) -> V {
     x.div(V::splat(1.0).add(exp(V::splat(0.0).sub(u))))
 }
 
@@ -78,7 +78,7 @@ struct Silu<'a>(Option<&'a [f32]>);
 
 impl RowPass for Silu<'_> {
     #[inline(always)]
-    fn row<V: Lanes>(self, index: usize, row: &[f32], out: &mut [f32]) {
+    fn row<V: FusedLanes>(self, index: usize, row: &[f32], out: &mut [f32]) {
         match self.0 {
             None => fill::<V, _>(row, 0.0, out, self),
             Some(up) => fill::<V, _>(row, 0.0, out, Self(Some(&up[index * ROW..][..row.len()]))),
@@ -86,7 +86,7 @@ impl RowPass for Silu<'_> {
     }
 }
 
-impl<V: Lanes> Function<V> for Silu<'_> {
+impl<V: FusedLanes> Function<V> for Silu<'_> {
     #[inline(always)]
     fn of(&mut self, at: usize, gate: V) -> V {
         let silu = times_sigmoid(gate, gate);
@@ -99,7 +99,7 @@ impl<V: Lanes> Function<V> for Silu<'_> {
 
 impl RowPass for Gelu {
     #[inline(always)]
-    fn row<V: Lanes>(self, _: usize, row: &[f32], out: &mut [f32]) {
+    fn row<V: FusedLanes>(self, _: usize, row: &[f32], out: &mut [f32]) {
         match self {
             Gelu::Exact => drop(fill::<V, _>(row, 0.0, out, Exact)),
             Gelu::Tanh => drop(fill::<V, _>(row, 0.0, out, Tanh)),
@@ -112,14 +112,14 @@ struct Exact;
 struct Tanh;
 struct Sigmoid;
 
-impl<V: Lanes> Function<V> for Exact {
+impl<V: FusedLanes> Function<V> for Exact {
     #[inline(always)]
     fn of(&mut self, _: usize, x: V) -> V {
         exact_gelu(x)
     }
 }
 
-impl<V: Lanes> Function<V> for Tanh {
+impl<V: FusedLanes> Function<V> for Tanh {
     #[inline(always)]
     fn of(&mut self, _: usize, x: V) -> V {
         // Of twice the argument of the hyperbolic tangent.
@@ -128,7 +128,7 @@ impl<V: Lanes> Function<V> for Tanh {
     }
 }
 
-impl<V: Lanes> Function<V> for Sigmoid {
+impl<V: FusedLanes> Function<V> for Sigmoid {
     #[inline(always)]
     fn of(&mut self, _: usize, x: V) -> V {
         times_sigmoid(x, x.mul(V::splat(1.702)))
@@ -137,7 +137,7 @@ impl<V: Lanes> Function<V> for Sigmoid {
 
 /// `x / 2 * (1 + erf(x / sqrt(2)))`.
 #[inline(always)]
-fn exact_gelu<V: Lanes>(x: V) -> V {
+fn exact_gelu<V: FusedLanes>(x: V) -> V {
     let half = x.mul(V::splat(0.5));
     half.fused(erf(x.mul(V::splat(std::f32::consts::FRAC_1_SQRT_2))), half)
 }
@@ -150,14 +150,14 @@ const DENOMINATOR: [f32; 5] = [-1.456_607_2e-5, -2.133_740_6e-4, -1.682_827_e-3,
 
 /// The error function: constant from 4 on, where it is one to 32 bits.
 #[inline(always)]
-fn erf<V: Lanes>(x: V) -> V {
-    let x = x.or_greater(V::splat(-4.0)).or_lesser(V::splat(4.0));
+fn erf<V: FusedLanes>(x: V) -> V {
+    let x = V::splat(4.0).min(V::splat(-4.0).max(x));
     let square = x.mul(x);
     x.mul(polynomial(square, &NUMERATOR)).div(polynomial(square, &DENOMINATOR))
 }
 
 #[inline(always)]
-fn polynomial<V: Lanes, const N: usize>(x: V, coefficients: &[f32; N]) -> V {
+fn polynomial<V: FusedLanes, const N: usize>(x: V, coefficients: &[f32; N]) -> V {
     let mut sum = V::splat(coefficients[0]);
     for coefficient in &coefficients[1..] {
         sum = sum.fused(x, V::splat(*coefficient));

@@ -7,12 +7,11 @@
 
 mod panels;
 
-use super::elements::{Element, Floats};
-use super::lanes::{Lanes, LANES};
+use super::elements::Floats;
 use super::norms::{Greatest, Weigh};
 use super::passes::change;
-use super::{pool, run, Kernel};
-use crate::sampling::Half;
+use super::pool;
+use crate::lanes::{run, Element, FusedLanes, Half, Kernel, LANES};
 use crate::simd::Level;
 use crate::{Error, Result};
 use std::cell::RefCell;
@@ -166,7 +165,7 @@ impl Kernel for Task<'_, '_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Lanes>(self) {
+    fn run<V: FusedLanes>(self) {
         if self.out.len() >= MANY_ROWS * self.values.width {
             return panels::run::<V>(self);
         }
@@ -199,7 +198,7 @@ impl Kernel for Task<'_, '_> {
 
 /// The products of a query and each key of a head.
 #[inline(always)]
-fn multiply<V: Lanes, E: Element>(query: &[f32], elements: &[E], keys: &Heads<'_>, head: usize, scores: &mut [f32]) {
+fn multiply<V: FusedLanes, E: Element>(query: &[f32], elements: &[E], keys: &Heads<'_>, head: usize, scores: &mut [f32]) {
     let (eights, rest) = query.as_chunks::<LANES>();
     let first = head * keys.head_stride;
     let key = |index: usize| &elements[first + index * keys.row_stride..][..query.len()];
@@ -231,14 +230,21 @@ fn multiply<V: Lanes, E: Element>(query: &[f32], elements: &[E], keys: &Heads<'_
 
 /// Turns scores into weights, the greatest one, and gives the sum of them.
 #[inline(always)]
-fn weights<V: Lanes>(scores: &mut [f32]) -> f32 {
+fn weights<V: FusedLanes>(scores: &mut [f32]) -> f32 {
     let greatest = Greatest::<V>::of(scores);
     change(scores, f32::NEG_INFINITY, Weigh::<V>::new(greatest)).sum()
 }
 
 /// Adds up the values of a head by their weights, times `factor`.
 #[inline(always)]
-fn add_up<V: Lanes, E: Element>(weights: &[f32], elements: &[E], values: &Heads<'_>, head: usize, factor: f32, out: &mut [f32]) {
+fn add_up<V: FusedLanes, E: Element>(
+    weights: &[f32],
+    elements: &[E],
+    values: &Heads<'_>,
+    head: usize,
+    factor: f32,
+    out: &mut [f32],
+) {
     let first = head * values.head_stride;
     let mut start = 0;
     while start < out.len() {
@@ -260,7 +266,7 @@ fn add_up<V: Lanes, E: Element>(weights: &[f32], elements: &[E], values: &Heads<
 
 /// The same for the first `N * 8` columns, whose number it gives.
 #[inline(always)]
-fn columns<V: Lanes, E: Element, const N: usize>(
+fn columns<V: FusedLanes, E: Element, const N: usize>(
     weights: &[f32],
     elements: &[E],
     stride: usize,

@@ -8,18 +8,17 @@
 //! O(numbers): for 16 bits as fast as memory gives them, about two cycles for 32 bits of four-bit numbers. The wrong choice for more
 //! than one input, which would read and widen the weights again.
 
-use super::elements::{Element, Floats, Integers};
-use super::lanes::{Lanes, LANES};
+use super::elements::{Floats, Integers};
 use super::linear::Scratch;
 use super::matrix::{Blockwise, Matrix, Palettized, Weights};
-use crate::sampling::Half;
+use crate::lanes::{Element, FusedLanes, Half, LANES};
 
 /// Numbers that are multiplied in one step.
 const STEP: usize = 4 * LANES;
 
 /// The sum of the products of two rows of one length.
 #[inline(always)]
-pub(super) fn dot<V: Lanes, E: Element>(weights: &[E], inputs: &[f32]) -> f32 {
+pub(super) fn dot<V: FusedLanes, E: Element>(weights: &[E], inputs: &[f32]) -> f32 {
     let (steps, rest) = weights.as_chunks::<STEP>();
     let (input_steps, input_rest) = inputs.as_chunks::<STEP>();
     let mut sum = dot_steps::<V, E>(steps, input_steps);
@@ -36,7 +35,7 @@ pub(super) fn dot<V: Lanes, E: Element>(weights: &[E], inputs: &[f32]) -> f32 {
 }
 
 #[inline(always)]
-fn dot_steps<V: Lanes, E: Element>(weights: &[[E; STEP]], inputs: &[[f32; STEP]]) -> V {
+fn dot_steps<V: FusedLanes, E: Element>(weights: &[[E; STEP]], inputs: &[[f32; STEP]]) -> V {
     let mut sums = [V::splat(0.0); 4];
     for (weights, inputs) in weights.iter().zip(inputs) {
         let (weights, inputs) = (weights.as_chunks::<LANES>().0, inputs.as_chunks::<LANES>().0);
@@ -73,7 +72,7 @@ impl Matrix<'_> {
 
     /// Fills `outputs` with the products of the input and the rows from `first` on.
     #[inline(always)]
-    pub(super) fn multiply<V: Lanes>(
+    pub(super) fn multiply<V: FusedLanes>(
         &self,
         first: usize,
         input: &[f32],
@@ -117,7 +116,7 @@ impl Blockwise<'_> {
     }
 
     #[inline(always)]
-    fn multiply<V: Lanes>(
+    fn multiply<V: FusedLanes>(
         &self,
         matrix: &Matrix<'_>,
         first: usize,
@@ -177,7 +176,7 @@ struct Input<'a> {
 impl Input<'_> {
     /// The products of a row of bytes, less their block's offset, whose negative is given, times its scale.
     #[inline(always)]
-    fn bytes<'s, V: Lanes, E: Element>(&self, weights: &[E], blocks: impl Iterator<Item = (&'s f32, &'s f32)>) -> f32 {
+    fn bytes<'s, V: FusedLanes, E: Element>(&self, weights: &[E], blocks: impl Iterator<Item = (&'s f32, &'s f32)>) -> f32 {
         let mut total = V::splat(0.0);
         let steps = weights.as_chunks::<STEP>().0.chunks_exact(self.in_block).zip(self.steps.chunks_exact(self.in_block));
         for (((weights, inputs), sums), (scale, offset)) in steps.zip(self.sums).zip(blocks) {
@@ -189,7 +188,7 @@ impl Input<'_> {
 
     /// The same of numbers of four bits.
     #[inline(always)]
-    fn half_bytes<'s, V: Lanes>(&self, weights: &[u8], flip: u8, blocks: impl Iterator<Item = (&'s f32, &'s f32)>) -> f32 {
+    fn half_bytes<'s, V: FusedLanes>(&self, weights: &[u8], flip: u8, blocks: impl Iterator<Item = (&'s f32, &'s f32)>) -> f32 {
         let mut totals = [V::splat(0.0); 2];
         let weights = weights.as_chunks::<{ STEP / 2 }>().0;
         if self.in_block == 1 {
@@ -230,7 +229,7 @@ impl Palettized<'_> {
     }
 
     #[inline(always)]
-    fn multiply<V: Lanes>(&self, matrix: &Matrix<'_>, first: usize, input: &[f32], outputs: &mut [f32]) {
+    fn multiply<V: FusedLanes>(&self, matrix: &Matrix<'_>, first: usize, input: &[f32], outputs: &mut [f32]) {
         let inputs = input.as_chunks::<STEP>().0;
         match (self.table, self.bits) {
             (Floats::F32(tables), _) => {
@@ -251,7 +250,7 @@ impl Palettized<'_> {
     /// The same by one way to look up.
     #[inline(always)]
     #[allow(clippy::too_many_arguments)]
-    fn rows_by<V: Lanes, L: LookUp<V>>(
+    fn rows_by<V: FusedLanes, L: LookUp<V>>(
         &self,
         matrix: &Matrix<'_>,
         first: usize,
@@ -297,13 +296,13 @@ trait LookUp<V> {
 }
 
 /// Four bits each, in numbers of 32 bits.
-struct ByFloats<V: Lanes>(V::Table);
+struct ByFloats<V: FusedLanes>(V::Table);
 /// Four bits each, in numbers of 16 bits.
-struct ByFour<V: Lanes>(V::Halves);
+struct ByFour<V: FusedLanes>(V::Halves);
 /// Six bits each, in numbers of 16 bits.
-struct BySix<V: Lanes>(V::Halves);
+struct BySix<V: FusedLanes>(V::Halves);
 
-impl<V: Lanes> LookUp<V> for ByFloats<V> {
+impl<V: FusedLanes> LookUp<V> for ByFloats<V> {
     type Number = f32;
     type Step = [u8; 16];
 
@@ -324,7 +323,7 @@ impl<V: Lanes> LookUp<V> for ByFloats<V> {
     }
 }
 
-impl<V: Lanes> LookUp<V> for ByFour<V> {
+impl<V: FusedLanes> LookUp<V> for ByFour<V> {
     type Number = Half;
     type Step = [u8; 16];
 
@@ -340,7 +339,7 @@ impl<V: Lanes> LookUp<V> for ByFour<V> {
     }
 }
 
-impl<V: Lanes> LookUp<V> for BySix<V> {
+impl<V: FusedLanes> LookUp<V> for BySix<V> {
     type Number = Half;
     type Step = [u8; 24];
 

@@ -2,33 +2,7 @@
 //!
 //! One number at a time, with a check of the index; O(1). The wrong way to read rows: `widen` reads them by registers.
 
-use super::lanes::{Lanes, LANES};
-use crate::sampling::Half;
-
-/// A number in memory.
-pub(super) trait Element: Copy {
-    fn lanes<V: Lanes>(eight: &[Self; LANES]) -> V;
-    fn value(self) -> f32;
-}
-
-macro_rules! element {
-    ($type:ty, $load:ident) => {
-        impl Element for $type {
-            #[inline(always)]
-            fn lanes<V: Lanes>(eight: &[Self; LANES]) -> V {
-                V::$load(eight)
-            }
-            #[inline(always)]
-            fn value(self) -> f32 {
-                self.into()
-            }
-        }
-    };
-}
-element!(f32, load);
-element!(Half, load_half);
-element!(i8, load_signed);
-element!(u8, load_unsigned);
+use crate::lanes::Half;
 
 /// Floating-point numbers.
 #[derive(Clone, Copy, Debug)]

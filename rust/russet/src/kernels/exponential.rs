@@ -6,7 +6,7 @@
 //!
 //! About three cycles for eight.
 
-use super::lanes::Lanes;
+use crate::lanes::FusedLanes;
 
 /// Added, it leaves a whole number in the last bits, and taken away again, that number.
 const ROUNDING: f32 = 12_582_912.0;
@@ -19,8 +19,9 @@ const COEFFICIENTS: [f32; 6] = [1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.
 
 /// `exp(x)`.
 #[inline(always)]
-pub(super) fn exp<V: Lanes>(x: V) -> V {
-    let x = x.or_greater(V::splat(-104.5)).or_lesser(V::splat(89.0));
+pub(super) fn exp<V: FusedLanes>(x: V) -> V {
+    // What is no number stays none: it is the second operand.
+    let x = V::splat(89.0).min(V::splat(-104.5).max(x));
     let rounding = V::splat(ROUNDING);
     let power = x.fused(V::splat(std::f32::consts::LOG2_E), rounding).sub(rounding);
     let rest = power.fused(V::splat(-LN_2.0), x);
@@ -38,7 +39,7 @@ pub(super) fn exp<V: Lanes>(x: V) -> V {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::{run, Kernel};
+    use crate::lanes::{run, Kernel};
     use crate::simd::Level;
 
     struct Exp(f32);
@@ -47,10 +48,8 @@ mod tests {
         type Output = f32;
 
         #[inline(always)]
-        fn run<V: Lanes>(self) -> f32 {
-            let mut out = [0.0; 8];
-            exp(V::splat(self.0)).store(&mut out);
-            out[3]
+        fn run<V: FusedLanes>(self) -> f32 {
+            exp(V::splat(self.0)).to_array()[3]
         }
     }
 

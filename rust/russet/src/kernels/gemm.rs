@@ -8,9 +8,9 @@
 //!
 //! O(rows * columns * inputs), near the processor's peak from 16 inputs on. The wrong choice for fewer than eight.
 
-use super::lanes::{Lanes, LANES};
 use super::linear::Scratch;
 use super::matrix::Matrix;
+use crate::lanes::{FusedLanes, LANES};
 
 /// Inputs in a panel.
 pub(super) const PANEL: usize = 2 * LANES;
@@ -36,7 +36,7 @@ impl Panels {
 
     /// Packs inputs, using memory again.
     #[inline(always)]
-    pub(super) fn pack<V: Lanes>(mut numbers: Vec<f32>, inputs: &[f32], columns: usize) -> Self {
+    pub(super) fn pack<V: FusedLanes>(mut numbers: Vec<f32>, inputs: &[f32], columns: usize) -> Self {
         let count = inputs.len() / columns;
         let padded = Self::padded(count);
         numbers.resize(padded * columns, 0.0);
@@ -78,7 +78,7 @@ impl Panels {
 
     /// Fills the outputs of all inputs with the products of the rows from `first` on, as many as there are places for.
     #[inline(always)]
-    pub(super) fn multiply<V: Lanes>(
+    pub(super) fn multiply<V: FusedLanes>(
         &self,
         matrix: &Matrix<'_>,
         first: usize,
@@ -96,7 +96,7 @@ impl Panels {
 
     /// Multiplies some rows; the products of a panel with them follow each other in `scratch.tiles`, row by row.
     #[inline(always)]
-    fn block<V: Lanes>(&self, matrix: &Matrix<'_>, first: usize, rows: usize, scratch: &mut Scratch) {
+    fn block<V: FusedLanes>(&self, matrix: &Matrix<'_>, first: usize, rows: usize, scratch: &mut Scratch) {
         let padded = Self::padded(self.count);
         scratch.weights.resize(ROWS * COLUMNS, 0.0);
         scratch.tiles.clear();
@@ -129,7 +129,7 @@ impl Panels {
 
     /// Writes products to the outputs, from the row `start` of them on.
     #[inline(always)]
-    fn unpack<V: Lanes>(&self, start: usize, rows: usize, bias: Option<&[f32]>, outputs: &mut [&mut [f32]], tiles: &[f32]) {
+    fn unpack<V: FusedLanes>(&self, start: usize, rows: usize, bias: Option<&[f32]>, outputs: &mut [&mut [f32]], tiles: &[f32]) {
         let padded = Self::padded(self.count);
         for panel in (0..padded).step_by(PANEL) {
             let width = PANEL.min(padded - panel);
@@ -165,7 +165,7 @@ impl Panels {
 
 /// Adds to a tile the products of six rows of weights and a panel of `N` times eight inputs.
 #[inline(always)]
-pub(super) fn multiply_tile<V: Lanes, const N: usize>(weights: &[f32], columns: usize, inputs: &[f32], tile: &mut [f32]) {
+pub(super) fn multiply_tile<V: FusedLanes, const N: usize>(weights: &[f32], columns: usize, inputs: &[f32], tile: &mut [f32]) {
     let Some(tile) = tile.as_chunks_mut::<LANES>().0.get_mut(..TILE * N) else { return };
     let mut sums = [[V::splat(0.0); N]; TILE];
     for row in 0..TILE {

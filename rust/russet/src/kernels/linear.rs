@@ -9,9 +9,9 @@
 //! [`dot`]: super::dot
 
 use super::gemm::Panels;
-use super::lanes::Lanes;
 use super::matrix::Matrix;
-use super::{pool, run, Kernel};
+use super::pool;
+use crate::lanes::{run, FusedLanes, Kernel};
 use crate::simd::Level;
 use crate::{Error, Result};
 use std::cell::Cell;
@@ -171,7 +171,7 @@ impl Kernel for (Few<'_, '_>, &mut Scratch) {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Lanes>(self) {
+    fn run<V: FusedLanes>(self) {
         let (Few { matrix, bias, first, inputs, prepared, outputs }, scratch) = self;
         let count = inputs.len() / matrix.columns;
         let prepared_length = prepared.len() / count;
@@ -227,7 +227,7 @@ impl Kernel for Pack<'_> {
     type Output = Panels;
 
     #[inline(always)]
-    fn run<V: Lanes>(self) -> Panels {
+    fn run<V: FusedLanes>(self) -> Panels {
         Panels::pack::<V>(self.numbers, self.inputs, self.columns)
     }
 }
@@ -242,7 +242,7 @@ impl Kernel for Many<'_, '_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Lanes>(self) {
+    fn run<V: FusedLanes>(self) {
         let Task { matrix, bias, first_row, mut outputs } = self.task;
         self.panels.multiply::<V>(&matrix, first_row, bias, &mut outputs, self.scratch);
     }
@@ -293,7 +293,7 @@ impl<I: Iterator<Item = usize>> Kernel for Rows<'_, I> {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Lanes>(self) {
+    fn run<V: FusedLanes>(self) {
         for (index, out) in self.indices.zip(self.out.chunks_mut(self.matrix.columns)) {
             self.matrix.widen::<V>(index, 0, out);
         }

@@ -5,7 +5,7 @@
 //! - [`softmax`], [`rms_norm`], [`layer_norm`], [`rotary`], [`silu`], [`silu_product`], [`gelu`]: passes over rows.
 //!
 //! Everything is of 32 bits inside, row by row, and written into memory that the caller gives. All kernels are one code on
-//! [`lanes::Lanes`], which [`run`] compiles for the processor's registers; the order of sums differs between processors, so that
+//! [`FusedLanes`](crate::lanes::FusedLanes), which are compiled for the processor; products and sums are rounded once or twice, so that
 //! results agree within roundings. Work that is large enough is shared among threads ([`pool`]).
 //!
 //! The costs are in the modules. The wrong place for anything that knows what a model is.
@@ -16,7 +16,6 @@ mod dot;
 mod elements;
 mod exponential;
 mod gemm;
-mod lanes;
 mod linear;
 mod matrix;
 #[cfg(test)]
@@ -25,8 +24,6 @@ mod norms;
 mod passes;
 mod pool;
 mod rotary;
-#[cfg(target_arch = "x86_64")]
-mod simd_avx2;
 #[cfg(test)]
 mod tests;
 mod widen;
@@ -38,23 +35,3 @@ pub use linear::{linear, Product};
 pub use matrix::{Blockwise, Matrix, Palettized};
 pub use norms::{layer_norm, rms_norm, softmax};
 pub use rotary::rotary;
-
-use crate::simd::Level;
-
-/// Work on lanes, whichever they are.
-trait Kernel {
-    type Output;
-
-    /// Does it. Has to be inlined, and so has everything in it that uses lanes.
-    fn run<V: lanes::Lanes>(self) -> Self::Output;
-}
-
-/// Does work on the lanes of a level.
-fn run<K: Kernel>(level: Level, kernel: K) -> K::Output {
-    #[cfg(target_arch = "x86_64")]
-    if let Some(proof) = level.avx2() {
-        return proof.kernel(kernel);
-    }
-    let _ = level;
-    kernel.run::<lanes::Array>()
-}

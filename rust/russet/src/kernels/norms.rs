@@ -5,22 +5,22 @@
 //! O(numbers).
 
 use super::exponential::exp;
-use super::lanes::Lanes;
 use super::passes::{change, each_row, eight_at, fill, read, Function, RowPass, Step};
+use crate::lanes::FusedLanes;
 use crate::simd::Level;
 use crate::{Error, Result};
 
 /// The sum of the numbers that come, in two sums by turns.
 struct Sum<V>(V, V);
 
-impl<V: Lanes> Step<V> for Sum<V> {
+impl<V: FusedLanes> Step<V> for Sum<V> {
     #[inline(always)]
     fn step(&mut self, eight: V) {
         (self.0, self.1) = (self.1, self.0.add(eight));
     }
 }
 
-impl<V: Lanes> Sum<V> {
+impl<V: FusedLanes> Sum<V> {
     #[inline(always)]
     fn of(row: &[f32]) -> f32 {
         let sum = read(row, 0.0, Self(V::splat(0.0), V::splat(0.0)));
@@ -31,14 +31,14 @@ impl<V: Lanes> Sum<V> {
 /// The greatest of the numbers that come.
 pub(super) struct Greatest<V>(V);
 
-impl<V: Lanes> Step<V> for Greatest<V> {
+impl<V: FusedLanes> Step<V> for Greatest<V> {
     #[inline(always)]
     fn step(&mut self, eight: V) {
-        self.0 = self.0.or_greater(eight);
+        self.0 = eight.max(self.0);
     }
 }
 
-impl<V: Lanes> Greatest<V> {
+impl<V: FusedLanes> Greatest<V> {
     #[inline(always)]
     pub(super) fn of(row: &[f32]) -> f32 {
         read(row, f32::NEG_INFINITY, Self(V::splat(f32::NEG_INFINITY))).0.greatest()
@@ -51,7 +51,7 @@ pub(super) struct Weigh<V> {
     sum: V,
 }
 
-impl<V: Lanes> Function<V> for Weigh<V> {
+impl<V: FusedLanes> Function<V> for Weigh<V> {
     #[inline(always)]
     fn of(&mut self, _: usize, eight: V) -> V {
         let weight = exp(eight.sub(self.greatest));
@@ -60,7 +60,7 @@ impl<V: Lanes> Function<V> for Weigh<V> {
     }
 }
 
-impl<V: Lanes> Weigh<V> {
+impl<V: FusedLanes> Weigh<V> {
     #[inline(always)]
     pub(super) fn new(greatest: f32) -> Self {
         Self { greatest: V::splat(greatest), sum: V::splat(0.0) }
@@ -75,7 +75,7 @@ impl<V: Lanes> Weigh<V> {
 /// Numbers times one.
 struct Times<V>(V);
 
-impl<V: Lanes> Function<V> for Times<V> {
+impl<V: FusedLanes> Function<V> for Times<V> {
     #[inline(always)]
     fn of(&mut self, _: usize, eight: V) -> V {
         eight.mul(self.0)
@@ -113,7 +113,7 @@ struct Softmax;
 
 impl RowPass for Softmax {
     #[inline(always)]
-    fn row<V: Lanes>(self, _: usize, row: &[f32], out: &mut [f32]) {
+    fn row<V: FusedLanes>(self, _: usize, row: &[f32], out: &mut [f32]) {
         let greatest = Greatest::<V>::of(row);
         let sum = fill(row, f32::NEG_INFINITY, out, Weigh::<V>::new(greatest)).sum();
         change(out, 0.0, Times(V::splat(1.0 / sum)));
@@ -171,7 +171,7 @@ struct Norm<'a> {
 
 impl RowPass for Norm<'_> {
     #[inline(always)]
-    fn row<V: Lanes>(self, _: usize, row: &[f32], out: &mut [f32]) {
+    fn row<V: FusedLanes>(self, _: usize, row: &[f32], out: &mut [f32]) {
         let count = row.len() as f32;
         let mean = if self.centred { Sum::<V>::of(row) / count } else { 0.0 };
         let centre = V::splat(mean);
@@ -187,7 +187,7 @@ struct Squares<V> {
     sums: Sum<V>,
 }
 
-impl<V: Lanes> Step<V> for Squares<V> {
+impl<V: FusedLanes> Step<V> for Squares<V> {
     #[inline(always)]
     fn step(&mut self, eight: V) {
         let distance = eight.sub(self.centre);
@@ -202,7 +202,7 @@ struct Normalize<'a, V> {
     bias: Option<&'a [f32]>,
 }
 
-impl<V: Lanes> Function<V> for Normalize<'_, V> {
+impl<V: FusedLanes> Function<V> for Normalize<'_, V> {
     #[inline(always)]
     fn of(&mut self, at: usize, eight: V) -> V {
         let mut value = eight.sub(self.centre).mul(self.inverse);

@@ -4,8 +4,8 @@
 //!
 //! O(numbers). The wrong place for anything that reads more than its own row.
 
-use super::lanes::{Lanes, LANES};
-use super::{pool, run, Kernel};
+use super::pool;
+use crate::lanes::{run, FusedLanes, Kernel, LANES};
 use crate::simd::Level;
 
 /// Passes over fewer numbers than this stay on their thread.
@@ -23,7 +23,7 @@ fn padded(rest: &[f32], padding: f32) -> [f32; LANES] {
 
 /// Eight numbers of a row, padded with zeros behind its end.
 #[inline(always)]
-pub(super) fn eight_at<V: Lanes>(row: &[f32], at: usize) -> V {
+pub(super) fn eight_at<V: FusedLanes>(row: &[f32], at: usize) -> V {
     match row[at..].first_chunk::<LANES>() {
         Some(eight) => V::load(eight),
         None => V::load(&padded(&row[at..], 0.0)),
@@ -44,7 +44,7 @@ pub(super) trait Function<V> {
 
 /// Shows a row to a step, padded to eights.
 #[inline(always)]
-pub(super) fn read<V: Lanes, S: Step<V>>(row: &[f32], padding: f32, mut step: S) -> S {
+pub(super) fn read<V: FusedLanes, S: Step<V>>(row: &[f32], padding: f32, mut step: S) -> S {
     let (eights, rest) = row.as_chunks::<LANES>();
     for eight in eights {
         step.step(V::load(eight));
@@ -57,7 +57,7 @@ pub(super) fn read<V: Lanes, S: Step<V>>(row: &[f32], padding: f32, mut step: S)
 
 /// Fills a row with a function of another of its length, which is padded to eights.
 #[inline(always)]
-pub(super) fn fill<V: Lanes, F: Function<V>>(row: &[f32], padding: f32, out: &mut [f32], mut function: F) -> F {
+pub(super) fn fill<V: FusedLanes, F: Function<V>>(row: &[f32], padding: f32, out: &mut [f32], mut function: F) -> F {
     let (eights, rest) = row.as_chunks::<LANES>();
     let (outs, outs_rest) = out.as_chunks_mut::<LANES>();
     for (index, (eight, out)) in eights.iter().zip(outs).enumerate() {
@@ -73,7 +73,7 @@ pub(super) fn fill<V: Lanes, F: Function<V>>(row: &[f32], padding: f32, out: &mu
 
 /// Changes a row in place.
 #[inline(always)]
-pub(super) fn change<V: Lanes, F: Function<V>>(row: &mut [f32], padding: f32, mut function: F) -> F {
+pub(super) fn change<V: FusedLanes, F: Function<V>>(row: &mut [f32], padding: f32, mut function: F) -> F {
     let length = row.len();
     let (eights, rest) = row.as_chunks_mut::<LANES>();
     for (index, eight) in eights.iter_mut().enumerate() {
@@ -90,7 +90,7 @@ pub(super) fn change<V: Lanes, F: Function<V>>(row: &mut [f32], padding: f32, mu
 /// A pass over one row.
 pub(super) trait RowPass: Copy + Sync + Send {
     /// Reads `row`, the one of this index, and fills `out`.
-    fn row<V: Lanes>(self, index: usize, row: &[f32], out: &mut [f32]);
+    fn row<V: FusedLanes>(self, index: usize, row: &[f32], out: &mut [f32]);
 }
 
 /// A pass over each row of `length` numbers.
@@ -116,7 +116,7 @@ impl<P: RowPass> Kernel for Rows<'_, P> {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Lanes>(self) {
+    fn run<V: FusedLanes>(self) {
         for (index, (row, out)) in self.values.chunks(self.length).zip(self.out.chunks_mut(self.length)).enumerate() {
             self.pass.row::<V>(self.first + index, row, out);
         }

@@ -4,8 +4,8 @@
 //!
 //! O(numbers).
 
-use super::lanes::{Lanes, LANES};
 use super::passes::{each_row, RowPass};
+use crate::lanes::{FusedLanes, LANES};
 use crate::simd::Level;
 use crate::{Error, Result};
 
@@ -42,7 +42,7 @@ struct Rotary<'a> {
 
 impl RowPass for Rotary<'_> {
     #[inline(always)]
-    fn row<V: Lanes>(self, index: usize, row: &[f32], out: &mut [f32]) {
+    fn row<V: FusedLanes>(self, index: usize, row: &[f32], out: &mut [f32]) {
         let width = row.len();
         let start = index % (self.cos.len() / width) * width;
         let half = width / 2;
@@ -56,7 +56,7 @@ impl RowPass for Rotary<'_> {
 
 /// `one * cos + sign * other * sin`.
 #[inline(always)]
-fn turn<V: Lanes>(one: &[f32], other: &[f32], sign: f32, cos: &[f32], sin: &[f32], out: &mut [f32]) {
+fn turn<V: FusedLanes>(one: &[f32], other: &[f32], sign: f32, cos: &[f32], sin: &[f32], out: &mut [f32]) {
     let (ones, others) = (one.as_chunks::<LANES>().0, other.as_chunks::<LANES>().0);
     let (cosines, sines) = (cos.as_chunks::<LANES>().0, sin.as_chunks::<LANES>().0);
     let (outs, rest) = out.as_chunks_mut::<LANES>();

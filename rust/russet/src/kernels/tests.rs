@@ -1,7 +1,7 @@
 //! Every kernel beside its naive twin, at every level of the processor, over shapes that are multiples of nothing.
 
 use super::*;
-use crate::sampling::Half;
+use crate::lanes::Half;
 use crate::Result;
 use proptest::prelude::*;
 

@@ -7,9 +7,8 @@
 //! one input vector: [`dot`](super::dot) multiplies without storing what it widens.
 
 use super::elements::{Floats, Integers, Offsets};
-use super::lanes::{Lanes, LANES};
 use super::matrix::{Blockwise, Matrix, Palettized, Weights};
-use crate::sampling::Half;
+use crate::lanes::{FusedLanes, Half, LANES};
 
 /// Blocks narrower than this are scaled after widening.
 const NARROW: usize = 32;
@@ -47,7 +46,7 @@ impl Iterator for Segments {
 
 /// Numbers of 16 bits.
 #[inline(always)]
-pub(super) fn halves<V: Lanes>(halves: &[Half], out: &mut [f32]) {
+pub(super) fn halves<V: FusedLanes>(halves: &[Half], out: &mut [f32]) {
     let (eights, rest) = halves.as_chunks::<LANES>();
     let (outs, outs_rest) = out.as_chunks_mut::<LANES>();
     for (eight, out) in eights.iter().zip(outs) {
@@ -60,7 +59,7 @@ pub(super) fn halves<V: Lanes>(halves: &[Half], out: &mut [f32]) {
 
 /// Floating-point numbers.
 #[inline(always)]
-pub(super) fn floats<V: Lanes>(floats: Floats<'_>, start: usize, out: &mut [f32]) {
+pub(super) fn floats<V: FusedLanes>(floats: Floats<'_>, start: usize, out: &mut [f32]) {
     let end = start + out.len();
     match floats {
         Floats::F32(values) => out.copy_from_slice(&values[start..end]),
@@ -71,7 +70,7 @@ pub(super) fn floats<V: Lanes>(floats: Floats<'_>, start: usize, out: &mut [f32]
 impl Matrix<'_> {
     /// Fills `out` with the numbers of a row from the column `start` on.
     #[inline(always)]
-    pub(super) fn widen<V: Lanes>(&self, row: usize, start: usize, out: &mut [f32]) {
+    pub(super) fn widen<V: FusedLanes>(&self, row: usize, start: usize, out: &mut [f32]) {
         let first = row * self.columns + start;
         match &self.weights {
             Weights::Dense(weights) => floats::<V>(*weights, first, out),
@@ -89,7 +88,7 @@ impl Blockwise<'_> {
     }
 
     #[inline(always)]
-    fn widen<V: Lanes>(&self, matrix: &Matrix<'_>, row: usize, start: usize, out: &mut [f32]) {
+    fn widen<V: FusedLanes>(&self, matrix: &Matrix<'_>, row: usize, start: usize, out: &mut [f32]) {
         let width = matrix.columns / self.blocks.1;
         let first_block = self.first_block(matrix, row);
         let first = row * matrix.columns;
@@ -120,7 +119,7 @@ impl Blockwise<'_> {
 
     /// The scales and offsets of blocks from the one at `first` on; without offsets, theirs are left as they are.
     #[inline(always)]
-    pub(super) fn parameters<V: Lanes>(&self, first: usize, scales: &mut [f32], offsets: &mut [f32]) {
+    pub(super) fn parameters<V: FusedLanes>(&self, first: usize, scales: &mut [f32], offsets: &mut [f32]) {
         floats::<V>(self.scale, first, scales);
         match self.offset {
             None => {}
@@ -131,13 +130,13 @@ impl Blockwise<'_> {
 }
 
 #[inline(always)]
-fn scaled<V: Lanes>(numbers: V, offset: V, scale: V) -> V {
+fn scaled<V: FusedLanes>(numbers: V, offset: V, scale: V) -> V {
     numbers.sub(offset).mul(scale)
 }
 
 /// Whole numbers of four bits.
 #[inline(always)]
-fn half_bytes<V: Lanes>(bytes: &[u8; 16], flip: u8, offset: V, scale: V, out: &mut [f32; 32]) {
+fn half_bytes<V: FusedLanes>(bytes: &[u8; 16], flip: u8, offset: V, scale: V, out: &mut [f32; 32]) {
     let numbers = V::load_nibbles(bytes, flip);
     let (outs, _) = out.as_chunks_mut::<LANES>();
     for part in 0..4 {
@@ -147,7 +146,7 @@ fn half_bytes<V: Lanes>(bytes: &[u8; 16], flip: u8, offset: V, scale: V, out: &m
 
 /// Whole numbers from the one at `start` on, less an offset, times a scale.
 #[inline(always)]
-pub(super) fn integers<V: Lanes>(data: Integers<'_>, start: usize, scale: f32, offset: f32, out: &mut [f32]) {
+pub(super) fn integers<V: FusedLanes>(data: Integers<'_>, start: usize, scale: f32, offset: f32, out: &mut [f32]) {
     let end = start + out.len();
     let by = V::splat(scale);
     let done = match data {
@@ -195,7 +194,7 @@ pub(super) fn integers<V: Lanes>(data: Integers<'_>, start: usize, scale: f32, o
 
 impl Palettized<'_> {
     #[inline(always)]
-    fn widen<V: Lanes>(&self, matrix: &Matrix<'_>, row: usize, start: usize, out: &mut [f32]) {
+    fn widen<V: FusedLanes>(&self, matrix: &Matrix<'_>, row: usize, start: usize, out: &mut [f32]) {
         let width = matrix.columns / self.groups.1;
         let first_group = row / (matrix.rows / self.groups.0) * self.groups.1;
         let first = row * matrix.columns;
@@ -218,7 +217,7 @@ impl Palettized<'_> {
 
     /// The numbers of indices from the one at `start` on.
     #[inline(always)]
-    fn look_up<V: Lanes>(&self, start: usize, table: &[f32], out: &mut [f32]) {
+    fn look_up<V: FusedLanes>(&self, start: usize, table: &[f32], out: &mut [f32]) {
         let bits = self.bits as usize;
         let mut done = 0;
         if let (4, true, Some(sixteen)) = (bits, start.is_multiple_of(2), table.first_chunk::<16>()) {

@@ -43,8 +43,8 @@ mod row;
 mod select;
 mod speculative;
 
+pub use crate::lanes::{Brain, Half};
 pub use dry::Dry;
-pub use kernels::lanes::{Brain, Half};
 pub use logits_processors::SequenceBias;
 pub use parameters::{Filter, Mirostat, OnInvalid, Order, Parameters};
 pub use row::Logits;

@@ -266,7 +266,7 @@ proptest! {
         let halves: Vec<Half> = bits.iter().map(|bits| Half(*bits)).collect();
         let brains: Vec<Brain> = bits.iter().map(|bits| Brain(*bits)).collect();
         let wide = |values: Vec<f32>| values;
-        use super::kernels::lanes::Element;
+        use crate::lanes::Element;
         let of_halves = wide(halves.iter().map(|half| half.value()).collect());
         let of_brains = wide(brains.iter().map(|brain| brain.value()).collect());
         let mut scratch = Scratch::default();

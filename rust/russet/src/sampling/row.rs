@@ -7,10 +7,8 @@
 //! O(1) to make for the logits, O(V / 64) for the table of blocks. A change of every logit copies the row: then this is no better
 //! than a plain copy.
 
-use super::kernels::{
-    self,
-    lanes::{Brain, Element, Half},
-};
+use super::kernels;
+use crate::lanes::{Brain, Element, Half};
 use crate::simd::Level;
 
 /// Logits in a block.

@@ -10,15 +10,15 @@
 use super::{Heads, Task};
 use crate::kernels::exponential::exp;
 use crate::kernels::gemm::{multiply_tile, PANEL, TILE};
-use crate::kernels::lanes::{Lanes, LANES};
 use crate::kernels::widen::floats;
+use crate::lanes::{FusedLanes, LANES};
 
 /// Keys in a block: a multiple of the tile and of the lanes.
 const KEYS: usize = 48;
 
 /// Does the task.
 #[inline(always)]
-pub(super) fn run<V: Lanes>(task: Task<'_, '_>) {
+pub(super) fn run<V: FusedLanes>(task: Task<'_, '_>) {
     let Task { queries, keys, values, mask, scale, head, first_row, out, scratch } = task;
     let rows = out.len() / values.width;
     let panels = rows.div_ceil(PANEL);
@@ -97,13 +97,13 @@ pub(super) fn run<V: Lanes>(task: Task<'_, '_>) {
 
 /// Two vectors at an index of eights.
 #[inline(always)]
-fn two<V: Lanes>(eights: &[[f32; LANES]], at: usize) -> [V; 2] {
+fn two<V: FusedLanes>(eights: &[[f32; LANES]], at: usize) -> [V; 2] {
     [V::load(&eights[at]), V::load(&eights[at + 1])]
 }
 
 /// Writes queries, times the scale, column by column into panels.
 #[inline(always)]
-fn pack_queries<V: Lanes>(queries: &Heads<'_>, first: usize, rows: usize, scale: f32, out: &mut [f32], some_rows: &mut [f32]) {
+fn pack_queries<V: FusedLanes>(queries: &Heads<'_>, first: usize, rows: usize, scale: f32, out: &mut [f32], some_rows: &mut [f32]) {
     let width = queries.width;
     for (panel, out) in out.chunks_exact_mut(width * PANEL).enumerate() {
         for part in 0..2 {
@@ -125,7 +125,7 @@ fn pack_queries<V: Lanes>(queries: &Heads<'_>, first: usize, rows: usize, scale:
 
 /// Writes the columns of eight rows side by side: column `c` to the part of eight of row `c` of `out`, whose rows have `stride` numbers.
 #[inline(always)]
-fn turn_rows<V: Lanes>(rows: &[f32], width: usize, out: &mut [f32], stride: usize, part: usize) {
+fn turn_rows<V: FusedLanes>(rows: &[f32], width: usize, out: &mut [f32], stride: usize, part: usize) {
     let row_length = rows.len() / LANES;
     for column in (0..width).step_by(LANES) {
         let mut eights = [V::splat(0.0); LANES];
@@ -145,7 +145,14 @@ fn turn_rows<V: Lanes>(rows: &[f32], width: usize, out: &mut [f32], stride: usiz
 
 /// Writes the values of a block column by column; zero for keys that are not there.
 #[inline(always)]
-fn turn_values<V: Lanes>(values: &Heads<'_>, head: usize, start: usize, length: usize, out: &mut [f32], some_rows: &mut [f32]) {
+fn turn_values<V: FusedLanes>(
+    values: &Heads<'_>,
+    head: usize,
+    start: usize,
+    length: usize,
+    out: &mut [f32],
+    some_rows: &mut [f32],
+) {
     for part in 0..KEYS / LANES {
         for (lane, row) in some_rows.chunks_exact_mut(some_rows.len() / LANES).enumerate() {
             let index = part * LANES + lane;
@@ -161,8 +168,9 @@ fn turn_values<V: Lanes>(values: &Heads<'_>, head: usize, start: usize, length: 
 
 /// Writes eight rows of a mask key by key into a part of scores; whether any is above minus infinity.
 #[inline(always)]
-fn turn_mask<V: Lanes>(rows: &[&[f32]; LANES], part: usize, scores: &mut [f32]) -> bool {
-    let mut greatest = V::splat(f32::NEG_INFINITY);
+fn turn_mask<V: FusedLanes>(rows: &[&[f32]; LANES], part: usize, scores: &mut [f32]) -> bool {
+    // A bit for each row of which all is minus infinity so far.
+    let mut none = u8::MAX;
     let length = rows[0].len();
     for key in (0..length).step_by(LANES) {
         let mut eights = [V::splat(0.0); LANES];
@@ -171,31 +179,29 @@ fn turn_mask<V: Lanes>(rows: &[&[f32]; LANES], part: usize, scores: &mut [f32]) 
         }
         let turned = V::transpose(eights);
         for (index, eight) in turned.iter().enumerate().take(length - key) {
-            greatest = eight.or_greater(greatest);
+            // Not set where it is no number, which is used as well, and makes its row none.
+            none &= V::bits(V::splat(f32::NEG_INFINITY).at_least(*eight));
             if let Some(place) = scores[(key + index) * PANEL + part * LANES..].first_chunk_mut() {
                 eight.store(place);
             }
         }
     }
-    let mut lanes = [0.0; LANES];
-    greatest.store(&mut lanes);
-    // What is no number is used as well, and makes its row none.
-    lanes.iter().any(|value| *value != f32::NEG_INFINITY)
+    none != u8::MAX
 }
 
 /// Turns scores into weights, relative to the greatest score so far, and brings what was summed up relative to the one before up to date.
 #[inline(always)]
-fn weigh<V: Lanes>(scores: &mut [f32], sums: &mut [f32], known: &mut [f32]) {
+fn weigh<V: FusedLanes>(scores: &mut [f32], sums: &mut [f32], known: &mut [f32]) {
     let scores = scores.as_chunks_mut::<LANES>().0;
     let known = known.as_chunks_mut::<LANES>().0;
     let before = two::<V>(known, 0);
     let mut greatest = before;
     for pair in scores.as_chunks::<2>().0 {
-        greatest = [greatest[0].or_greater(V::load(&pair[0])), greatest[1].or_greater(V::load(&pair[1]))];
+        greatest = [V::load(&pair[0]).max(greatest[0]), V::load(&pair[1]).max(greatest[1])];
     }
     for part in 0..2 {
         // Where all is minus infinity so far, there is nothing to be relative to; all weights are zero.
-        let relative = greatest[part].or_greater(V::splat(f32::MIN));
+        let relative = V::splat(f32::MIN).max(greatest[part]);
         let change = exp(before[part].sub(relative));
         let mut sum = V::load(&known[2 + part]).mul(change);
         for pair in scores.as_chunks_mut::<2>().0 {
@@ -213,7 +219,7 @@ fn weigh<V: Lanes>(scores: &mut [f32], sums: &mut [f32], known: &mut [f32]) {
 
 /// Writes the sums of a panel, divided by those of the weights, row by row.
 #[inline(always)]
-fn unpack<V: Lanes>(sums: &[f32], known: &[f32], width: usize, out: &mut [f32]) {
+fn unpack<V: FusedLanes>(sums: &[f32], known: &[f32], width: usize, out: &mut [f32]) {
     let sums = sums.as_chunks::<LANES>().0;
     let known = known.as_chunks::<LANES>().0;
     for part in 0..2 {

@@ -13,13 +13,9 @@
 //! O(V). All are one code on [`Lanes`], which gives the same bits on every processor. Below some hundred logits a plain loop over
 //! a list is as good.
 
-pub(crate) mod lanes;
-#[cfg(target_arch = "x86_64")]
-pub(crate) mod simd_avx2;
-
 use super::row::{with_elements, Overlay, Row, BLOCK};
+use crate::lanes::{self, Arithmetic, Array, Element, FusedLanes, Kernel, Lanes, Pair, LANES};
 use crate::simd::Level;
-use lanes::{Arithmetic, Array, Element, Lanes, Pair};
 
 /// What divides differences of logits, ready for [`weight`].
 #[derive(Clone, Copy, Debug)]
@@ -174,26 +170,47 @@ fn each_block<E: Element, L: Lanes>(elements: &[E], overlay: &Overlay, which: Wh
     }
 }
 
-fn run<P: Pass>(level: Level, row: &Row<'_>, which: Which<'_>, mut pass: P) -> P {
-    let overlay = row.overlay();
-    #[cfg(target_arch = "x86_64")]
-    if let Some(proof) = level.avx2() {
-        with_elements!(row.logits(), elements => proof.each_block(elements, overlay, which, &mut pass));
-        return pass;
+/// A pass over the blocks of elements.
+struct Blocks<'a, E, P> {
+    elements: &'a [E],
+    overlay: &'a Overlay,
+    which: Which<'a>,
+    pass: &'a mut P,
+}
+
+impl<E: Element, P: Pass> Kernel for Blocks<'_, E, P> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: FusedLanes>(self) {
+        each_block::<E, V>(self.elements, self.overlay, self.which, self.pass);
     }
-    let _ = level;
-    with_elements!(row.logits(), elements => each_block::<_, Array>(elements, overlay, which, &mut pass));
+}
+
+fn run<P: Pass>(level: Level, row: &Row<'_>, which: Which<'_>, mut pass: P) -> P {
+    let (overlay, pass_of) = (row.overlay(), &mut pass);
+    with_elements!(row.logits(), elements => lanes::run(level, Blocks { elements, overlay, which, pass: pass_of }));
     pass
 }
 
 /// The values of a block.
 pub(crate) fn widen<E: Element>(level: Level, elements: &[E; BLOCK]) -> [f32; BLOCK] {
-    #[cfg(target_arch = "x86_64")]
-    if let Some(proof) = level.avx2() {
-        return proof.widen(elements);
+    lanes::run(level, Widen(elements))
+}
+
+struct Widen<'a, E>(&'a [E; BLOCK]);
+
+impl<E: Element> Kernel for Widen<'_, E> {
+    type Output = [f32; BLOCK];
+
+    #[inline(always)]
+    fn run<V: FusedLanes>(self) -> [f32; BLOCK] {
+        let mut values = [0.0; BLOCK];
+        for (to, from) in values.as_chunks_mut::<LANES>().0.iter_mut().zip(self.0.as_chunks::<LANES>().0) {
+            E::lanes::<V>(from).store(to);
+        }
+        values
     }
-    let _ = level;
-    E::widen(elements)
 }
 
 /// The greatest logit of each block, and what is wrong with them.

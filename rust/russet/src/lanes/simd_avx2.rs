@@ -1,8 +1,6 @@
-//! Eight lanes in a register of AVX2, with F16C and FMA: see [`super::lanes`].
+//! Eight lanes in a register of AVX2, with F16C and FMA: see [`Lanes`].
 
-use super::lanes::Lanes;
-use super::Kernel;
-use crate::sampling::Half;
+use super::{Arithmetic, Brain, FusedLanes, Half, Kernel, Lanes};
 use crate::simd::Avx2;
 use std::arch::x86_64::*;
 
@@ -87,16 +85,49 @@ fn sides(one: __m256, other: __m256) -> (Register, Register) {
     with_avx2! { (Register(_mm256_permute2f128_ps::<0x20>(one, other)), Register(_mm256_permute2f128_ps::<0x31>(one, other))) }
 }
 
-impl Lanes for Register {
-    type Table = (__m256, __m256);
-    /// The lower bytes and the upper bytes of sixteen numbers each, twice in a register.
-    type Halves = [[__m256i; 2]; 4];
-    type Indices = __m256i;
+impl Arithmetic for Register {
+    type Mask = __m256;
 
     #[inline(always)]
     fn splat(value: f32) -> Self {
         with_avx2! { Self(_mm256_set1_ps(value)) }
     }
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        with_avx2! { Self(_mm256_add_ps(self.0, other.0)) }
+    }
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        with_avx2! { Self(_mm256_sub_ps(self.0, other.0)) }
+    }
+    #[inline(always)]
+    fn mul(self, other: Self) -> Self {
+        with_avx2! { Self(_mm256_mul_ps(self.0, other.0)) }
+    }
+    #[inline(always)]
+    fn at_least(self, other: Self) -> __m256 {
+        with_avx2! { _mm256_cmp_ps::<_CMP_GE_OQ>(self.0, other.0) }
+    }
+    #[inline(always)]
+    fn keep(self, mask: __m256) -> Self {
+        with_avx2! { Self(_mm256_and_ps(self.0, mask)) }
+    }
+    #[inline(always)]
+    fn times_power_of_two(self, exponent: Self) -> Self {
+        with_avx2! {
+            let shifted = _mm256_slli_epi32::<23>(_mm256_castps_si256(exponent.0));
+            Self(_mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(self.0), shifted)))
+        }
+    }
+}
+
+impl Lanes for Register {
+    type Sums = (__m256d, __m256d);
+    type Table = (__m256, __m256);
+    /// The lower bytes and the upper bytes of sixteen numbers each, twice in a register.
+    type Halves = [[__m256i; 2]; 4];
+    type Indices = __m256i;
+
     #[inline(always)]
     fn load(eight: &[f32; 8]) -> Self {
         with_avx2! { Self(_mm256_loadu_ps(eight.as_ptr())) }
@@ -104,6 +135,13 @@ impl Lanes for Register {
     #[inline(always)]
     fn load_half(eight: &[Half; 8]) -> Self {
         with_avx2! { Self(_mm256_cvtph_ps(_mm_loadu_si128(eight.as_ptr().cast()))) }
+    }
+    #[inline(always)]
+    fn load_brain(eight: &[Brain; 8]) -> Self {
+        with_avx2! {
+            let wide = _mm256_cvtepu16_epi32(_mm_loadu_si128(eight.as_ptr().cast()));
+            Self(_mm256_castsi256_ps(_mm256_slli_epi32::<16>(wide)))
+        }
     }
     #[inline(always)]
     fn load_signed(eight: &[i8; 8]) -> Self {
@@ -132,40 +170,17 @@ impl Lanes for Register {
         with_avx2! { _mm256_storeu_ps(eight.as_mut_ptr(), self.0) }
     }
     #[inline(always)]
-    fn add(self, other: Self) -> Self {
-        with_avx2! { Self(_mm256_add_ps(self.0, other.0)) }
-    }
-    #[inline(always)]
-    fn sub(self, other: Self) -> Self {
-        with_avx2! { Self(_mm256_sub_ps(self.0, other.0)) }
-    }
-    #[inline(always)]
-    fn mul(self, other: Self) -> Self {
-        with_avx2! { Self(_mm256_mul_ps(self.0, other.0)) }
-    }
-    #[inline(always)]
     fn div(self, other: Self) -> Self {
         with_avx2! { Self(_mm256_div_ps(self.0, other.0)) }
     }
     #[inline(always)]
-    fn fused(self, by: Self, plus: Self) -> Self {
-        with_avx2! { Self(_mm256_fmadd_ps(self.0, by.0, plus.0)) }
-    }
-    #[inline(always)]
-    fn or_greater(self, other: Self) -> Self {
+    fn max(self, other: Self) -> Self {
         // The second operand is the result where one is no number.
-        with_avx2! { Self(_mm256_max_ps(other.0, self.0)) }
+        with_avx2! { Self(_mm256_max_ps(self.0, other.0)) }
     }
     #[inline(always)]
-    fn or_lesser(self, other: Self) -> Self {
-        with_avx2! { Self(_mm256_min_ps(other.0, self.0)) }
-    }
-    #[inline(always)]
-    fn times_power_of_two(self, exponent: Self) -> Self {
-        with_avx2! {
-            let shifted = _mm256_slli_epi32::<23>(_mm256_castps_si256(exponent.0));
-            Self(_mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(self.0), shifted)))
-        }
+    fn min(self, other: Self) -> Self {
+        with_avx2! { Self(_mm256_min_ps(self.0, other.0)) }
     }
     #[inline(always)]
     fn sum(self) -> f32 {
@@ -184,6 +199,15 @@ impl Lanes for Register {
         }
     }
     #[inline(always)]
+    fn places(self, last: u16) -> [u32; 8] {
+        let mut array = [0; 8];
+        with_avx2! {
+            let places = _mm256_cvttps_epi32(_mm256_min_ps(self.0, _mm256_set1_ps(f32::from(last))));
+            _mm256_storeu_si256(array.as_mut_ptr().cast(), places);
+        }
+        array
+    }
+    #[inline(always)]
     fn transpose(rows: [Self; 8]) -> [Self; 8] {
         let (ab, cd) = (interleave(rows[0], rows[1]), interleave(rows[2], rows[3]));
         let (ef, gh) = (interleave(rows[4], rows[5]), interleave(rows[6], rows[7]));
@@ -192,6 +216,49 @@ impl Lanes for Register {
         let (first, second) = (sides(low[0].0, high[0].0), sides(low[0].1, high[0].1));
         let (third, fourth) = (sides(low[1].0, high[1].0), sides(low[1].1, high[1].1));
         [first.0, second.0, third.0, fourth.0, first.1, second.1, third.1, fourth.1]
+    }
+    #[inline(always)]
+    fn unordered(self, other: Self) -> __m256 {
+        with_avx2! { _mm256_cmp_ps::<_CMP_UNORD_Q>(self.0, other.0) }
+    }
+    #[inline(always)]
+    fn no_mask() -> __m256 {
+        with_avx2! { _mm256_setzero_ps() }
+    }
+    #[inline(always)]
+    fn or(one: __m256, other: __m256) -> __m256 {
+        with_avx2! { _mm256_or_ps(one, other) }
+    }
+    #[inline(always)]
+    fn bits(mask: __m256) -> u8 {
+        with_avx2! { _mm256_movemask_ps(mask) as u8 }
+    }
+    #[inline(always)]
+    fn no_sums() -> (__m256d, __m256d) {
+        with_avx2! { (_mm256_setzero_pd(), _mm256_setzero_pd()) }
+    }
+    #[inline(always)]
+    fn add_to(self, sums: (__m256d, __m256d)) -> (__m256d, __m256d) {
+        with_avx2! {
+            let low = _mm256_cvtps_pd(_mm256_castps256_ps128(self.0));
+            let high = _mm256_cvtps_pd(_mm256_extractf128_ps::<1>(self.0));
+            (_mm256_add_pd(sums.0, low), _mm256_add_pd(sums.1, high))
+        }
+    }
+    #[inline(always)]
+    fn add_product_to(self, other: Self, sums: (__m256d, __m256d)) -> (__m256d, __m256d) {
+        with_avx2! {
+            let low = |of: __m256| _mm256_cvtps_pd(_mm256_castps256_ps128(of));
+            let high = |of: __m256| _mm256_cvtps_pd(_mm256_extractf128_ps::<1>(of));
+            let products = (_mm256_mul_pd(low(self.0), low(other.0)), _mm256_mul_pd(high(self.0), high(other.0)));
+            (_mm256_add_pd(sums.0, products.0), _mm256_add_pd(sums.1, products.1))
+        }
+    }
+    #[inline(always)]
+    fn total(sums: (__m256d, __m256d)) -> f64 {
+        let mut half = [0.0; 4];
+        with_avx2! { _mm256_storeu_pd(half.as_mut_ptr(), _mm256_add_pd(sums.0, sums.1)) }
+        (half[0] + half[2]) + (half[1] + half[3])
     }
     #[inline(always)]
     fn table(sixteen: &[f32; 16]) -> (__m256, __m256) {
@@ -256,5 +323,12 @@ impl Lanes for Register {
                 Self(_mm256_cvtph_ps(_mm256_extracti128_si256::<1>(second))),
             ]
         }
+    }
+}
+
+impl FusedLanes for Register {
+    #[inline(always)]
+    fn fused(self, by: Self, plus: Self) -> Self {
+        with_avx2! { Self(_mm256_fmadd_ps(self.0, by.0, plus.0)) }
     }
 }
