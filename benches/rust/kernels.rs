@@ -4,7 +4,7 @@
 //! 49,152 tokens; the large one is larger than most caches.
 
 use criterion::{criterion_group, criterion_main, BatchSize, Criterion, Throughput};
-use russet::kernels::{attention, linear, Blockwise, Floats, Heads, Integers, Mask, Matrix, Palettized, Product};
+use russet::kernels::{attention, linear, Attention, Blockwise, Floats, Heads, Integers, Mask, Matrix, Palettized, Product};
 use russet::sampling::Half;
 use std::hint::black_box;
 
@@ -107,7 +107,8 @@ fn attention_over_a_cache(criterion: &mut Criterion) {
                 || vec![0.0; heads * length * width],
                 |out| {
                     let mask = Some(Mask { values: &mask, by_head: false });
-                    attention(black_box(queries), kept, kept, mask, 0.125, out, 1).expect("sizes fit");
+                    let of = Attention { queries: black_box(queries), keys: kept, values: kept, mask, scale: 0.125 };
+                    attention(of, out, 1).expect("sizes fit");
                 },
                 BatchSize::SmallInput,
             );

@@ -143,6 +143,11 @@ impl Kept {
         Ok(Self { memory: Memory::new(array, name, kinds)?, _array: array.clone().unbind() })
     }
 
+    /// The same of an array that may be left out.
+    pub fn optional(array: Option<&Bound<'_, PyUntypedArray>>, name: &'static str, kinds: &[Kind]) -> PyResult<Option<Self>> {
+        array.map(|array| Self::new(array, name, kinds)).transpose()
+    }
+
     /// Its floating-point numbers; none of another kind.
     pub fn floats(&self) -> Floats<'_> {
         // SAFETY: this holds the array, which NumPy does not resize while another object holds it.
@@ -178,6 +183,11 @@ impl<'a, 'py> Read<'a, 'py> {
     /// Of numbers of 32 bits, side by side.
     pub fn f32(array: &'a Bound<'py, PyUntypedArray>, name: &'static str) -> PyResult<Self> {
         Ok(Self { array, memory: Memory::new(array, name, &[Kind::F32])? })
+    }
+
+    /// The same of an array that may be left out.
+    pub fn optional(array: Option<&'a Bound<'py, PyUntypedArray>>, name: &'static str) -> PyResult<Option<Self>> {
+        array.map(|array| Self::f32(array, name)).transpose()
     }
 
     /// Of numbers of 32 or 16 bits with three axes, the numbers of the last side by side; with the strides of the others.

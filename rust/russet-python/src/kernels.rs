@@ -2,7 +2,7 @@
 
 use numpy::{PyArrayDyn, PyArrayMethods, PyUntypedArray};
 use pyo3::prelude::*;
-use russet::kernels::{self, Blockwise, Floats, Gelu, Heads, Integers, Mask, Matrix, Offsets, Palettized, Product};
+use russet::kernels::{self, Attention, Blockwise, Floats, Gelu, Heads, Integers, Mask, Matrix, Offsets, Palettized, Product};
 use russet::Result;
 use std::ops::Range;
 
@@ -160,7 +160,7 @@ impl PyMatrix {
         let data = Kept::new(data, "data", &[integers.kind()])?;
         let scale = Kept::new(scale, "scale", FLOATS)?;
         let offset_kinds = [Kind::F32, Kind::F16, integers.kind()];
-        let offset = offset.map(|offset| Kept::new(offset, "offset", &offset_kinds)).transpose()?;
+        let offset = Kept::optional(offset, "offset", &offset_kinds)?;
         Self::checked(py, shape, Parts::Blockwise { data, integers, blocks, scale, offset })
     }
 
@@ -187,7 +187,7 @@ impl PyMatrix {
         let groups = (row_groups, column_groups);
         let indices = Kept::new(indices, "indices", &[Kind::U8])?;
         let table = Kept::new(lut, "lut", FLOATS)?;
-        let scale = scale.map(|scale| Kept::new(scale, "scale", FLOATS)).transpose()?;
+        let scale = Kept::optional(scale, "scale", FLOATS)?;
         Self::checked(py, shape, Parts::Palettized { indices, bits, groups, table, scale })
     }
 
@@ -218,7 +218,7 @@ impl PyMatrix {
         threads: usize,
     ) -> PyResult<Numbers<'py>> {
         let x = Read::f32(x, "x")?;
-        let bias = bias.map(|bias| Read::f32(bias, "bias")).transpose()?;
+        let bias = Read::optional(bias, "bias")?;
         let [weights, scales, offsets] = self.bytes();
         let bias_bytes = bias.as_ref().map_or(0..0, |bias| bias.memory.bytes());
         let read = [x.memory.bytes(), bias_bytes, weights, scales, offsets];
@@ -248,7 +248,7 @@ impl PyMatrix {
             return Err(argument(py, "biases", format!("{} for {} matrices", biases.len(), matrices.len())));
         }
         let biases: Vec<Option<Read<'_, '_>>> =
-            biases.iter().map(|bias| bias.as_ref().map(|bias| Read::f32(bias, "biases")).transpose()).collect::<PyResult<_>>()?;
+            biases.iter().map(|bias| Read::optional(bias.as_ref(), "biases")).collect::<PyResult<_>>()?;
         let mut outs = Vec::with_capacity(matrices.len());
         for matrix in &matrices {
             outs.push(Written::new(py, None, &matrix.get().output_shape(py, &x)?, &[])?);
@@ -329,7 +329,7 @@ pub fn attention<'py>(
     let (q, [heads, length, width], q_strides) = Read::heads(q, "q")?;
     let (k, k_shape, k_strides) = Read::heads(k, "k")?;
     let (v, v_shape, v_strides) = Read::heads(v, "v")?;
-    let mask = mask.map(|mask| Read::f32(mask, "mask")).transpose()?;
+    let mask = Read::optional(mask, "mask")?;
     let by_head = match mask.as_ref().map(Read::shape) {
         Some([of_heads, rows, keys]) if *of_heads == heads && [*rows, *keys] == [length, k_shape[1]] => true,
         None | Some([_, _] | [1, _, _]) => false,
@@ -346,7 +346,7 @@ pub fn attention<'py>(
     let scale = scale.unwrap_or_else(|| 1.0 / (width as f32).sqrt());
     let bytes = 2 * heads * length * k_shape[1] * width;
     let numbers = out.numbers();
-    run(py, bytes, || kernels::attention(queries, keys, values, mask, scale, numbers, threads))?;
+    run(py, bytes, || kernels::attention(Attention { queries, keys, values, mask, scale }, numbers, threads))?;
     Ok(out.into_array())
 }
 
@@ -363,8 +363,8 @@ fn pass<'py>(
     work: impl FnOnce(&[f32], usize, &[Option<&[f32]>], &mut [f32]) -> Result<()> + Send,
 ) -> PyResult<Numbers<'py>> {
     let x = Read::f32(x, "x")?;
-    let others = others.iter().map(|(other, name)| other.map(|other| Read::f32(other, name)).transpose());
-    let others: Vec<Option<Read<'_, '_>>> = others.collect::<PyResult<_>>()?;
+    let others: Vec<Option<Read<'_, '_>>> =
+        others.iter().map(|(other, name)| Read::optional(*other, name)).collect::<PyResult<_>>()?;
     let mut read = vec![x.memory.bytes()];
     read.extend(others.iter().flatten().map(|other| other.memory.bytes()));
     let mut out = Written::new(py, out, x.shape(), &read)?;

@@ -1,7 +1,8 @@
 //! Attention: the mean of values, weighted by the softmax of scaled products of queries and keys.
 //!
-//! Query rows are shared among threads; many of them are done by [`panels`]. Else a row multiplies eight keys at a time, whose partial sums are transposed to be added at once;
-//! its scores are kept whole, so that the greatest is taken away before the exponential; then the values are added up column by column.
+//! Query rows are shared among threads; many of them are done by [`panels`]. Else a row multiplies eight keys at a time, whose
+//! partial sums are transposed to be added at once; its scores are kept whole, so that the greatest is taken away before the
+//! exponential; then the values are added up column by column.
 //!
 //! O(queries * keys * width), and O(keys) memory for each thread.
 
@@ -69,6 +70,21 @@ impl Heads<'_> {
     }
 }
 
+/// What attention is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Attention<'a> {
+    /// Rows that ask.
+    pub queries: Heads<'a>,
+    /// Rows that are asked, of the width of the queries.
+    pub keys: Heads<'a>,
+    /// One row for each of the keys.
+    pub values: Heads<'a>,
+    /// What is added to the scores.
+    pub mask: Option<Mask<'a>>,
+    /// What the products are multiplied by.
+    pub scale: f32,
+}
+
 /// `softmax(queries * keys^T * scale + mask) * values` by head; `out` has the heads of the queries, their rows, the width of the values.
 ///
 /// A head of queries uses the head of keys and values that its number divided by their ratio names. With minus infinity for all keys
@@ -77,29 +93,12 @@ impl Heads<'_> {
 /// # Errors
 ///
 /// [`Error::Argument`] if sizes do not fit.
-pub fn attention(
-    queries: Heads<'_>,
-    keys: Heads<'_>,
-    values: Heads<'_>,
-    mask: Option<Mask<'_>>,
-    scale: f32,
-    out: &mut [f32],
-    threads: usize,
-) -> Result<()> {
-    attention_with(Level::of_process()?, queries, keys, values, mask, scale, out, threads)
+pub fn attention(of: Attention<'_>, out: &mut [f32], threads: usize) -> Result<()> {
+    attention_with(Level::of_process()?, of, out, threads)
 }
 
-#[allow(clippy::too_many_arguments)]
-pub(super) fn attention_with(
-    level: Level,
-    queries: Heads<'_>,
-    keys: Heads<'_>,
-    values: Heads<'_>,
-    mask: Option<Mask<'_>>,
-    scale: f32,
-    out: &mut [f32],
-    threads: usize,
-) -> Result<()> {
+pub(super) fn attention_with(level: Level, of: Attention<'_>, out: &mut [f32], threads: usize) -> Result<()> {
+    let Attention { queries, keys, values, mask, .. } = of;
     queries.check("q")?;
     keys.check("k")?;
     values.check("v")?;
@@ -138,18 +137,14 @@ pub(super) fn attention_with(
             .map(move |(index, out)| (head, head * group_rows + index * run_rows, out))
     });
     pool::each(threads, tasks, |(head, first_row, out)| {
-        SCRATCH.with_borrow_mut(|scratch| run(level, Task { queries, keys, values, mask, scale, head, first_row, out, scratch }));
+        SCRATCH.with_borrow_mut(|scratch| run(level, Task { of, head, first_row, out, scratch }));
     });
     Ok(())
 }
 
 /// Some query rows of one head of keys and values.
 struct Task<'a, 'o> {
-    queries: Heads<'a>,
-    keys: Heads<'a>,
-    values: Heads<'a>,
-    mask: Option<Mask<'a>>,
-    scale: f32,
+    of: Attention<'a>,
     head: usize,
     first_row: usize,
     out: &'o mut [f32],
@@ -166,10 +161,10 @@ impl Kernel for Task<'_, '_> {
 
     #[inline(always)]
     fn run<V: FusedLanes>(self) {
-        if self.out.len() >= MANY_ROWS * self.values.width {
+        if self.out.len() >= MANY_ROWS * self.of.values.width {
             return panels::run::<V>(self);
         }
-        let Task { queries, keys, values, mask, scale, head, first_row, out, scratch } = self;
+        let Task { of: Attention { queries, keys, values, mask, scale }, head, first_row, out, scratch } = self;
         let length = keys.length;
         scratch.resize(length + queries.width, 0.0);
         let (query, scores) = scratch.split_at_mut(queries.width);

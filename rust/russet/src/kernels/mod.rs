@@ -29,7 +29,7 @@ mod tests;
 mod widen;
 
 pub use activations::{gelu, silu, silu_product, Gelu};
-pub use attention::{attention, Heads, Mask};
+pub use attention::{attention, Attention, Heads, Mask};
 pub use elements::{Floats, Integers, Offsets};
 pub use linear::{linear, Product};
 pub use matrix::{Blockwise, Matrix, Palettized};

@@ -1,6 +1,6 @@
 //! The kernels once more, number by number in 64 bits: what the fast ones are tested against.
 
-use super::attention::{Heads, Mask};
+use super::attention::{Attention, Heads};
 use super::matrix::{Matrix, Weights};
 
 /// A weight, from the definition of its compression.
@@ -55,7 +55,8 @@ pub(super) fn softmax(row: &[f64]) -> Vec<f64> {
 }
 
 /// Attention, with the magnitudes that each number is made of.
-pub(super) fn attention(q: Heads<'_>, k: Heads<'_>, v: Heads<'_>, mask: Option<Mask<'_>>, scale: f32) -> Vec<(f64, f64)> {
+pub(super) fn attention(of: Attention<'_>) -> Vec<(f64, f64)> {
+    let Attention { queries: q, keys: k, values: v, mask, scale } = of;
     let at = |heads: &Heads<'_>, head: usize, row: usize, column: usize| {
         f64::from(heads.elements.at(head * heads.head_stride + row * heads.row_stride + column))
     };

@@ -133,10 +133,7 @@ pub fn rms_norm(
     out: &mut [f32],
     threads: usize,
 ) -> Result<()> {
-    check_rows(values, length, out)?;
-    weight.map_or(Ok(()), |weight| check("weight", weight.len(), length))?;
-    each_row(Level::of_process()?, values, length, out, threads, Norm { weight, bias: None, epsilon, centred: false });
-    Ok(())
+    norm(values, length, out, threads, Norm { weight, bias: None, epsilon, centred: false })
 }
 
 /// `(x - mean(x)) / sqrt(variance(x) + epsilon) * weight + bias` of each row of `length` numbers; without them, the weight is one
@@ -154,10 +151,15 @@ pub fn layer_norm(
     out: &mut [f32],
     threads: usize,
 ) -> Result<()> {
+    norm(values, length, out, threads, Norm { weight, bias, epsilon, centred: true })
+}
+
+fn norm(values: &[f32], length: usize, out: &mut [f32], threads: usize, norm: Norm<'_>) -> Result<()> {
     check_rows(values, length, out)?;
-    weight.map_or(Ok(()), |weight| check("weight", weight.len(), length))?;
-    bias.map_or(Ok(()), |bias| check("bias", bias.len(), length))?;
-    each_row(Level::of_process()?, values, length, out, threads, Norm { weight, bias, epsilon, centred: true });
+    for (name, numbers) in [("weight", norm.weight), ("bias", norm.bias)] {
+        numbers.map_or(Ok(()), |numbers| check(name, numbers.len(), length))?;
+    }
+    each_row(Level::of_process()?, values, length, out, threads, norm);
     Ok(())
 }
 

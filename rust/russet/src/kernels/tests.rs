@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::lanes::Half;
+use crate::simd::Level;
 use crate::Result;
 use proptest::prelude::*;
 
@@ -291,10 +292,11 @@ proptest! {
             1 => Some(Mask { values: &mask[..queries * keys], by_head: false }),
             _ => Some(Mask { values: &mask, by_head: true }),
         };
-        let expected = naive::attention(q, k, v, mask, 0.37);
+        let of = Attention { queries: q, keys: k, values: v, mask, scale: 0.37 };
+        let expected = naive::attention(of);
         for level in Level::all() {
             let mut out = vec![f32::NAN; expected.len()];
-            attention::attention_with(level, q, k, v, mask, 0.37, &mut out, threads).unwrap();
+            attention::attention_with(level, of, &mut out, threads).unwrap();
             check(level.name(), &out, &expected);
         }
     }
@@ -394,8 +396,26 @@ fn a_row_of_minus_infinity_is_no_number_and_no_crash() {
     let numbers = [0.5; 24];
     let queries = heads(Floats::F32(&numbers[..2]), 1, 1, 2, (0, 0));
     let keys = heads(Floats::F32(&numbers), 1, 12, 2, (0, 0));
-    attention(queries, keys, keys, Some(Mask { values: &minus, by_head: false }), 1.0, &mut out[..2], 1).unwrap();
+    let mask = Some(Mask { values: &minus, by_head: false });
+    attention(Attention { queries, keys, values: keys, mask, scale: 1.0 }, &mut out[..2], 1).unwrap();
     assert!(out[..2].iter().all(|value| value.is_nan()));
+}
+
+#[test]
+fn a_mask_that_is_no_number_makes_its_row_none() {
+    let numbers = [0.5; 120];
+    let (rows, keys, row) = (16, 60, 3);
+    // In a block of keys that is left out for all other rows.
+    let mut mask: Vec<f32> = (0..rows * keys).map(|index| if index % keys < 50 { f32::NEG_INFINITY } else { 0.0 }).collect();
+    mask[row * keys] = f32::NAN;
+    let queries = heads(Floats::F32(&numbers[..2 * rows]), 1, rows, 2, (0, 0));
+    let keys = heads(Floats::F32(&numbers), 1, keys, 2, (0, 0));
+    let of = Attention { queries, keys, values: keys, mask: Some(Mask { values: &mask, by_head: false }), scale: 1.0 };
+    for level in Level::all() {
+        let mut out = vec![0.0; 2 * rows];
+        attention::attention_with(level, of, &mut out, 1).unwrap();
+        assert!(out.chunks(2).enumerate().all(|(index, out)| out.iter().all(|value| value.is_nan() == (index == row))));
+    }
 }
 
 #[test]
@@ -405,8 +425,8 @@ fn attention_of_sizes_that_do_not_fit_is_refused() {
         heads(Floats::F32(&numbers[..count]), number, length, width, (0, 0))
     };
     let run = |q, k, v, mask: usize, out: usize| {
-        let mask = Mask { values: &numbers[..mask], by_head: false };
-        attention(q, k, v, Some(mask), 1.0, &mut vec![0.0; out], 1)
+        let mask = Some(Mask { values: &numbers[..mask], by_head: false });
+        attention(Attention { queries: q, keys: k, values: v, mask, scale: 1.0 }, &mut vec![0.0; out], 1)
     };
     let (q, k) = (of(48, 4, 3, 4), of(40, 2, 5, 4));
     assert!(run(q, k, k, 15, 48).is_ok());

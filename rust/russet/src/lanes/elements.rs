@@ -33,26 +33,23 @@ impl Element for f32 {
     }
 }
 
-impl Element for i8 {
-    #[inline(always)]
-    fn value(self) -> f32 {
-        self.into()
-    }
-    #[inline(always)]
-    fn lanes<L: Lanes>(eight: &[i8; 8]) -> L {
-        L::load_signed(eight)
-    }
+macro_rules! whole_numbers {
+    ($($type:ty, $load:ident;)+) => {$(
+        impl Element for $type {
+            #[inline(always)]
+            fn value(self) -> f32 {
+                self.into()
+            }
+            #[inline(always)]
+            fn lanes<L: Lanes>(eight: &[Self; 8]) -> L {
+                L::$load(eight)
+            }
+        }
+    )+};
 }
-
-impl Element for u8 {
-    #[inline(always)]
-    fn value(self) -> f32 {
-        self.into()
-    }
-    #[inline(always)]
-    fn lanes<L: Lanes>(eight: &[u8; 8]) -> L {
-        L::load_unsigned(eight)
-    }
+whole_numbers! {
+    i8, load_signed;
+    u8, load_unsigned;
 }
 
 /// An IEEE 754 number of 16 bits.

@@ -7,7 +7,7 @@
 //!
 //! O(queries * keys * width), about twice as fast as row by row. The wrong choice for fewer rows than half a panel.
 
-use super::{Heads, Task};
+use super::{Attention, Heads, Task};
 use crate::kernels::exponential::exp;
 use crate::kernels::gemm::{multiply_tile, PANEL, TILE};
 use crate::kernels::widen::floats;
@@ -19,7 +19,7 @@ const KEYS: usize = 48;
 /// Does the task.
 #[inline(always)]
 pub(super) fn run<V: FusedLanes>(task: Task<'_, '_>) {
-    let Task { queries, keys, values, mask, scale, head, first_row, out, scratch } = task;
+    let Task { of: Attention { queries, keys, values, mask, scale }, head, first_row, out, scratch } = task;
     let rows = out.len() / values.width;
     let panels = rows.div_ceil(PANEL);
     // The values' columns in whole tiles.
