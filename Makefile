@@ -15,6 +15,7 @@ PYTEST_ARGS :=
 PEERS_ARGS :=
 SAMPLING_ARGS :=
 RUNTIME_ARGS :=
+CONVERSION_ARGS :=
 
 .PHONY: help
 help: ## List the targets
@@ -94,6 +95,10 @@ bench-sampling: release ## Run the sampler beside NumPy and transformers, and sa
 .PHONY: bench-runtime
 bench-runtime: release ## Run the portable runtime beside torch on a decoder of 113M parameters; RUNTIME_ARGS="--torch-python PATH" tells where torch is
 	@$(BIN)/python benches/runtime.py $(RUNTIME_ARGS)
+
+.PHONY: bench-conversion
+bench-conversion: release ## Run conversion beside coremltools' own way: memory and time; CONVERSION_ARGS="--size 1.1b" takes a large model
+	@$(BIN)/python benches/conversion.py $(CONVERSION_ARGS)
 
 .PHONY: instructions
 instructions: check-rust ## Count the instructions of the main paths under callgrind, beside benches/instructions.json

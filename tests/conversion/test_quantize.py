@@ -94,22 +94,63 @@ def best_error(values: Array, count: int) -> float:
     return best[n]
 
 
+def naive_k_means(values: Array, count: int) -> Array:
+    """Lloyd's rounds, element by element."""
+    values = np.sort(values.astype(np.float64))
+    steps = (np.arange(count) + 0.5) / count
+    low, high = values[0], values[-1]
+    centres = (values[(steps * len(values)).astype(int)] + low + (high - low) * steps) / 2
+    before = None
+    for _ in range(100):
+        nearest = np.searchsorted((centres[1:] + centres[:-1]) / 2, values, "right")
+        if before is not None and (nearest == before).all():
+            break
+        before = nearest
+        centres = np.array(
+            [values[nearest == index].mean() if (nearest == index).any() else centres[index] for index in range(count)]
+        )
+    return centres.astype(np.float32)
+
+
+def some_values(seed: int, size: int) -> Array:
+    random = np.random.default_rng(seed)
+    return (random.standard_normal(size) * random.choice([1, 1, 1, 4], size)).astype(np.float32)
+
+
+def test_k_means_is_that_of_the_naive_loop() -> None:
+    groups = np.stack([some_values(seed, 300) for seed in range(6)])
+    for count in (4, 16, 64):
+        centres = quantize.k_means(groups, count)
+        for row, group in enumerate(groups):
+            np.testing.assert_allclose(centres[row], naive_k_means(group, count), rtol=1e-5, atol=1e-6)
+            # Whatever rows are beside it.
+            np.testing.assert_allclose(quantize.k_means(group[None], count)[0], centres[row], rtol=1e-6, atol=1e-7)
+
+
+def test_k_means_of_numbers_that_count_several_times() -> None:
+    values = some_values(9, 50).astype(np.float16).astype(np.float32)
+    counts = np.random.default_rng(9).integers(1, 9, 50)
+    many = np.repeat(values, counts)[None]
+    np.testing.assert_allclose(quantize.k_means(values[None], 8, counts[None]), quantize.k_means(many, 8), rtol=1e-5, atol=1e-6)
+    found = quantize._distinct(np.random.default_rng(1).permutation(many[0])[None])
+    assert dict(zip(found[0][0].tolist(), found[1][0].tolist(), strict=True)) == {
+        value: int(counts[values == value].sum()) for value in values.tolist()
+    }
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_k_means_is_near_the_best_clusters(seed: int) -> None:
-    random = np.random.default_rng(seed)
-    values = random.standard_normal(160).astype(np.float32) * random.choice([1, 1, 1, 4], 160).astype(np.float32)
-    centres = quantize.k_means(values, 8)
+    values = some_values(seed, 160)
+    (centres,) = quantize.k_means(values[None], 8)
     nearest = np.abs(values[:, None] - centres).argmin(axis=1)
     assert (np.diff(centres) >= 0).all()
-    for index in np.unique(nearest):
-        assert centres[index] == pytest.approx(values[nearest == index].mean(), rel=1e-5, abs=1e-6)
     assert ((values - centres[nearest]) ** 2).sum() <= 1.6 * best_error(values, 8)
 
 
 def test_k_means_of_few_values() -> None:
-    centres = quantize.k_means(np.array([1.0, 1.0, -2.0], np.float32), 16)
-    assert {1.0, -2.0} <= set(centres.tolist())
-    assert quantize.k_means(np.zeros(5, np.float32), 4).tolist() == [0.0] * 4
+    centres = quantize.k_means(np.array([[1.0, 1.0, -2.0]], np.float32), 16)
+    assert {1.0, -2.0} <= set(centres[0].tolist())
+    assert quantize.k_means(np.full((2, 5), 3, np.float32), 4).tolist() == [[3.0] * 4] * 2
 
 
 @pytest.mark.parametrize("kind", ["palette4", "palette6"])
@@ -150,10 +191,12 @@ def test_a_quantized_package_is_the_package_of_the_quantized_checkpoint(
         if tensor.ndim == 2 and kind.startswith("int"):
             tensors[name] = naive_linear(tensor, int(kind[3:]), 32 if kind == "int4" else tensor.shape[1])
         elif tensor.ndim == 2:
-            groups = tensor.reshape(1 if target == "iOS16" else -1, tensor.shape[1] * (len(tensor) if target == "iOS16" else 16))
-            tables = [quantize.k_means(group, 1 << int(kind[-1])).astype(np.float16).astype(np.float32) for group in groups]
-            nearest = [table[np.abs(group[:, None] - table).argmin(axis=1)] for table, group in zip(tables, groups, strict=True)]
-            tensors[name] = np.stack(nearest).reshape(tensor.shape)
+            encoding = quantize.encoding_for(Tensor(name, tensor.shape), kind, "float16", target == "iOS18")
+            lut = encoding.encode(tensor, name)["lut"].astype(np.float32).reshape(-1, 1 << int(kind[-1]))
+            assert len(lut) == (1 if target == "iOS16" else len(tensor) // 16)
+            tables = np.repeat(lut, len(tensor) // len(lut), axis=0)
+            nearest = np.abs(tensor[:, :, None] - tables[:, None]).argmin(axis=2)
+            tensors[name] = np.take_along_axis(tables, nearest, axis=1)
     plain = tmp_path / "plain"
     plain.mkdir()
     (plain / "config.json").write_text(json.dumps(checkpoints.manifest()["llama-tied"]["config"]))

@@ -32,8 +32,8 @@ _TYPES = {
     "U16": "<u2", "U32": "<u4", "U64": "<u8", "BOOL": "u1", "F8_E4M3": "u1", "F8_E5M2": "u1",
 }  # fmt: skip
 _FLOATS = ("F32", "F16", "BF16")
-#: Elements that are converted at a time.
-_BLOCK_ELEMENTS = 1 << 24
+#: Elements that are converted at a time: they stay in the processor's cache from one pass to the next.
+_BLOCK_ELEMENTS = 1 << 18
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ _SAMPLED_LAYERS = (4, 8)
 #: About what a function takes, and each layer in it; and a package's manifest and metadata.
 _FUNCTION_BYTES, _LAYER_BYTES, _MORE_BYTES = 6_000, 20_000, 1_400
 #: coremltools, NumPy and Python; and the arrays of a block of rows while it is encoded.
-_BASE_BYTES, _BLOCK_BYTES = 150_000_000, 350_000_000
+_BASE_BYTES, _BLOCK_BYTES = 130_000_000, 20_000_000
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Plan:
     def memory_bytes(self) -> int:
         """About what the conversion takes at most, without files that are mapped."""
         whole = [weight.shape for weight in self.weights() if weight.encoding.is_whole and weight.tensor is not None]
-        return _BASE_BYTES + _BLOCK_BYTES + 12 * max((math.prod(shape) for shape in whole), default=0)
+        return _BASE_BYTES + _BLOCK_BYTES + 8 * max((math.prod(shape) for shape in whole), default=0)
 
     def report(self) -> dict[str, Any]:
         """All of it, for people and programs."""

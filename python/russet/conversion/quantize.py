@@ -33,6 +33,7 @@ Array = NDArray[Any]
 BLOCK = 32
 GROUP = 16
 _ROUNDS = 100
+_CHUNK_ELEMENTS = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,8 @@ class Palette(Encoding):
     def encode(self, rows: NDArray[np.float32], place: str) -> dict[str, Array]:
         as_float(rows, self.float, place)
         groups = rows.reshape(len(rows) // (self.group or len(rows)), -1)
-        lut = np.stack([k_means(group, 1 << self.bits) for group in groups]).astype(self.float)
+        values, counts = _distinct(groups) if self.is_whole else (groups, None)
+        lut = k_means(values, 1 << self.bits, counts).astype(self.float)
         data = np.empty(groups.shape, np.uint8)
         for index, group in enumerate(groups):
             table = lut[index].astype(np.float32)
@@ -166,28 +168,72 @@ class Palette(Encoding):
         return np.take_along_axis(lut, groups.astype(np.intp), axis=1).reshape(data.shape)
 
 
-def k_means(values: NDArray[np.float32], count: int) -> NDArray[np.float32]:
-    """The centres of ``count`` clusters of numbers, in order, by Lloyd's rounds. O(n log n), and O(count log n) a round.
+def k_means(groups: NDArray[np.float32], count: int, counts: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
+    """The centres of ``count`` clusters of each row's numbers, in order, by Lloyd's rounds.
+
+    All rows go through a round at once: each is moved to [0, 1], and then to a place of its own on one line, where a single search
+    finds the ends of all clusters. O(n log n) for the order, and O(count log n) a row and round.
 
     The first centres are halfway between those that divide the elements evenly and those that divide their range evenly: the
     first ones alone leave the large elements, which matter most, to few of them.
+
+    Args:
+        groups: (rows, n).
+        count: Clusters of a row.
+        counts: How often each number counts, (rows, n); once if none.
+
+    Returns:
+        (rows, count).
     """
-    ordered = np.sort(values, axis=None)
-    sums = np.concatenate([[0.0], np.cumsum(ordered, dtype=np.float64)])
+    rows, n = groups.shape
+    if counts is not None:
+        order = np.argsort(groups, axis=1, kind="stable")
+        groups, counts = np.take_along_axis(groups, order, 1), np.take_along_axis(counts, order, 1)
+    ordered = (np.sort(groups, axis=1) if counts is None else groups).astype(np.float64)
+    low = ordered[:, :1].copy()
+    span = ordered[:, -1:] - low
+    ordered = (ordered - low) / np.where(span == 0, 1, span)
+    if counts is None:
+        sums, totals = _running(ordered), np.broadcast_to(np.arange(n + 1.0), (rows, n + 1))
+    else:
+        sums, totals = _running(ordered * counts), _running(counts.astype(np.float64))
+    starts = np.arange(rows)[:, None]
+    line = (ordered + 2 * starts).reshape(-1)
     steps = (np.arange(count) + 0.5) / count
-    evenly = ordered[(steps * len(ordered)).astype(np.intp)].astype(np.float64)
-    low, high = float(ordered[0]), float(ordered[-1])
-    centres = (evenly + low + (high - low) * steps) / 2
-    before: NDArray[Any] | None = None
+    # The number that a share of all elements lies below.
+    shares = [np.searchsorted(totals[row], steps * totals[row, -1], "right") - 1 for row in range(rows)]
+    centres = (np.take_along_axis(ordered, np.minimum(shares, n - 1), 1) + steps) / 2
+    ends = np.zeros((rows, count + 1), np.intp)
+    ends[:, -1] = n
     for _ in range(_ROUNDS):
-        ends = np.searchsorted(ordered, (centres[1:] + centres[:-1]) / 2)
-        ends = np.concatenate([[0], ends, [len(ordered)]])
-        if before is not None and np.array_equal(ends, before):
+        between = (centres[:, 1:] + centres[:, :-1]) / 2 + 2 * starts
+        found = np.searchsorted(line, between.reshape(-1)).reshape(rows, -1) - n * starts
+        if (found == ends[:, 1:-1]).all():
             break
-        before, sizes = ends, np.diff(ends)
+        ends[:, 1:-1] = found
+        sizes = np.diff(np.take_along_axis(totals, ends, 1))
+        means = np.diff(np.take_along_axis(sums, ends, 1)) / np.maximum(sizes, 1e-300)
         # A cluster without elements stays where it is.
-        centres = np.where(sizes > 0, np.diff(sums[ends]) / np.maximum(sizes, 1), centres)
-    return centres.astype(np.float32)
+        centres = np.where(sizes > 0, means, centres)
+    return (low + centres * span).astype(np.float32)
+
+
+def _running(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sums of the first 0, 1, ... n elements of each row."""
+    found = np.zeros((len(values), values.shape[1] + 1))
+    np.cumsum(values, axis=1, out=found[:, 1:])
+    return found
+
+
+def _distinct(rows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """The numbers of one long row, rounded to float16, and how often each is there: 65,536 at most."""
+    counts = np.zeros(1 << 16, np.int64)
+    for begin in range(0, rows.shape[1], _CHUNK_ELEMENTS):
+        bits_of = rows[0, begin : begin + _CHUNK_ELEMENTS].astype(np.float16).view(np.uint16)
+        counts += np.bincount(bits_of, minlength=1 << 16)
+    is_there = counts > 0
+    values = np.arange(1 << 16, dtype=np.uint16).view(np.float16)[is_there]
+    return values.astype(np.float32)[None], counts[is_there][None]
 
 
 def check_rules(rules: Rules) -> None:

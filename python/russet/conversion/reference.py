@@ -19,6 +19,8 @@ from russet.conversion.decoder import Attention, Decoder, FeedForward, Linear, N
 from russet.conversion.weights import Weights, encoded
 
 Array = NDArray[np.float32]
+#: Elements of a weight that are multiplied by at a time.
+_PRODUCT_ELEMENTS = 1 << 22
 #: Told the name of a part of the model and what it gives, (n, hidden).
 Watch = Callable[[str, Array], None]
 
@@ -58,9 +60,15 @@ class Reference:
         return found
 
     def _blocks(self, tensor: Tensor) -> Iterator[Array]:
-        weight = self.weights[tensor.key]
+        """The rows of a weight, some megabytes at a time: few products of large matrices are faster than many of small ones."""
+        weight, found = self.weights[tensor.key], list[Array]()
         for arrays in encoded(weight, self.checkpoint):
-            yield weight.encoding.decode(arrays)
+            found.append(weight.encoding.decode(arrays))
+            if sum(block.size for block in found) >= _PRODUCT_ELEMENTS:
+                yield np.concatenate(found)
+                found.clear()
+        if found:
+            yield np.concatenate(found)
 
     def _vector(self, tensor: Tensor) -> Array:
         return np.concatenate(list(self._blocks(tensor)))
