@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import checkpoints
 import numpy as np
 import pytest
 
@@ -75,8 +76,8 @@ def test_a_wrong_rotary_base_is_found(
 ) -> None:
     table = weights._table
 
-    def of_another_base(decoder: Any, *rest: Any) -> Any:
-        return table(replace(decoder, rotary=replace(decoder.rotary, theta=500000.0)), *rest)
+    def of_another_base(rotary: Any, *rest: Any) -> Any:
+        return table(replace(rotary, theta=500000.0), *rest)
 
     monkeypatch.setattr(weights, "_table", of_another_base)
     with pytest.raises(russet.ParityError) as caught:
@@ -97,6 +98,7 @@ def test_the_report(checkpoint: Callable[[str], Path], tmp_path: Path) -> None:
         report = russet.convert(checkpoint("gpt2"), tmp_path / form, context_length=64, **options)
         assert report.parity is not None
         assert report.parity.difference < 1e-4
+        assert report.parity.rounded_difference is not None and 1e-5 < report.parity.rounded_difference < 2e-2
         saved = json.loads((tmp_path / form / "parity.json").read_text())
         assert saved == json.loads(json.dumps(report.parity.report()))
         runs = {tuple(run["tokens"]) for run in saved["runs"]}
@@ -164,3 +166,16 @@ def test_a_folder_that_is_not_empty_is_left_as_it_is(checkpoint: Callable[[str],
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine"]
     (tmp_path / "out" / "mine").unlink()
     russet.convert(checkpoint("llama"), tmp_path / "out", query_lengths=(1,), verify=False)
+
+
+def test_numbers_that_are_too_large_for_float16_are_found(tmp_path: Path) -> None:
+    folder = checkpoints.write(tmp_path / "in", "llama")
+    tensors = checkpoints.tensors_of("llama")
+    # The product of gate and up is some 1e5, and down makes it small again.
+    for name, factor in (("gate_proj", 2.0**8), ("up_proj", 2.0**8), ("down_proj", 2.0**-16)):
+        tensors[f"model.layers.1.mlp.{name}.weight"] = tensors[f"model.layers.1.mlp.{name}.weight"] * np.float32(factor)
+    checkpoints.write_safetensors(folder / "model.safetensors", tensors)
+    with pytest.raises(russet.ParityError, match=r"layers\.1\.feed_forward: with float16 operations a number is too large"):
+        russet.convert(folder, tmp_path / "out", query_lengths=(1, 8))
+    report = russet.convert(folder, tmp_path / "out", query_lengths=(1, 8), precision="float32")
+    assert report.parity is not None and report.parity.rounded_difference is None

@@ -3,6 +3,9 @@
 A text of random tokens is read through each of the package's shapes, and token by token behind it. Rows of logits may be off by a
 share of their largest magnitude; the best token has to be the same unless the two best are as near to each other. When a
 row is off, the call is run again with what the layers give in view, and the first one that differs is named.
+
+The runtime keeps float16 values in float32, where hardware rounds each: so some tokens are read once more with every float16
+operation rounded. That shows numbers that are too large for float16, which are an error, and how much rounding changes.
 """
 
 from __future__ import annotations
@@ -32,6 +35,8 @@ LIMIT = 2e-3
 STEPS = 4
 _RANGE_LENGTHS = (1, 13, 40)
 _FIXED_LENGTH = 24
+#: Tokens that are read with rounding, if a call takes so many.
+_ROUNDED_LENGTH = 8
 
 Array = NDArray[Any]
 
@@ -44,13 +49,21 @@ class Parity:
     difference: float
     limit: float
     rows: int
+    #: With every float16 operation rounded; none in float32.
+    rounded_difference: float | None = None
     #: Each run: the numbers of tokens of its calls, and the greatest difference.
     runs: list[tuple[list[int], float]] = field(default_factory=list)
 
     def report(self) -> dict[str, Any]:
         """What ``parity.json`` holds."""
         runs = [{"tokens": tokens, "difference": difference} for tokens, difference in self.runs]
-        return {"difference": self.difference, "limit": self.limit, "rows": self.rows, "runs": runs}
+        return {
+            "difference": self.difference,
+            "limit": self.limit,
+            "rows": self.rows,
+            "rounded_difference": self.rounded_difference,
+            "runs": runs,
+        }
 
 
 def check(
@@ -59,7 +72,7 @@ def check(
     """Compares a package with its checkpoint.
 
     Raises:
-        ParityError: if a row is off, naming the first part of the model that is.
+        ParityError: if a row is off, naming the first part of the model that is; if a number is too large for float16.
     """
     runs = list(_runs(plan.form))
     ids = _ids(plan, max(sum(run) for run in runs))
@@ -79,7 +92,23 @@ def check(
         found.append((run, worst))
         if progress is not None:
             progress(index + 1, len(runs))
-    return Parity(max(worst for _, worst in found), LIMIT, rows, found)
+    rounded = _rounded_difference(path, plan, ids, expected) if plan.precision == "float16" else None
+    return Parity(max(worst for _, worst in found), LIMIT, rows, rounded, found)
+
+
+def _rounded_difference(path: Path, plan: Plan, ids: list[int], expected: Array) -> float:
+    """How far the first call's last row is off when every float16 operation is rounded."""
+    named = stages(plan.decoder)
+    watched = _Watched(PortableModel(path, round_fp16=True), {name for _, name in named}, {})
+    model = LanguageModel(watched, context_length=plan.form.context_length)
+    run = min(_runs(plan.form), key=lambda run: (run[0] < _ROUNDED_LENGTH, run[0]))[:1]
+    ((end, given),) = _calls(model, run, ids, plan.form)
+    for stage, name in named:
+        if not np.isfinite(watched.seen[name]).all():
+            error = ParityError(f"{stage}: with float16 operations a number is too large; precision='float32' holds it")
+            error.layer, error.difference, error.limit = stage, float("inf"), LIMIT
+            raise error
+    return float(differences(given[-1:], expected[end - 1 : end])[0])
 
 
 def differences(given: Array, expected: Array) -> Array:

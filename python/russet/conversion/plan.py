@@ -78,9 +78,14 @@ class Plan:
 
     @property
     def memory_bytes(self) -> int:
-        """About what the conversion takes at most, without files that are mapped."""
-        whole = [weight.shape for weight in self.weights() if weight.encoding.is_whole and weight.tensor is not None]
-        return _BASE_BYTES + _BLOCK_BYTES + 8 * max((math.prod(shape) for shape in whole), default=0)
+        """About what the conversion takes at most, without files that are mapped and the check at its end."""
+        largest = [_BLOCK_BYTES]
+        for weight in self.weights():
+            if weight.tensor is None:
+                largest.append(24 * math.prod(weight.shape))
+            elif weight.encoding.is_whole:
+                largest.append(8 * math.prod(weight.shape))
+        return _BASE_BYTES + max(largest)
 
     def report(self) -> dict[str, Any]:
         """All of it, for people and programs."""

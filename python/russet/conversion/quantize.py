@@ -207,15 +207,16 @@ def k_means(groups: NDArray[np.float32], count: int, counts: NDArray[np.int64] |
     ends[:, -1] = n
     for _ in range(_ROUNDS):
         between = (centres[:, 1:] + centres[:, :-1]) / 2 + 2 * starts
-        found = np.searchsorted(line, between.reshape(-1)).reshape(rows, -1) - n * starts
-        if (found == ends[:, 1:-1]).all():
+        within = np.searchsorted(line, between.reshape(-1)).reshape(rows, -1) - n * starts
+        if (within == ends[:, 1:-1]).all():
             break
-        ends[:, 1:-1] = found
+        ends[:, 1:-1] = within
         sizes = np.diff(np.take_along_axis(totals, ends, 1))
         means = np.diff(np.take_along_axis(sums, ends, 1)) / np.maximum(sizes, 1e-300)
         # A cluster without elements stays where it is.
         centres = np.where(sizes > 0, means, centres)
-    return (low + centres * span).astype(np.float32)
+    found: NDArray[np.float32] = (low + centres * span).astype(np.float32)
+    return found
 
 
 def _running(values: NDArray[np.float64]) -> NDArray[np.float64]:

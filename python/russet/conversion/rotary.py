@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,13 +45,12 @@ class Rotary:
             return max(self.max_positions, int(self.parameters["original_max_position_embeddings"] * factor))
         return self.max_positions
 
-    def tables(self, context_length: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Cosines and sines, (context_length, width): those of the pairs' first elements, then the same of the second."""
-        positions = np.arange(context_length, dtype=np.float64)[:, None]
+    def table(self, name: Literal["cos", "sin"], context_length: int) -> NDArray[np.float32]:
+        """Cosines or sines, (context_length, width): those of the pairs' first elements, then the same of the second."""
         frequencies, factor = self.frequencies(context_length)
-        angles = positions * frequencies
-        angles = np.concatenate([angles, angles], axis=1)
-        return np.cos(angles) * factor, np.sin(angles) * factor
+        angles = np.arange(context_length, dtype=np.float64)[:, None] * frequencies
+        half = (factor * (np.cos(angles) if name == "cos" else np.sin(angles))).astype(np.float32)
+        return np.concatenate([half, half], axis=1)
 
     def frequencies(self, context_length: int) -> tuple[NDArray[np.float64], float]:
         """Frequencies, (width / 2,) or (context_length, width / 2), and the factor of cosines and sines."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from russet.conversion import quantize
 from russet.conversion.checkpoint import Checkpoint
 from russet.conversion.decoder import Decoder, Tensor
 from russet.conversion.quantize import Encoding, Float, Part, Rules
+from russet.conversion.rotary import Rotary
 
 #: Of the file, of an array's header, and what both and arrays are aligned to.
 ALIGNMENT_BYTES = 64
@@ -38,7 +39,7 @@ class Weight:
     shape: tuple[int, ...]
     #: None of an array that is computed.
     tensor: Tensor | None = None
-    compute: Callable[[], NDArray[Any]] | None = None
+    compute: Callable[[], NDArray[np.float32]] | None = None
 
     def parts(self) -> dict[str, Part]:
         """Its arrays, by name."""
@@ -88,10 +89,11 @@ class Weights:
             self._add(Weight(key, encoding, shape, tensor))
         for size in sorted({linear.weight.shape[0] for linear in decoder.linears() if linear.bias is None}):
             # Linear maps always have a bias in a program; those without one share zeros.
-            self._add(Weight(f"zeros.{size}", plain, (size,), None, partial(np.zeros, size, np.float32)))
+            self._add(Weight(f"zeros.{size}", plain, (size,), None, partial(_zeros, size)))
         if decoder.rotary is not None:
-            for index, name in enumerate(("cos", "sin")):
-                compute = partial(_table, decoder, context_length, index)
+            names: tuple[Literal["cos", "sin"], ...] = ("cos", "sin")
+            for name in names:
+                compute = partial(_table, decoder.rotary, name, context_length)
                 self._add(Weight(f"rotary.{name}", plain, (context_length, decoder.rotary.width), None, compute))
 
     def declared(self, key: str, part: str) -> Part:
@@ -152,7 +154,7 @@ def encoded(weight: Weight, checkpoint: Checkpoint) -> Iterator[dict[str, NDArra
     """The arrays of a weight, block of rows by block of rows."""
     if weight.tensor is None:
         assert weight.compute is not None
-        yield weight.encoding.encode(weight.compute().astype(np.float32), weight.key)
+        yield weight.encoding.encode(weight.compute(), weight.key)
     elif weight.encoding.is_whole:
         yield weight.encoding.encode(checkpoint.rows(weight.tensor), weight.key)
     else:
@@ -160,9 +162,12 @@ def encoded(weight: Weight, checkpoint: Checkpoint) -> Iterator[dict[str, NDArra
             yield weight.encoding.encode(rows, weight.key)
 
 
-def _table(decoder: Decoder, context_length: int, index: int) -> NDArray[np.float64]:
-    assert decoder.rotary is not None
-    return decoder.rotary.tables(context_length)[index]
+def _zeros(size: int) -> NDArray[np.float32]:
+    return np.zeros(size, np.float32)
+
+
+def _table(rotary: Rotary, name: Literal["cos", "sin"], context_length: int) -> NDArray[np.float32]:
+    return rotary.table(name, context_length)
 
 
 def _aligned(size: int) -> int:
