@@ -78,7 +78,7 @@ class PackageContext:
     def _read(self, given: list[int], all_logits: bool) -> NDArray[np.float32]:
         contract = self._contract
         if all_logits and contract.is_last_only and len(given) > 1:
-            if 1 not in contract.sizes and contract.last_index is None:
+            if 1 not in self._model.sizes and contract.last_index is None:
                 raise UnsupportedModelError("the package gives logits of the last token alone, and takes no single tokens")
             return np.concatenate([self._read([id], False) for id in given])
         if contract.cache == "none":
