@@ -12,7 +12,7 @@ mod sampling;
 pub use sampling::sampling;
 
 /// All targets by name.
-pub const TARGETS: [(&str, fn(&[u8])); 9] = [
+pub const TARGETS: [(&str, fn(&[u8])); 10] = [
     ("tokenizer_json", tokenizer_json),
     ("compiled", compiled),
     ("sentencepiece", sentencepiece),
@@ -22,6 +22,7 @@ pub const TARGETS: [(&str, fn(&[u8])); 9] = [
     ("regex", regex),
     ("encode_decode", encode_decode),
     ("sampling", sampling),
+    ("mlmodel", mlmodel),
 ];
 
 const TEXTS: [&str; 4] = ["", "Hello world, it's 1893!", "  é e\u{301} 中文 😀 <s>[MASK]\0\n", "aaaaaaaaaaaaaaaaaaaaaaaa"];
@@ -108,6 +109,15 @@ pub fn regex(data: &[u8]) {
             let joined: String = pieces.into_iter().map(|(piece, _)| piece).collect();
             assert_eq!(joined, text);
         }
+    }
+}
+
+/// A Core ML model. What it takes in memory is bounded by its bytes.
+pub fn mlmodel(data: &[u8]) {
+    if let Some(model) = allowed(russet::mlmodel::Model::read(data)) {
+        assert!(!model.functions.is_empty() && !model.interfaces.is_empty());
+        let operations: usize = model.functions.iter().map(|(_, function)| function.block.operations.len()).sum();
+        assert!(operations <= data.len());
     }
 }
 

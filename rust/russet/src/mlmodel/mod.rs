@@ -11,6 +11,8 @@
 
 mod program;
 mod read;
+#[cfg(test)]
+mod tests;
 mod value;
 
 use crate::Result;

@@ -5,7 +5,7 @@ use crate::wire::{fault, Field, Reader};
 use crate::{Error, Result};
 
 /// Blocks, types and values lie in one another at most this deep.
-const GREATEST_DEPTH: u32 = 64;
+pub(super) const GREATEST_DEPTH: u32 = 64;
 /// No dimension is greater: sizes can be added and negated without a check.
 pub(super) const GREATEST_SIZE: i64 = 1 << 48;
 
@@ -87,6 +87,9 @@ pub(super) fn model(bytes: &[u8]) -> Result<Model> {
     }
     if model.functions.is_empty() {
         return Err(Error::config("", "the program has no function"));
+    }
+    if model.interfaces.is_empty() {
+        return Err(Error::config("", "the model has no description"));
     }
     Ok(model)
 }
