@@ -27,6 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.texts += more
     elif more and hasattr(options, "ids") and all(argument.isdecimal() for argument in more):
         options.ids += [int(argument) for argument in more]
+    elif len(more) == 1 and getattr(options, "out", more) is None and not more[0].startswith("-"):
+        options.out = Path(more[0])
     elif more:
         parser.error(f"unrecognized arguments: {' '.join(more)}")
     for stream in (sys.stdin, sys.stdout):

@@ -43,9 +43,9 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_convert_generate_and_describe(source: Path, tmp_path: Path) -> None:
     out = tmp_path / "deep" / "out"
-    done = command(
-        "convert", str(source), str(out), "--quantize", "*embed*=int8", "--quantize", "int4", "--query-lengths", "1,16", "--json"
-    )
+    # The folder may come behind options.
+    arguments = ["--quantize", "*embed*=int8", "--quantize", "int4", "--query-lengths", "1,16", "--json"]
+    done = command("convert", str(source), *arguments, str(out))
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     report = json.loads(done.stdout)
