@@ -189,6 +189,7 @@ def test_fields_that_nobody_reads_are_told(tmp_path: Path) -> None:
         ({"logits": "first"}, "logits"),
         ({"precision": "bfloat16"}, "precision"),
         ({"quantize": "int2"}, "'int2' is not one of"),
+        ({"quantize": {"*embed*": "float32", "*": "int8"}}, "'float32' in a package whose floats are float16"),
     ],
 )
 def test_arguments_that_do_not_go_together(options: dict[str, Any], message: str, tmp_path: Path) -> None:

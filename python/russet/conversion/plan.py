@@ -138,7 +138,7 @@ def make(
     version = _TARGETS[_one_of("target", target.lower(), tuple(_TARGETS))]
     if cache == "stateful" and version < 18:
         raise _wrong("target", f"states need iOS18, and the target is {target}; cache='none' works from iOS16 on")
-    quantizing.check_rules(quantize)
+    quantizing.check_rules(quantize, precision)  # type: ignore[arg-type]
     config = Config.from_folder(folder)
     decoder = decoder_of(config)
     context = min(CONTEXT_LENGTH, decoder.context_length) if context_length is None else context_length

@@ -153,14 +153,22 @@ class Palette(Encoding):
 
     def encode(self, rows: NDArray[np.float32], place: str) -> dict[str, Array]:
         as_float(rows, self.float, place)
+        return self.assign(rows, self.tables(rows))
+
+    def tables(self, rows: NDArray[np.float32]) -> Array:
+        """The table of each group of rows, (groups, 1, 2^bits, 1): most of the work."""
         groups = rows.reshape(len(rows) // (self.group or len(rows)), -1)
         values, counts = _distinct(groups) if self.is_whole else (groups, None)
-        lut = k_means(values, 1 << self.bits, counts).astype(self.float)
+        return k_means(values, 1 << self.bits, counts).astype(self.float)[:, None, :, None]
+
+    def assign(self, rows: NDArray[np.float32], lut: Array) -> dict[str, Array]:
+        """The nearest values of tables that are there."""
+        groups = rows.reshape(len(lut), -1)
         data = np.empty(groups.shape, np.uint8)
         for index, group in enumerate(groups):
-            table = lut[index].astype(np.float32)
+            table = lut[index, 0, :, 0].astype(np.float32)
             data[index] = np.searchsorted((table[1:] + table[:-1]) / 2, group)
-        return {"data": data.reshape(rows.shape), "lut": lut[:, None, :, None]}
+        return {"data": data.reshape(rows.shape), "lut": lut}
 
     def decode(self, parts: Mapping[str, Array]) -> NDArray[np.float32]:
         data, lut = parts["data"], parts["lut"].astype(np.float32)[:, 0, :, 0]
@@ -237,17 +245,17 @@ def _distinct(rows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[n
     return values.astype(np.float32)[None], counts[is_there][None]
 
 
-def check_rules(rules: Rules) -> None:
-    """Raises for rules with a kind that is not known.
+def check_rules(rules: Rules, precision: Float) -> None:
+    """Raises for rules with a kind that is not known, or floats that are not those of the package.
 
     Raises:
         ArgumentError: naming it.
     """
     for kind in [] if rules is None else [rules] if isinstance(rules, str) else rules.values():
         if kind not in KINDS:
-            error = ArgumentError(f"quantize: {kind!r} is not one of {', '.join(KINDS)}")
-            error.argument = "quantize"
-            raise error
+            raise _wrong(f"{kind!r} is not one of {', '.join(KINDS)}")
+        if kind.startswith("float") and kind != precision:
+            raise _wrong(f"{kind!r} in a package whose floats are {precision}")
 
 
 def kind_for(name: str, rules: Rules) -> str | None:
@@ -268,20 +276,23 @@ def encoding_for(tensor: Tensor, rules: Rules, precision: Float, is_ios18: bool)
     """
     kind = kind_for(tensor.name, rules)
     if len(tensor.shape) != 2 or kind is None or kind.startswith("float"):
-        wanted = kind if kind is not None and len(tensor.shape) == 2 else precision
-        return Encoding("float32" if wanted == "float32" and precision == "float32" else precision)
+        return Encoding(precision)
     rows, columns = tensor.shape
     if kind == "int8":
         return Linear(precision, 8, 0)
     if kind == "int4":
         if not is_ios18:
-            error = ArgumentError("quantize: 'int4' needs the target iOS18; before it there are int8, palette4 and palette6")
-            error.argument = "quantize"
-            raise error
+            raise _wrong("'int4' needs the target iOS18; before it there are int8, palette4 and palette6")
         block = min(BLOCK, columns & -columns)
         return Linear(precision, 4, block) if block >= 8 else Linear(precision, 8, 0)
     group = GROUP if rows % GROUP == 0 and is_ios18 else 0
     return Palette(precision, int(kind[-1]), group)
+
+
+def _wrong(message: str) -> ArgumentError:
+    error = ArgumentError(f"quantize: {message}")
+    error.argument = "quantize"
+    return error
 
 
 def bits(dtype: str) -> int:

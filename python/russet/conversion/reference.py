@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from russet.conversion.checkpoint import Checkpoint
 from russet.conversion.decoder import Attention, Decoder, FeedForward, Linear, Norm, Tensor
-from russet.conversion.weights import Weights, encoded
+from russet.conversion.weights import Weights
 
 Array = NDArray[np.float32]
 #: Elements of a weight that are multiplied by at a time.
@@ -62,7 +62,7 @@ class Reference:
     def _blocks(self, tensor: Tensor) -> Iterator[Array]:
         """The rows of a weight, some megabytes at a time: few products of large matrices are faster than many of small ones."""
         weight, found = self.weights[tensor.key], list[Array]()
-        for arrays in encoded(weight, self.checkpoint):
+        for arrays in self.weights.encoded(weight, self.checkpoint):
             found.append(weight.encoding.decode(arrays))
             if sum(block.size for block in found) >= _PRODUCT_ELEMENTS:
                 yield np.concatenate(found)

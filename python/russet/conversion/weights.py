@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from russet.conversion import quantize
 from russet.conversion.checkpoint import Checkpoint
 from russet.conversion.decoder import Decoder, Tensor
-from russet.conversion.quantize import Encoding, Float, Part, Rules
+from russet.conversion.quantize import Encoding, Float, Palette, Part, Rules
 from russet.conversion.rotary import Rotary
 
 #: Of the file, of an array's header, and what both and arrays are aligned to.
@@ -76,6 +76,7 @@ class Weights:
         self.context_length = context_length
         self._by_key: dict[str, Weight] = {}
         self._offsets: dict[tuple[str, str], int] = {}
+        self._tables: dict[tuple[str, int], NDArray[Any]] = {}
         #: The bytes of the file.
         self.size = ALIGNMENT_BYTES
         plain = Encoding(precision)
@@ -142,24 +143,30 @@ class Weights:
             padding_bits = count * 8 - elements * quantize.bits(part.dtype)
             file.write(struct.pack("<IIQQQ32x", _SENTINEL, _NUMBERS[part.dtype], count, offset + ALIGNMENT_BYTES, padding_bits))
             places[name] = offset + ALIGNMENT_BYTES
-        for arrays in encoded(weight, checkpoint):
+        for arrays in self.encoded(weight, checkpoint):
             for name, part in weight.parts().items():
                 data = quantize.packed(arrays[name], part.dtype)
                 file.seek(places[name])
                 file.write(data)
                 places[name] += len(data)
 
-
-def encoded(weight: Weight, checkpoint: Checkpoint) -> Iterator[dict[str, NDArray[Any]]]:
-    """The arrays of a weight, block of rows by block of rows."""
-    if weight.tensor is None:
-        assert weight.compute is not None
-        yield weight.encoding.encode(weight.compute(), weight.key)
-    elif weight.encoding.is_whole:
-        yield weight.encoding.encode(checkpoint.rows(weight.tensor), weight.key)
-    else:
-        for _, rows in checkpoint.blocks(weight.tensor, weight.encoding.multiple):
-            yield weight.encoding.encode(rows, weight.key)
+    def encoded(self, weight: Weight, checkpoint: Checkpoint) -> Iterator[dict[str, NDArray[Any]]]:
+        """The arrays of a weight, block of rows by block of rows. Tables are kept: finding them again would take as long."""
+        encoding, key = weight.encoding, weight.key
+        if weight.tensor is None:
+            assert weight.compute is not None
+            yield encoding.encode(weight.compute(), key)
+            return
+        blocks = [(0, checkpoint.rows(weight.tensor))] if encoding.is_whole else checkpoint.blocks(weight.tensor, encoding.multiple)
+        for begin, rows in blocks:
+            if not isinstance(encoding, Palette):
+                yield encoding.encode(rows, key)
+            elif (key, begin) in self._tables:
+                yield encoding.assign(rows, self._tables[key, begin])
+            else:
+                arrays = encoding.encode(rows, key)
+                self._tables[key, begin] = arrays["lut"]
+                yield arrays
 
 
 def _zeros(size: int) -> NDArray[np.float32]:
