@@ -7,6 +7,7 @@ rest in the package's precision. What a layer gives has a name, by which the par
 
 from __future__ import annotations
 
+import importlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from russet.conversion.decoder import Attention, Decoder, FeedForward, Linear, Norm, Tensor
+from russet.conversion.decoder import Attention, Decoder, FeedForward, Linear, Norm
 from russet.conversion.quantize import Linear as LinearEncoding
 from russet.conversion.quantize import Palette
 from russet.conversion.weights import Weights
@@ -82,9 +83,15 @@ class Blocks:
         return mb.constexpr_lut_to_dense(indices=data, lut=lut, shape=np.array(weight.shape, np.uint32), name=name)
 
     def _placeholder(self, key: str, part: str, name: str) -> Any:
-        from russet.conversion.programs import placeholder
-
-        return placeholder(self.mb, self.weights, key, part, name)
+        """A constant without elements of its own, which stands for an array of ``weight.bin``."""
+        numbers = importlib.import_module("coremltools.converters.mil.mil.types.type_mapping")
+        array = self.weights.declared(key, part)
+        small = {"int4": numbers.np_int4_dtype, "uint4": numbers.np_uint4_dtype, "uint6": numbers.np_uint6_dtype}
+        zero = np.zeros((), small.get(array.dtype, array.dtype))
+        var = self.mb.const(val=np.broadcast_to(zero, array.shape), name=name)
+        # By this the exporter tells it from constants that lie in the program.
+        var.op.russet_blob = (key, part)
+        return var
 
     # Parts
 
@@ -252,6 +259,3 @@ def stages(decoder: Decoder) -> list[tuple[str, str]]:
 
 def _plain(key: str) -> str:
     return re.sub(r"\W", "_", key)
-
-
-__all__ = ["HIDDEN", "Blocks", "Places", "Tensor", "stages"]

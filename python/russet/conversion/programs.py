@@ -101,17 +101,6 @@ def _fresh_names(ct: Any) -> Iterator[None]:
         builder.name_count = before
 
 
-def placeholder(builder: Any, weights: Weights, key: str, part: str, name: str) -> Any:
-    """A constant without elements of its own, which stands for an array of ``weight.bin``."""
-    type_mapping = importlib.import_module("coremltools.converters.mil.mil.types.type_mapping")
-    array = weights.declared(key, part)
-    small = {"int4": type_mapping.np_int4_dtype, "uint4": type_mapping.np_uint4_dtype, "uint6": type_mapping.np_uint6_dtype}
-    zero = np.zeros((), small.get(array.dtype, array.dtype))
-    var = builder.const(val=np.broadcast_to(zero, array.shape), name=name)
-    var.op.russet_blob = (key, part)
-    return var
-
-
 def model_of(decoder: Decoder, form: Form, weights: Weights) -> Any:
     """The model file of a package, as a message of coremltools' ``Model``.
 
