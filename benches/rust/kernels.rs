@@ -38,7 +38,7 @@ impl Weights {
         let signed = bytes.iter().map(|byte| *byte as i8).collect();
         // Exponents from -7 to 0.
         let halves = bytes.iter().map(|byte| Half(0x2000 | u16::from(*byte & 0x1f) << 8 | u16::from(*byte))).collect();
-        Self { bytes, signed, halves, table: (0..64).map(|index| index as f32 / 32.0 - 1.0).collect() }
+        Self { bytes, signed, halves, table: (0..256).map(|index| index as f32 / 128.0 - 1.0).collect() }
     }
 
     fn matrices(&self, rows: usize) -> Vec<(&'static str, Matrix<'_>)> {
@@ -55,8 +55,10 @@ impl Weights {
             ("float16", Matrix::dense(shape, Floats::F16(&self.halves[..count]))),
             ("int8 by row", blockwise(Integers::I8(&self.signed[..count]), (rows, 1))),
             ("int4 by 32", blockwise(Integers::I4(&self.bytes[..count / 2]), (rows, COLUMNS / 32))),
+            ("table of 3 bits", palettized(3)),
             ("table of 4 bits", palettized(4)),
             ("table of 6 bits", palettized(6)),
+            ("table of 8 bits", palettized(8)),
         ];
         matrices.map(|(name, matrix)| (name, matrix.expect("sizes fit"))).into()
     }

@@ -3,7 +3,7 @@
 //! Four sums of eight lanes side by side hide the time that an addition takes. Blocks of whole numbers are multiplied by their scale
 //! once each; what their offset takes away is the offset times the sum of the block's inputs, which is the same for all rows. Of
 //! numbers of four bits, those of the lower and of the upper halves of bytes are widened apart, and the input is brought into that
-//! order once. Other forms are widened into memory first.
+//! order once. Rows of other forms are widened into memory first, once for all inputs.
 //!
 //! O(numbers): for 16 bits as fast as memory gives them, about two cycles for 32 bits of four-bit numbers. The wrong choice for more
 //! than one input, which would read and widen the weights again.
@@ -70,7 +70,16 @@ impl Matrix<'_> {
         }
     }
 
-    /// Fills `outputs` with the products of the input and the rows from `first` on.
+    /// Whether [`multiply`](Self::multiply) can read it; else its rows have to be widened.
+    pub(super) fn is_read_in_place(&self) -> bool {
+        match &self.weights {
+            Weights::Dense(_) => true,
+            Weights::Blockwise(weights) => weights.is_wide(self),
+            Weights::Palettized(weights) => weights.is_wide(self),
+        }
+    }
+
+    /// Fills `outputs` with the products of the input and the rows from `first` on, which are read in place.
     #[inline(always)]
     pub(super) fn multiply<V: FusedLanes>(
         &self,
@@ -80,6 +89,7 @@ impl Matrix<'_> {
         outputs: &mut [f32],
         scratch: &mut Scratch,
     ) {
+        debug_assert!(self.is_read_in_place());
         let columns = self.columns;
         match &self.weights {
             Weights::Dense(Floats::F32(weights)) => {
@@ -92,19 +102,8 @@ impl Matrix<'_> {
                     *out = dot::<V, _>(weights, input);
                 }
             }
-            Weights::Blockwise(weights) if weights.is_wide(self) => {
-                weights.multiply::<V>(self, first, input, prepared, outputs, scratch);
-            }
-            Weights::Palettized(weights) if weights.is_wide(self) => {
-                weights.multiply::<V>(self, first, input, outputs);
-            }
-            Weights::Blockwise(_) | Weights::Palettized(_) => {
-                scratch.weights.resize(columns, 0.0);
-                for (row, out) in (first..).zip(outputs) {
-                    self.widen::<V>(row, 0, &mut scratch.weights);
-                    *out = dot::<V, _>(&scratch.weights, input);
-                }
-            }
+            Weights::Blockwise(weights) => weights.multiply::<V>(self, first, input, prepared, outputs, scratch),
+            Weights::Palettized(weights) => weights.multiply::<V>(self, first, input, outputs),
         }
     }
 }

@@ -8,6 +8,7 @@
 //! [`gemm`]: super::gemm
 //! [`dot`]: super::dot
 
+use super::dot::dot;
 use super::gemm::Panels;
 use super::matrix::Matrix;
 use super::pool;
@@ -172,7 +173,18 @@ impl Kernel for (Few<'_, '_>, &mut Scratch) {
 
     #[inline(always)]
     fn run<V: FusedLanes>(self) {
-        let (Few { matrix, bias, first, inputs, prepared, outputs }, scratch) = self;
+        let (Few { matrix, bias, first, inputs, prepared, mut outputs }, scratch) = self;
+        if !matrix.is_read_in_place() {
+            scratch.weights.resize(matrix.columns, 0.0);
+            for row in 0..outputs[0].len() {
+                matrix.widen::<V>(first + row, 0, &mut scratch.weights);
+                let bias = bias.map_or(0.0, |bias| bias[first + row]);
+                for (input, outputs) in inputs.chunks_exact(matrix.columns).zip(&mut outputs) {
+                    outputs[row] = dot::<V, _>(&scratch.weights, input) + bias;
+                }
+            }
+            return;
+        }
         let count = inputs.len() / matrix.columns;
         let prepared_length = prepared.len() / count;
         let rows = outputs[0].len();

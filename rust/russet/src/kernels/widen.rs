@@ -199,15 +199,14 @@ impl Palettized<'_> {
         let first_group = row / (matrix.rows / self.groups.0) * self.groups.1;
         let first = row * matrix.columns;
         let mut table = [0.0; 256];
-        let table = &mut table[..1 << self.bits];
         let mut last = usize::MAX;
         for (group, column, length) in Segments::new(width, start, out.len()) {
             let group = first_group + group;
             if group != last {
-                floats::<V>(self.table, group << self.bits, table);
+                floats::<V>(self.table, group << self.bits, &mut table[..1 << self.bits]);
                 last = group;
             }
-            self.look_up::<V>(first + column, table, &mut out[column - start..][..length]);
+            self.look_up::<V>(first + column, &table, &mut out[column - start..][..length]);
         }
         if let Some(scale) = self.scale {
             let scale = scale.at(row);
@@ -217,34 +216,47 @@ impl Palettized<'_> {
 
     /// The numbers of indices from the one at `start` on.
     #[inline(always)]
-    fn look_up<V: FusedLanes>(&self, start: usize, table: &[f32], out: &mut [f32]) {
+    fn look_up<V: FusedLanes>(&self, start: usize, table: &[f32; 256], out: &mut [f32]) {
         let bits = self.bits as usize;
-        let mut done = 0;
-        if let (4, true, Some(sixteen)) = (bits, start.is_multiple_of(2), table.first_chunk::<16>()) {
-            let sixteen = V::table(sixteen);
-            let outs = out.as_chunks_mut::<LANES>().0;
-            for (indices, out) in self.indices[start / 2..].as_chunks::<4>().0.iter().zip(outs.iter_mut()) {
-                V::look_up(sixteen, indices).store(out);
-            }
-            done = outs.len() * LANES;
-        }
-        let mask = (1 << bits) - 1;
-        // Eight indices have `bits` bytes; wherever their first bit is, eight bytes hold them all.
-        while done + LANES <= out.len() {
-            let bit = (start + done) * bits;
-            let Some(bytes) = self.indices[bit / 8..].first_chunk::<8>() else { break };
-            let mut window = u64::from_le_bytes(*bytes) >> (bit % 8);
-            for out in &mut out[done..done + LANES] {
-                *out = table[window as usize & mask];
-                window >>= bits;
-            }
-            done += LANES;
-        }
+        let done = match bits {
+            1 => self.look_up_eights::<V, 1>(start, table, out),
+            2 => self.look_up_eights::<V, 2>(start, table, out),
+            3 => self.look_up_eights::<V, 3>(start, table, out),
+            4 => self.look_up_eights::<V, 4>(start, table, out),
+            6 => self.look_up_eights::<V, 6>(start, table, out),
+            _ => self.look_up_eights::<V, 8>(start, table, out),
+        };
         for (index, out) in out.iter_mut().enumerate().skip(done) {
             let bit = (start + index) * bits;
             let low = u32::from(self.indices[bit / 8]);
             let high = self.indices.get(bit / 8 + 1).map_or(0, |byte| u32::from(*byte));
-            *out = table[(low | high << 8) as usize >> (bit % 8) & mask];
+            *out = table[(low | high << 8) as usize >> (bit % 8) & ((1 << bits) - 1)];
         }
+    }
+
+    /// The same of eight at a time, as long as there are eight bytes; how many that are.
+    #[inline(always)]
+    fn look_up_eights<V: FusedLanes, const BITS: i32>(&self, start: usize, table: &[f32; 256], out: &mut [f32]) -> usize {
+        let bits = BITS as usize;
+        // Tables of up to sixteen numbers are registers; one of fewer than eight stands there several times.
+        let few = V::load(&std::array::from_fn(|index| table[index % (1 << bits.min(3))]));
+        let sixteen = V::table(&std::array::from_fn(|index| table[index]));
+        let outs = out.as_chunks_mut::<LANES>().0;
+        for (index, out) in outs.iter_mut().enumerate() {
+            // Eight indices have `bits` bytes; wherever their first bit is, eight bytes hold them all.
+            let bit = (start + index * LANES) * bits;
+            let Some(bytes) = self.indices[bit / 8..].first_chunk::<8>() else { return index * LANES };
+            let window = u64::from_le_bytes(*bytes) >> (bit % 8);
+            match BITS {
+                1..=3 => few.choose::<BITS>(window as u32).store(out),
+                4 => V::look_up(sixteen, &(window as u32).to_le_bytes()).store(out),
+                _ => {
+                    for (lane, out) in out.iter_mut().enumerate() {
+                        *out = table[(window >> (bits * lane)) as usize & ((1 << bits) - 1)];
+                    }
+                }
+            }
+        }
+        outs.len() * LANES
     }
 }

@@ -150,6 +150,10 @@ impl Lanes for Array {
         (half[0] + half[2]) + (half[1] + half[3])
     }
     #[inline(always)]
+    fn choose<const BITS: i32>(self, indices: u32) -> Self {
+        each(|lane| self.0[(indices >> (BITS as usize * lane)) as usize & 7])
+    }
+    #[inline(always)]
     fn table(sixteen: &[f32; 16]) -> [f32; 16] {
         *sixteen
     }
@@ -238,6 +242,11 @@ mod tests {
         }
         for row in 0..8 {
             same!(L::transpose(std::array::from_fn(|row| L::load(&one).add(L::splat(row as f32))))[row]);
+        }
+        for indices in [0xfa_c688, 0x0053_9105, u32::MAX / 7] {
+            same!(L::load(&one).choose::<3>(indices));
+            same!(L::load(&one).choose::<2>(indices));
+            same!(L::load(&one).choose::<1>(indices));
         }
         let bytes24: [u8; 24] = std::array::from_fn(|index| (index * 91 + 5) as u8);
         let halves: [Half; 64] = std::array::from_fn(|index| Half(0x3001 + 97 * index as u16));

@@ -117,6 +117,9 @@ pub(crate) trait Lanes: Arithmetic + 'static {
     /// The sum of the sums, in the order of [`Lanes::sum`].
     fn total(sums: Self::Sums) -> f64;
 
+    /// The numbers of these eight that indices of up to three bits name, the lowest bits first. Where an index has fewer bits than
+    /// three, its bits and the next ones' choose: the numbers have to be there as often.
+    fn choose<const BITS: i32>(self, indices: u32) -> Self;
     fn table(sixteen: &[f32; 16]) -> Self::Table;
     /// The numbers of the table that eight indices name, which are four bits each, the lower half of a byte first.
     fn look_up(table: Self::Table, indices: &[u8; 4]) -> Self;

@@ -261,6 +261,14 @@ impl Lanes for Register {
         (half[0] + half[2]) + (half[1] + half[3])
     }
     #[inline(always)]
+    fn choose<const BITS: i32>(self, indices: u32) -> Self {
+        with_avx2! {
+            let shifts = _mm256_setr_epi32(0, BITS, 2 * BITS, 3 * BITS, 4 * BITS, 5 * BITS, 6 * BITS, 7 * BITS);
+            // A permutation looks at the last three bits of each lane alone.
+            Self(_mm256_permutevar8x32_ps(self.0, _mm256_srlv_epi32(_mm256_set1_epi32(indices as i32), shifts)))
+        }
+    }
+    #[inline(always)]
     fn table(sixteen: &[f32; 16]) -> (__m256, __m256) {
         with_avx2! { (_mm256_loadu_ps(sixteen.as_ptr()), _mm256_loadu_ps(sixteen.as_ptr().add(8))) }
     }
