@@ -175,22 +175,24 @@ struct Blocks<'a, E, P> {
     elements: &'a [E],
     overlay: &'a Overlay,
     which: Which<'a>,
-    pass: &'a mut P,
+    pass: P,
 }
 
 impl<E: Element, P: Pass> Kernel for Blocks<'_, E, P> {
-    type Output = ();
+    type Output = P;
 
     #[inline(always)]
-    fn run<V: FusedLanes>(self) {
-        each_block::<E, V>(self.elements, self.overlay, self.which, self.pass);
+    fn run<V: FusedLanes>(self) -> P {
+        // Its own copy, which nothing else can change: what it holds stays in registers.
+        let mut pass = self.pass;
+        each_block::<E, V>(self.elements, self.overlay, self.which, &mut pass);
+        pass
     }
 }
 
-fn run<P: Pass>(level: Level, row: &Row<'_>, which: Which<'_>, mut pass: P) -> P {
-    let (overlay, pass_of) = (row.overlay(), &mut pass);
-    with_elements!(row.logits(), elements => lanes::run(level, Blocks { elements, overlay, which, pass: pass_of }));
-    pass
+fn run<P: Pass>(level: Level, row: &Row<'_>, which: Which<'_>, pass: P) -> P {
+    let overlay = row.overlay();
+    with_elements!(row.logits(), elements => lanes::run(level, Blocks { elements, overlay, which, pass }))
 }
 
 /// The values of a block.
