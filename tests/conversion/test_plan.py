@@ -167,6 +167,23 @@ def test_older_names_of_rotary_fields_mean_the_same() -> None:
     assert decoder_of(Config(base | new)).rotary == decoder_of(Config(base | old)).rotary
 
 
+@pytest.mark.parametrize(
+    ("kind", "meant"),
+    [
+        ("llama", {"num_key_value_heads": 32, "rms_norm_eps": 1e-6, "rope_theta": 10000.0}),
+        ("mistral", {"num_key_value_heads": 8, "rms_norm_eps": 1e-6, "sliding_window": 4096}),
+        ("phi3", {"num_key_value_heads": 32, "rms_norm_eps": 1e-5, "sliding_window": None}),
+        ("smollm3", {"num_key_value_heads": 4, "rope_theta": 2e6, "tie_word_embeddings": True, "no_rope_layer_interval": 4}),
+        ("qwen3", {"use_sliding_window": True, "sliding_window": 4096, "max_window_layers": 28}),
+    ],
+)
+def test_fields_that_are_absent_have_the_values_of_transformers(kind: str, meant: dict[str, Any]) -> None:
+    full = sizes(2048, 5632, 30, 32, 8, model_type=kind) | meant
+    turned_on = {"use_sliding_window"}
+    absent = {name: value for name, value in full.items() if name not in meant or name in turned_on}
+    assert decoder_of(Config(absent)) == decoder_of(Config(full))
+
+
 def test_fields_that_nobody_reads_are_told(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(
         json.dumps(PUBLISHED["TinyLlama-1.1B"][0] | {"mystery": 3, "_private": 1, "use_cache": True})

@@ -109,8 +109,10 @@ class Config:
             raise self.wrong(name, f"it is {value!r}, and not a whole number" + (" above 0" if default is None else ""))
         return value
 
-    def optional_integer(self, name: str) -> int | None:
-        """A whole number above 0, or none."""
+    def optional_integer(self, name: str, absent: int | None = None) -> int | None:
+        """A whole number above 0, or none if it is null; ``absent`` if the file does not name the field."""
+        if name not in self.fields:
+            return absent
         return self.integer(name) if self._get(name) is not None else None
 
     def number(self, name: str, default: float) -> float:

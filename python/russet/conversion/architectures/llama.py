@@ -48,6 +48,8 @@ def shaped(
     is_fused: bool = False,
     theta: float = 10000.0,
     tied: bool = False,
+    kv_heads: int | None = None,
+    epsilon: float = 1e-6,
 ) -> Decoder:
     """A model of Llama's shape.
 
@@ -62,16 +64,18 @@ def shaped(
         is_fused: Whether queries, keys and values are one matrix, and gate and up another.
         theta: The base of rotary positions where the configuration names none.
         tied: Whether the embedding is the head where the configuration does not say.
+        kv_heads: Heads of keys where the configuration does not say; as many as of queries if none.
+        epsilon: That of norms where the configuration does not say.
     """
     hidden, heads, count = config.integer("hidden_size"), config.integer("num_attention_heads"), config.integer("num_hidden_layers")
-    kv_heads = config.optional_integer("num_key_value_heads") or heads
+    kv_heads = config.optional_integer("num_key_value_heads", kv_heads) or heads
     head_dim = config.optional_integer("head_dim") or hidden // heads
     if heads % kv_heads or (config.fields.get("head_dim") is None and hidden % heads):
         raise config.wrong("num_attention_heads", f"{heads} heads do not fit {kv_heads} of keys, or {hidden} elements")
     wide, vocabulary, epsilon = (
         config.integer("intermediate_size"),
         config.integer("vocab_size"),
-        config.number("rms_norm_eps", 1e-6),
+        config.number("rms_norm_eps", epsilon),
     )
     act = activation(config, "hidden_act", "silu")
     output_bias = attention_bias if output_bias is None else output_bias
@@ -134,9 +138,9 @@ def shaped(
 def windows_by_layer(config: Config) -> list[int | None] | None:
     """How many tokens each layer sees in the families where ``use_sliding_window`` turns windows on."""
     count = config.integer("num_hidden_layers")
-    window = config.optional_integer("sliding_window")
+    window = config.optional_integer("sliding_window", 4096)
     is_used = config.flag("use_sliding_window", False)
-    first = config.integer("max_window_layers", 0)
+    first = config.integer("max_window_layers", 28)
     kinds = config.values("layer_types", count, str)
     if kinds is None:
         kinds = ["sliding_attention" if index >= first else "full_attention" for index in range(count)]

@@ -9,5 +9,5 @@ from russet.conversion.decoder import Decoder
 
 def decoder(config: Config) -> Decoder:
     """A model of type ``mistral``."""
-    window = config.optional_integer("sliding_window")
-    return shaped(config, windows=[window] * config.integer("num_hidden_layers"))
+    window = config.optional_integer("sliding_window", 4096)
+    return shaped(config, windows=[window] * config.integer("num_hidden_layers"), kv_heads=8)

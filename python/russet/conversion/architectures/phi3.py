@@ -10,4 +10,5 @@ from russet.conversion.decoder import Decoder
 def decoder(config: Config) -> Decoder:
     """A model of type ``phi3``."""
     window = config.optional_integer("sliding_window")
-    return shaped(config, is_fused=True, windows=[window] * config.integer("num_hidden_layers"))
+    windows = [window] * config.integer("num_hidden_layers")
+    return shaped(config, is_fused=True, windows=windows, epsilon=1e-5)

@@ -24,4 +24,5 @@ def decoder(config: Config) -> Decoder:
         is_rotary=lambda index: bool(given[index]),
         theta=2000000.0,
         tied=True,
+        kv_heads=4,
     )
