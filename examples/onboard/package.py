@@ -9,8 +9,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from russet import onboard
-from russet.conversion import Report, convert
+from russet import convert, onboard
+from russet.conversion import Report
 
 CHECKPOINT = Path(__file__).parent / "checkpoint"
 

@@ -4,7 +4,8 @@
 
 From nothing to a Hugging Face checkpoint: fetches the text (`book_text.py`), trains a byte-level BPE tokenizer, trains the
 model on the CPU, writes `checkpoint/` beside this file. Needs torch, safetensors and tokenizers; nothing else of Russet does.
-With the same versions and number of threads the seed gives the same model; elsewhere it gives one that is as good.
+The seeds are fixed, but versions of torch and its threads move the last digits: run again, it gives a model that is as good, not
+the same one.
 """
 
 from __future__ import annotations

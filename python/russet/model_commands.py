@@ -21,7 +21,7 @@ def add_to(commands: Any) -> None:
     """Adds the commands to a parser's."""
     generate = commands.add_parser("generate", help="generate text", description="Generates the text that follows a prompt.")
     generate.set_defaults(run=_generate)
-    _add_model(generate.add_argument, required=True)
+    _add_model(generate.add_argument)
     generate.add_argument("--prompt", required=True, metavar="TEXT", help="the prompt; - reads it from stdin")
     generate.add_argument("--max-new-tokens", "-n", type=int, metavar="N", help="stop after N tokens (256, or the context's end)")
     generate.add_argument("--temperature", type=float, metavar="T", help="divides the logits; 0 takes the best token")
@@ -79,12 +79,12 @@ def add_to(commands: Any) -> None:
     convert.add_argument("--json", action="store_true", help="print one object")
 
 
-def _add_model(add: Any, required: bool = False, positional: bool = False) -> None:
-    text = "an .mlpackage, or a folder with one and its tokenizer"
+def _add_model(add: Any, positional: bool = False) -> None:
+    text = "an .mlpackage, or a folder with one and its tokenizer (the small model that ships with Russet)"
     if positional:
-        add("model", type=Path, metavar="MODEL", help=text)
+        add("model", type=Path, nargs="?", metavar="MODEL", help=text)
     else:
-        add("--model", "-m", type=Path, required=required, metavar="PATH", help=text)
+        add("--model", "-m", type=Path, metavar="PATH", help=text)
     add("--tokenizer", type=Path, metavar="PATH", help="the tokenizer's file or folder, if it is not beside the package")
     add("--backend", choices=("auto", "coremltools", "portable"), default="auto", help="what runs the package (auto)")
     add("--compute-units", metavar="UNITS", help="of Core ML: all, cpuOnly, cpuAndGPU or cpuAndNeuralEngine")
@@ -92,8 +92,10 @@ def _add_model(add: Any, required: bool = False, positional: bool = False) -> No
 
 
 def _load(options: argparse.Namespace) -> LanguageModel:
+    from russet import onboard
     from russet.coreml.language_model import LanguageModel
 
+    options.model = options.model or onboard.path()
     chosen = {name: getattr(options, name) for name in ("compute_units", "threads") if getattr(options, name) is not None}
     return LanguageModel.from_pretrained(options.model, options.tokenizer, options.backend, **chosen)
 

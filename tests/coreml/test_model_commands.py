@@ -114,7 +114,7 @@ def test_bench(folder: Path) -> None:
     ("arguments", "status", "message"),
     [
         (["generate", "--model", "nowhere", "--prompt", "x"], 1, "nowhere"),
-        (["generate", "--prompt", "x"], 2, "--model"),
+        (["generate"], 2, "--prompt"),
         (["generate", "--model", "FOLDER", "--prompt", "x", "--temperature", "-1"], 1, "temperature"),
         (["generate", "--model", "FOLDER", "--prompt", "x " * 400], 1, "192"),
         (["describe", "nowhere"], 1, "nowhere"),
