@@ -47,7 +47,7 @@ release: check-rust $(STAMP) ## Build the extension as it is published and insta
 # What users run
 
 .PHONY: demo
-demo: release ## Tokenize a real text: ids, tokens, offsets, decoded text, throughput beside `tokenizers`
+demo: release ## Generate text with the model on board, then show the tokenizer beside `tokenizers`; nothing is trained or fetched
 	@$(BIN)/python examples/demo.py
 
 .PHONY: test

@@ -1,7 +1,7 @@
-"""Tokenizes a real text with some of the fixtures and shows what comes out, then how fast.
+"""Generates text with the model on board, then shows the tokenizer beside `tokenizers`.
 
 make demo
-python examples/demo.py --megabytes 4
+python examples/demo.py --prompt "Emma was" --tokens 100 --megabytes 4
 """
 
 from __future__ import annotations
@@ -15,11 +15,45 @@ from pathlib import Path
 from typing import Any
 
 import russet
+from russet import onboard
 
 DATA = Path(__file__).parent.parent / "tests" / "data"
-SHOWN = "wordpiece-bert-uncased"
 TIMED = ["bpe-gpt2", "bpe-llama3", "bpe-llama2", "unigram-t5", "wordpiece-bert-uncased"]
 ROUNDS = 3
+SHOWN = "wordpiece-bert-uncased"
+SETTINGS = {"temperature": 0.6, "top_p": 0.9, "seed": 2}
+
+
+def generate(prompt: str, tokens: int) -> None:
+    """From a prompt to text: tokenizer, package, sampler, text as it comes."""
+    start = time.perf_counter()
+    model = russet.LanguageModel.from_pretrained(onboard.path())
+    loaded = time.perf_counter() - start
+    tokenizer = model.tokenizer
+    assert tokenizer is not None
+    package = next(onboard.path().glob("*.mlpackage"))
+    size = sum(file.stat().st_size for file in package.rglob("*") if file.is_file())
+    print(
+        f"The model on board: {package.name}, {size / 1e6:.1f} MB, loaded in {loaded:.2f} s by the backend {model.backend.name!r}\n"
+    )
+
+    encoding = tokenizer.encode(prompt)
+    print(f"tokenizer  {' '.join(f'{id}:{token}' for id, token in zip(encoding.ids, encoding.tokens, strict=True))}")
+    context = model.new_context()
+    logits = context.extend(encoding.ids)[0]
+    best = [tokenizer.decode([int(id)]) for id in logits.argsort()[:-6:-1]]
+    print(f"package    {len(encoding.ids)} ids -> {len(logits)} logits; the best five: {', '.join(map(repr, best))}")
+    print(f"sampler    {', '.join(f'{name} {value}' for name, value in SETTINGS.items())}\n")
+
+    print(prompt, end="", flush=True)
+    last = None
+    for last in model.stream_generate(prompt, max_new_tokens=tokens, **SETTINGS):
+        print(last.text, end="", flush=True)
+    assert last is not None
+    print(
+        f"\n\nprompt: {last.prompt_tokens} tokens, {last.prompt_tps:.0f} tokens/s; "
+        f"generation: {last.generation_tokens} tokens, {last.generation_tps:.0f} tokens/s\n"
+    )
 
 
 def show(text: str) -> None:
@@ -75,10 +109,13 @@ def compare(text: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--prompt", default="It was a fine morning, and Emma", help="what the text begins with")
+    parser.add_argument("--tokens", type=int, default=120, help="how many tokens to generate (default 120)")
     parser.add_argument("--megabytes", type=float, default=1.0, help="how much text to time (default 1)")
     arguments = parser.parse_args()
-    text = (DATA / "text" / "multilingual.txt").read_text(encoding="utf-8")
+    generate(arguments.prompt, arguments.tokens)
     show("The miller's ledger of 1893: Größe, 3,998 sacks — naïve? 磨坊 😀")
+    text = (DATA / "text" / "multilingual.txt").read_text(encoding="utf-8")
     compare(text * max(1, int(arguments.megabytes * 1e6 / len(text.encode()))))
 
 
