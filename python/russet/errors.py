@@ -44,7 +44,11 @@ class ConfigError(RussetError, ValueError):
 
     __module__ = "russet"
     #: Where in the file, such as ``model.merges[17]``.
-    place: str = ""
+    place: str
+
+    def __init__(self, message: str = "", *, place: str = "") -> None:
+        super().__init__(message)
+        self.place = place
 
 
 class PatternError(RussetError, ValueError):
@@ -60,8 +64,12 @@ class LimitError(RussetError, ValueError):
     """A size above its limit. Nothing of that size was allocated."""
 
     __module__ = "russet"
-    value: int = 0
-    limit: int = 0
+    value: int
+    limit: int
+
+    def __init__(self, message: str = "", *, value: int = 0, limit: int = 0) -> None:
+        super().__init__(message)
+        self.value, self.limit = value, limit
 
 
 class PatternLimitError(LimitError):
@@ -76,7 +84,11 @@ class ArgumentError(RussetError, ValueError):
 
     __module__ = "russet"
     #: The argument's name.
-    argument: str = ""
+    argument: str
+
+    def __init__(self, message: str = "", *, argument: str = "") -> None:
+        super().__init__(message)
+        self.argument = argument
 
 
 class UnknownIdError(RussetError, ValueError):
@@ -123,10 +135,14 @@ class ParityError(RussetError, ValueError):
 
     __module__ = "russet"
     #: The first part of the model that differs, such as ``layers.3.attention``.
-    layer: str = ""
+    layer: str
     #: How far it is off, as a share of the row's largest magnitude, and what is allowed.
-    difference: float = 0.0
-    limit: float = 0.0
+    difference: float
+    limit: float
+
+    def __init__(self, message: str = "", *, layer: str = "", difference: float = 0.0, limit: float = 0.0) -> None:
+        super().__init__(message)
+        self.layer, self.difference, self.limit = layer, difference, limit
 
 
 class UnsupportedModelError(RussetError, NotImplementedError):
@@ -140,7 +156,11 @@ class UnsupportedOperationError(UnsupportedModelError):
 
     __module__ = "russet"
     #: The operation's type, such as ``crop_resize``.
-    operation: str = ""
+    operation: str
+
+    def __init__(self, message: str = "", *, operation: str = "") -> None:
+        super().__init__(message)
+        self.operation = operation
 
 
 class ContextLengthError(LimitError):

@@ -106,7 +106,7 @@ def test_padding_is_hidden_where_only_padding_has_its_id(checkpoint: Callable[[s
 
 def test_coremltools_loads_what_is_written(checkpoint: Callable[[str], Path], tmp_path: Path) -> None:
     """The model file passes coremltools' own loader, which makes a program of it again."""
-    from russet.conversion.programs import coremltools
+    from russet.coreml.coremltools_import import coremltools
 
     for form in ("multifunction", "range", "fixed"):
         russet.convert(checkpoint("llama"), tmp_path / form, context_length=64, verify=False, quantize="int8", **FORMS[form])

@@ -49,7 +49,7 @@ def test_whole_numbers_are_those_of_the_naive_loop(kind: str, bits: int, block: 
 @pytest.mark.parametrize("kind", ["int8", "int4"])
 def test_whole_numbers_beside_those_of_coremltools(kind: str, tmp_path: Path) -> None:
     """They are the same for int8; for int4 coremltools leaves the least number out, so that its steps are longer."""
-    from russet.conversion.programs import coremltools
+    from russet.coreml.coremltools_import import coremltools
 
     with coremltools() as ct:
         import coremltools.optimize.coreml as optimize

@@ -30,6 +30,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from russet.coreml import coremltools_import
+
 #: Numbers of tokens in a call that the packages with listed shapes take.
 SIZES = (1, 16, 64, 128)
 
@@ -39,18 +41,10 @@ _FOLDER = Path(__file__).parent.parent.parent / ".pytest_cache" / "packages"
 @cache
 def coremltools() -> Any:
     """The package, imported without the lines that it prints off macOS."""
-    logger = logging.getLogger("coremltools")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            import coremltools
-            import coremltools.optimize
-    finally:
-        logger.setLevel(level)
+    with coremltools_import.coremltools("coremltools.optimize", otherwise="the tests need coremltools") as found:
+        pass
     logging.getLogger("coremltools").setLevel(logging.ERROR)
-    return coremltools
+    return found
 
 
 def kept(name: str, build: Callable[[Path], None]) -> Path:

@@ -24,6 +24,8 @@ import pytest
 from mil_packages import coremltools
 from numpy.typing import NDArray
 
+from russet.coreml.portable import PortableModel
+
 Arrays = dict[str, NDArray[Any]]
 #: The function's name, the inputs (float32 and int32), and the states (float16, to be changed in place) give the outputs.
 Compute = Callable[[str, Arrays, Arrays], Arrays]
@@ -315,3 +317,20 @@ def _schema(feature: Any) -> dict[str, str]:
     elif kind == "shapeRange":
         entry["shapeRange"] = str([[entry.lowerBound, entry.upperBound] for entry in array.shapeRange.sizeRanges])
     return entry
+
+
+def portable_compute(package: Path) -> Compute:
+    """What the portable runtime gives."""
+    model = PortableModel(package)
+    parts = {name: model.with_function(name) for name in model.describe().functions}
+
+    def compute(name: str, inputs: Arrays, states: Arrays) -> Arrays:
+        state = parts[name].make_state()
+        for own, value in states.items():
+            parts[name].write_state(state, own, value)
+        outputs = parts[name].predict(inputs, state)
+        for own, value in states.items():
+            value[:] = parts[name].read_state(state, own)
+        return outputs
+
+    return compute

@@ -641,22 +641,6 @@ def test_a_function_without_states_takes_the_state_of_another(system: CoreML) ->
 # The same as the portable runtime
 
 
-def portable_compute(package: Path) -> stand_in.Compute:
-    model = PortableModel(package)
-    parts = {name: model.with_function(name) for name in model.describe().functions}
-
-    def compute(name: str, inputs: stand_in.Arrays, states: stand_in.Arrays) -> stand_in.Arrays:
-        state = parts[name].make_state()
-        for own, value in states.items():
-            parts[name].write_state(state, own, value)
-        outputs = parts[name].predict(inputs, state)
-        for own, value in states.items():
-            value[:] = parts[name].read_state(state, own)
-        return outputs
-
-    return compute
-
-
 def causal_mask(count: int, past: int, keys: int) -> np.ndarray[Any, Any]:
     rows, columns = np.arange(count)[:, None], np.arange(keys)[None]
     return np.where(columns <= rows + past, 0, -30000).astype(np.float16)[None, None]
@@ -683,7 +667,7 @@ IDS = list(range(3, 23))
 @pytest.mark.parametrize("shapes", ["range", "enumerated", "multifunction"])
 def test_a_decoder_through_the_stand_in(monkeypatch: pytest.MonkeyPatch, shapes: str) -> None:
     package = mil_packages.stateful(shapes)
-    stand_in.install(monkeypatch, portable_compute(package))
+    stand_in.install(monkeypatch, stand_in.portable_compute(package))
     logits = decode(CoreMLModel.load(package), shapes, IDS)
     assert np.abs(logits - Decoder().logits(IDS)).max() < 0.03
     assert np.abs(logits - decode(PortableModel(package), shapes, IDS)).max() < 0.01

@@ -15,7 +15,6 @@ import stand_in
 from mil_packages import Decoder, cached, stateful, stateless
 
 from russet.coreml.language_model import LanguageModel
-from russet.coreml.portable import PortableModel
 
 CONTRACTS: dict[str, Callable[[], Path]] = {
     "fixed": lambda: stateless("fixed"),
@@ -36,23 +35,6 @@ PROMPT = [5, 6, 7, 300, 42, 9, 17, 256, 3, 11, 99, 100, 101, 511, 0, 1, 2, 33, 7
 EXPECTED = Decoder().greedy(PROMPT, 12)
 
 
-def compute(package: Path) -> stand_in.Compute:
-    """What the portable runtime gives."""
-    model = PortableModel(package)
-    parts = {name: model.with_function(name) for name in model.describe().functions}
-
-    def run(name: str, inputs: stand_in.Arrays, states: stand_in.Arrays) -> stand_in.Arrays:
-        state = parts[name].make_state()
-        for own, value in states.items():
-            parts[name].write_state(state, own, value)
-        outputs = parts[name].predict(inputs, state)
-        for own, value in states.items():
-            value[:] = parts[name].read_state(state, own)
-        return outputs
-
-    return run
-
-
 def greedy(model: LanguageModel) -> list[int]:
     context = model.new_context()
     logits = context.extend(PROMPT)
@@ -68,7 +50,7 @@ def greedy(model: LanguageModel) -> list[int]:
 def test_every_contract_gives_the_same_text(contract: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("RUSSET_CACHE", str(tmp_path))
     package = CONTRACTS[contract]()
-    stand_in.install(monkeypatch, compute(package))
+    stand_in.install(monkeypatch, stand_in.portable_compute(package))
     model = LanguageModel.from_pretrained(package)
     assert model.backend.name == "coremltools"
     assert greedy(model) == EXPECTED

@@ -14,7 +14,8 @@ import pytest
 import fixtures
 import russet
 from russet import ArgumentError, ContextLengthError, LanguageModel, MissingFileError, MissingTokenizerError, UnsupportedModelError
-from russet.coreml.backend import Feature, FunctionDescription
+from russet.coreml import settings
+from russet.coreml.backend import Feature, FunctionDescription, ModelDescription
 from russet.coreml.contracts import find
 
 mil_packages = pytest.importorskip("mil_packages")
@@ -210,6 +211,13 @@ def test_ends_come_from_other_files_too(folder: Path) -> None:
     token = LanguageModel.from_pretrained(folder).tokenizer.id_to_token(5)  # type: ignore[union-attr]
     (folder / "tokenizer_config.json").write_text(json.dumps({"eos_token": {"content": token}}))
     assert LanguageModel.from_pretrained(folder).generation_config.eos_token_id == 5
+
+
+def test_a_pad_id_of_zero_is_one(folder: Path) -> None:
+    (folder / "config.json").write_text(json.dumps({"pad_token_id": 5}))
+    told = ModelDescription({}, "main", {settings.PAD_TOKEN_KEY: "0"})
+    assert settings.read(folder / "Toy.mlpackage", told).pad_id == 0
+    assert settings.read(folder / "Toy.mlpackage", ModelDescription({}, "main")).pad_id == 5
 
 
 def test_a_folder_holds_one_package(folder: Path, tmp_path: Path) -> None:

@@ -14,8 +14,9 @@ from reference_packages import Array, Case, cases
 
 import russet.coreml
 from russet.coreml.portable import compiler
-from russet.coreml.portable.constants import look_up
-from russet.coreml.portable.graph import Graph, Reader
+from russet.coreml.portable.constants import Stored, look_up
+from russet.coreml.portable.fusion import fuse
+from russet.coreml.portable.graph import Graph, Node, Reader, Text
 from russet.coreml.portable.lowering import Matrices, lower
 from russet.coreml.portable.states import InPlace
 from russet.coreml.program import Block, Operation, Tensor, ValueType
@@ -254,3 +255,39 @@ def test_values_are_looked_up_in_the_table_of_their_block(
             place[axis] = place[axis] * vector + part
             expected[tuple(place)] = value
     np.testing.assert_array_equal(look_up(indices, tables, axis), expected)
+
+
+def of_type(dtype: str, *shape: int) -> ValueType:
+    return ValueType("tensor", dtype, shape)
+
+
+def test_a_convolution_whose_padding_is_not_known_is_not_taken_for_a_product() -> None:
+    weight = Stored(np.ones((2, 3, 1), np.float32), "float32", (2, 3, 1))
+    node = Node(
+        "conv", {"x": "x", "weight": weight, "pad_type": Text("custom"), "pad": "pad"}, ["y"], [of_type("float32", 1, 2, 6)]
+    )
+    lower(Graph(["x", "pad"], ["y"], [node]), Matrices(1))
+    assert node.function is None
+    del node.inputs["pad"]
+    lower(Graph(["x"], ["y"], [node]), Matrices(1))
+    assert node.function is not None
+
+
+@pytest.mark.parametrize(("kind", "is_fused"), [("fp16", True), ("int32", False)])
+def test_a_norm_goes_on_behind_casts_of_floats_alone(kind: str, is_fused: bool) -> None:
+    """x / rms(x), cast, times a weight: a cast to integers cuts digits off, and no norm has that."""
+    dtype = {"fp16": "float16", "int32": "int32"}[kind]
+    row, one = of_type("float32", 1, 4), of_type("float32", 1, 1)
+    weight = Stored(np.ones(4, np.float32), "float32", (4,))
+    axes, keep = Stored(np.array([-1]), "int32", (1,)), Stored(np.array(True), "bool", ())
+    nodes = [
+        Node("square", {"x": "x"}, ["squares"], [row]),
+        Node("reduce_mean", {"x": "squares", "axes": axes, "keep_dims": keep}, ["mean"], [one]),
+        Node("rsqrt", {"x": "mean"}, ["factor"], [one]),
+        Node("mul", {"x": "x", "y": "factor"}, ["normed"], [row]),
+        Node("cast", {"x": "normed", "dtype": Text(kind)}, ["cast"], [of_type(dtype, 1, 4)]),
+        Node("mul", {"x": "cast", "y": weight}, ["y"], [of_type(dtype, 1, 4)]),
+    ]
+    graph = Graph(["x"], ["y"], nodes)
+    fuse(graph, {"x": row} | {node.outputs[0]: node.types[0] for node in nodes}, 1)
+    assert [node.kind for node in graph.nodes] == (["rms_norm"] if is_fused else ["rms_norm", "cast", "mul"])

@@ -225,6 +225,4 @@ def _check_places(path: Path, tensors: dict[str, Stored], begin: int, room: int)
 
 
 def _error(place: str, message: str) -> CheckpointError:
-    error = CheckpointError(f"{place}: {message}")
-    error.place = place
-    return error
+    return CheckpointError(f"{place}: {message}", place=place)

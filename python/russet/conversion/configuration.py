@@ -182,9 +182,7 @@ class Config:
 
     def wrong(self, name: str, message: str) -> ConfigError:
         """The error of a field that makes no sense."""
-        error = ConfigError(f"{self.place}: {name}: {message}")
-        error.place = name
-        return error
+        return ConfigError(f"{self.place}: {name}: {message}", place=name)
 
     def unsupported(self, name: str, message: str) -> UnsupportedModelError:
         """The error of a field that is not supported."""

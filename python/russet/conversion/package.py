@@ -32,9 +32,7 @@ def building(out_folder: Path) -> Iterator[Path]:
         ArgumentError: if ``out_folder`` is there and not empty.
     """
     if out_folder.exists() and (not out_folder.is_dir() or any(out_folder.iterdir())):
-        error = ArgumentError(f"out_folder: {str(out_folder)!r} is there already, and not empty")
-        error.argument = "out_folder"
-        raise error
+        raise ArgumentError(f"out_folder: {str(out_folder)!r} is there already, and not empty", argument="out_folder")
     out_folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = out_folder.parent / f".{out_folder.name}.{uuid.uuid4().hex[:8]}.partial"
     temporary.mkdir()

@@ -105,9 +105,8 @@ def _rounded_difference(path: Path, plan: Plan, ids: list[int], expected: Array)
     ((end, given),) = _calls(model, run, ids, plan.form)
     for stage, name in named:
         if not np.isfinite(watched.seen[name]).all():
-            error = ParityError(f"{stage}: with float16 operations a number is too large; precision='float32' holds it")
-            error.layer, error.difference, error.limit = stage, float("inf"), LIMIT
-            raise error
+            message = f"{stage}: with float16 operations a number is too large; precision='float32' holds it"
+            raise ParityError(message, layer=stage, difference=float("inf"), limit=LIMIT)
     return float(differences(given[-1:], expected[end - 1 : end])[0])
 
 
@@ -212,12 +211,11 @@ def _error(path: Path, plan: Plan, reference: Reference, run: list[int], ids: li
         if not float(differences(given[:real], expected[stage][end - real : end]).max()) <= LIMIT:
             layer = stage
             break
-    error = ParityError(
+    message = (
         f"the package gives other logits than the checkpoint: after {end} tokens a row is off by {worst:.2g} of its largest "
         f"magnitude, and {LIMIT:g} is allowed; the first part that differs is {layer}"
     )
-    error.layer, error.difference, error.limit = layer, worst, LIMIT
-    return error
+    return ParityError(message, layer=layer, difference=worst, limit=LIMIT)
 
 
 def _real_rows(form: Form, rows: int, end: int) -> int:

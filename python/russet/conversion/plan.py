@@ -143,9 +143,8 @@ def make(
     decoder = decoder_of(config)
     context = min(CONTEXT_LENGTH, decoder.context_length) if context_length is None else context_length
     if not 1 <= context <= decoder.context_length:
-        error = ContextLengthError(f"context_length: {context}; the checkpoint was made for 1 to {decoder.context_length}")
-        error.value, error.limit = context, decoder.context_length
-        raise error
+        message = f"context_length: {context}; the checkpoint was made for 1 to {decoder.context_length}"
+        raise ContextLengthError(message, value=context, limit=decoder.context_length)
     form = Form(
         shapes,  # type: ignore[arg-type]
         _lengths(shapes, query_lengths, context),
@@ -194,6 +193,4 @@ def _one_of(argument: str, value: str, allowed: tuple[str, ...], more: str = "")
 
 
 def _wrong(argument: str, message: str) -> ArgumentError:
-    error = ArgumentError(f"{argument}: {message}")
-    error.argument = argument
-    return error
+    return ArgumentError(f"{argument}: {message}", argument=argument)

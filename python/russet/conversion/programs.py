@@ -17,8 +17,6 @@ A state is read once, and what its update gives is passed on: reading it twice w
 from __future__ import annotations
 
 import importlib
-import logging
-import warnings
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,7 +28,7 @@ import numpy as np
 from russet.conversion.blocks import Blocks, Places
 from russet.conversion.decoder import Decoder
 from russet.conversion.weights import Weights
-from russet.errors import UnsupportedModelError
+from russet.coreml.coremltools_import import coremltools
 
 Shapes = Literal["multifunction", "range", "fixed", "enumerated"]
 Logits = Literal["last", "all"]
@@ -67,30 +65,6 @@ class Form:
 
 
 @contextmanager
-def coremltools() -> Iterator[Any]:
-    """coremltools, imported and used without what it prints off macOS.
-
-    Raises:
-        UnsupportedModelError: if it is not installed.
-    """
-    logger = logging.getLogger("coremltools")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            try:
-                found = importlib.import_module("coremltools")
-                importlib.import_module(_EXPORT)
-            except ImportError as error:
-                message = "conversion needs coremltools: pip install 'russet[coreml]'"
-                raise UnsupportedModelError(message) from error
-            yield found
-    finally:
-        logger.setLevel(level)
-
-
-@contextmanager
 def _fresh_names(ct: Any) -> Iterator[None]:
     """Numbers in names begin at 0, as in a process that makes one program: the same checkpoint gives the same bytes."""
     builder = ct.converters.mil.Builder
@@ -107,7 +81,8 @@ def model_of(decoder: Decoder, form: Form, weights: Weights) -> Any:
     Raises:
         UnsupportedModelError: if coremltools is not installed.
     """
-    with coremltools() as ct, _fresh_names(ct):
+    otherwise = "conversion needs coremltools: pip install 'russet[coreml]'"
+    with coremltools(_EXPORT, otherwise=otherwise) as ct, _fresh_names(ct):
         program = ct.converters.mil.Program()
         if form.shapes == "multifunction":
             for length in form.lengths:

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from russet.conversion.decoder import Tensor
+from russet.coreml.portable.weights import bits
 from russet.errors import ArgumentError, CheckpointError
 
 #: What a caller may ask for.
@@ -84,9 +85,7 @@ def as_float(values: NDArray[Any], dtype: str, place: str) -> Array:
         found = values.astype(dtype)
     if not np.isfinite(found).all():
         what = "an element is not finite" if not np.isfinite(values).all() else f"an element is too large for {dtype}"
-        error = CheckpointError(f"{place}: {what}")
-        error.place = place
-        raise error
+        raise CheckpointError(f"{place}: {what}", place=place)
     return found
 
 
@@ -290,14 +289,7 @@ def encoding_for(tensor: Tensor, rules: Rules, precision: Float, is_ios18: bool)
 
 
 def _wrong(message: str) -> ArgumentError:
-    error = ArgumentError(f"quantize: {message}")
-    error.argument = "quantize"
-    return error
-
-
-def bits(dtype: str) -> int:
-    """The bits of an element."""
-    return int(dtype.lstrip("abcdefghijklmnopqrstuvwxyz"))
+    return ArgumentError(f"quantize: {message}", argument="quantize")
 
 
 def byte_count(part: Part) -> int:

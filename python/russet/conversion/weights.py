@@ -22,12 +22,13 @@ from russet.conversion.checkpoint import Checkpoint
 from russet.conversion.decoder import Decoder, Tensor
 from russet.conversion.quantize import Encoding, Float, Palette, Part, Rules
 from russet.conversion.rotary import Rotary
+from russet.coreml.portable.weights import HEADER, SENTINEL, TYPES, bits
 
 #: Of the file, of an array's header, and what both and arrays are aligned to.
 ALIGNMENT_BYTES = 64
-_SENTINEL, _VERSION = 0xDEADBEEF, 2
+_VERSION = 2
 #: The number of a type of elements in an array's header.
-_NUMBERS = {"float16": 1, "float32": 2, "uint8": 3, "int8": 4, "int4": 8, "uint4": 11, "uint6": 13}
+_NUMBERS = {dtype: number for number, dtype in TYPES.items()}
 
 
 @dataclass(frozen=True)
@@ -140,8 +141,9 @@ class Weights:
             offset, count = self._offsets[weight.key, name], quantize.byte_count(part)
             elements = math.prod(part.shape)
             file.seek(offset)
-            padding_bits = count * 8 - elements * quantize.bits(part.dtype)
-            file.write(struct.pack("<IIQQQ32x", _SENTINEL, _NUMBERS[part.dtype], count, offset + ALIGNMENT_BYTES, padding_bits))
+            padding_bits = count * 8 - elements * bits(part.dtype)
+            header = HEADER.pack(SENTINEL, _NUMBERS[part.dtype], count, offset + ALIGNMENT_BYTES, padding_bits)
+            file.write(header.ljust(ALIGNMENT_BYTES, b"\0"))
             places[name] = offset + ALIGNMENT_BYTES
         for arrays in self.encoded(weight, checkpoint):
             for name, part in weight.parts().items():

@@ -26,16 +26,10 @@ class PackageContext:
         self._model = model
         self._contract: Contract = model.contract
         self._ids: list[int] = []
-        self._state: Any = None
+        self._state: Any = model.backend.make_state() if self._contract.cache == "states" else None
+        inputs = model.backend.function.inputs
         #: Caches that are inputs, by name.
-        self._caches: dict[str, NDArray[Any]] = {}
-        self._clear()
-
-    def _clear(self) -> None:
-        function = self._model.backend.function
-        if self._contract.cache == "states":
-            self._state = self._model.backend.make_state()
-        self._caches = {name: np.zeros(function.inputs[name].shape, np.float32) for name in self._contract.caches}
+        self._caches: dict[str, NDArray[Any]] = {name: np.zeros(inputs[name].shape, np.float32) for name in self._contract.caches}
 
     @property
     def ids(self) -> Sequence[int]:
@@ -52,8 +46,8 @@ class PackageContext:
                 asked for; or if no calls of the sizes that it takes end at the last token.
         """
         given = [int(id) for id in ids]
-        self._check(given)
         before = len(self._ids)
+        self._check(given, before)
         try:
             rows = self._read(given, all_logits)
         except BaseException:
@@ -62,18 +56,17 @@ class PackageContext:
             raise
         return rows
 
-    def _check(self, given: list[int]) -> None:
+    def _check(self, given: list[int], before: int) -> None:
+        """Raises if ids cannot follow ``before`` others."""
         if not given:
             raise ArgumentError("ids: there are none; a context grows by one token at least")
         vocabulary = self._model.vocab_size
         if min(given) < 0 or max(given) >= vocabulary:
             wrong = next(id for id in given if not 0 <= id < vocabulary)
             raise ArgumentError(f"ids: {wrong} is not in the vocabulary of {vocabulary} tokens")
-        total, limit = len(self._ids) + len(given), self._model.context_length
+        total, limit = before + len(given), self._model.context_length
         if total > limit:
-            error = ContextLengthError(f"{total} tokens; the context holds {limit}")
-            error.value, error.limit = total, limit
-            raise error
+            raise ContextLengthError(f"{total} tokens; the context holds {limit}", value=total, limit=limit)
 
     def _read(self, given: list[int], all_logits: bool) -> NDArray[np.float32]:
         contract = self._contract
@@ -183,8 +176,8 @@ class PackageContext:
         return found
 
     def _cut(self, cache: NDArray[Any]) -> NDArray[Any]:
-        axes = [axis for axis, size in enumerate(cache.shape) if size == self._model.context_length]
-        return cache.take(range(len(self._ids)), axes[0]) if len(axes) == 1 else cache
+        axis = self._token_axis(cache.shape)
+        return cache if axis is None else cache.take(range(len(self._ids)), axis)
 
     def restore(self, saved: Mapping[str, NDArray[Any]]) -> None:
         """Takes what :meth:`save` gave.
@@ -198,13 +191,14 @@ class PackageContext:
             raise ArgumentError(f"saved: it has {sorted(saved)}, and this model keeps {sorted({'ids', *shapes})}")
         ids = [int(id) for id in np.asarray(saved["ids"]).reshape(-1)]
         if ids:
-            self._check_saved(ids)
+            self._check(ids, 0)
         whole = {}
         for name, shape in shapes.items():
             target = np.zeros(shape, np.float16)
             given = np.asarray(saved[name])
             fits = given.ndim == target.ndim and all(a <= b for a, b in zip(given.shape, shape, strict=True))
-            wanted = self._cut_shape(shape, len(ids))
+            along = self._token_axis(shape)
+            wanted = tuple(len(ids) if axis == along else size for axis, size in enumerate(shape))
             if not fits or given.dtype.kind != "f" or given.shape not in (wanted, shape):
                 raise ArgumentError(f"saved: {name!r} has the shape {given.shape}, and this model's is {wanted}")
             target[tuple(slice(size) for size in given.shape)] = given
@@ -216,16 +210,10 @@ class PackageContext:
                 self._model.backend.write_state(self._state, name, array)
         self._ids = ids
 
-    def _check_saved(self, ids: list[int]) -> None:
-        known, self._ids = self._ids, []
-        try:
-            self._check(ids)
-        finally:
-            self._ids = known
-
-    def _cut_shape(self, shape: tuple[int, ...], length: int) -> tuple[int, ...]:
+    def _token_axis(self, shape: tuple[int, ...]) -> int | None:
+        """The axis of a cache that tokens lie along, if one alone is as long as the context."""
         axes = [axis for axis, size in enumerate(shape) if size == self._model.context_length]
-        return tuple(length if axes == [axis] else size for axis, size in enumerate(shape))
+        return axes[0] if len(axes) == 1 else None
 
 
 def _padded(ids: list[int], size: int, pad_id: int) -> NDArray[np.int32]:

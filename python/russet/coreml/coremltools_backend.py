@@ -15,11 +15,9 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import logging
 import os
 import platform
 import threading
-import warnings
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,6 +28,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from russet.coreml.backend import FunctionDescription, ModelDescription
 from russet.coreml.compiled import CompiledModel, describe_compiled
+from russet.coreml.coremltools_import import coremltools
 from russet.coreml.inputs import check_function, check_inputs, state_feature, state_value
 from russet.errors import ArgumentError, RussetError, UnsupportedModelError
 
@@ -125,7 +124,7 @@ class CoreMLModel:
         units = _COMPUTE_UNITS.get(compute_units.lower()) if isinstance(compute_units, str) else None
         if units is None:
             names = "'all', 'cpuOnly', 'cpuAndGPU', 'cpuAndNeuralEngine'"
-            raise _error("compute_units", f"compute_units is {compute_units!r}, and must be one of {names}")
+            raise ArgumentError(f"compute_units is {compute_units!r}, and must be one of {names}", argument="compute_units")
         version = macos_version()
         if version is None:
             way_out = (
@@ -209,12 +208,14 @@ class CoreMLModel:
     def _held(self, state: Any) -> Any:
         if state is None:
             if self._function.states:
-                raise _error("state", f"{self._function.name} has states, and none was given: make one by make_state()")
+                message = f"{self._function.name} has states, and none was given: make one by make_state()"
+                raise ArgumentError(message, argument="state")
             return None
         if not isinstance(state, CoreMLState) or state._package is not self._package:
-            raise _error("state", "the state was made by another model")
+            raise ArgumentError("the state was made by another model", argument="state")
         if self._function.states and state._held is None:
-            raise _error("state", f"{self._function.name} has states, and the given one was made by a function without")
+            message = f"{self._function.name} has states, and the given one was made by a function without"
+            raise ArgumentError(message, argument="state")
         return state._held if self._function.states else None
 
     def _keep(self, arrays: list[NDArray[Any]]) -> None:
@@ -265,7 +266,7 @@ class _Loaded:
         name = self.description.default_function if name is None else name
         if name not in self.description.functions:
             known = ", ".join(map(repr, self.description.functions))
-            raise _error("function", f"{self.path.name} has no function {name!r}: it has {known}")
+            raise ArgumentError(f"{self.path.name} has no function {name!r}: it has {known}", argument="function")
         with self._loading:
             if name not in self._functions:
                 function = self.description.functions[name]
@@ -300,17 +301,18 @@ class _Loaded:
 
     def _hint(self, name: str, value: Any) -> Any:
         if name not in _HINTS:
-            raise _error("optimization_hints", f"there is no optimization hint {name!r}: there are {', '.join(map(repr, _HINTS))}")
+            message = f"there is no optimization hint {name!r}: there are {', '.join(map(repr, _HINTS))}"
+            raise ArgumentError(message, argument="optimization_hints")
         kind = _HINTS[name]
         if kind is None:
             if not isinstance(value, bool):
-                raise _error("optimization_hints", f"{name} is {value!r}, and must be True or False")
+                raise ArgumentError(f"{name} is {value!r}, and must be True or False", argument="optimization_hints")
             return value
         values = getattr(self._coremltools, kind)
         found = [member for member in values if member is value or member.name.lower() == str(value).lower()]
         if not found:
             names = ", ".join(repr(member.name[0].lower() + member.name[1:]) for member in values)
-            raise _error("optimization_hints", f"{name} is {value!r}, and must be one of {names}")
+            raise ArgumentError(f"{name} is {value!r}, and must be one of {names}", argument="optimization_hints")
         return found[0]
 
 
@@ -325,22 +327,9 @@ def _describe_package(path: Path) -> ModelDescription:
 
 
 def _import_coremltools() -> Any:
-    """coremltools, without what it prints when it is imported: which versions of other packages it was tested with."""
-    logger = logging.getLogger("coremltools")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            module = importlib.import_module("coremltools")
-            importlib.import_module("coremltools.models.utils")
-            return module
-    except ImportError as error:
-        raise UnsupportedModelError(
-            f"coremltools is not installed, or cannot be imported: pip install 'russet[coreml]'; {_PORTABLE}"
-        ) from error
-    finally:
-        logger.setLevel(level)
+    otherwise = f"coremltools is not installed, or cannot be imported: pip install 'russet[coreml]'; {_PORTABLE}"
+    with coremltools("coremltools.models.utils", otherwise=otherwise) as module:
+        return module
 
 
 class _core_ml_errors:
@@ -360,9 +349,3 @@ class _core_ml_errors:
 
 def _dotted(version: tuple[int, ...]) -> str:
     return ".".join(map(str, version))
-
-
-def _error(argument: str, message: str) -> ArgumentError:
-    error = ArgumentError(message)
-    error.argument = argument
-    return error

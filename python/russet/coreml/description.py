@@ -11,6 +11,10 @@ from typing import Any
 from russet.coreml import contracts, settings
 from russet.coreml.backend import Feature
 from russet.coreml.package import Package
+from russet.coreml.portable.compression import DECOMPRESSIONS
+from russet.coreml.portable.graph import CONTROL
+from russet.coreml.portable.operations import OPERATIONS
+from russet.coreml.portable.weights import bits
 from russet.coreml.program import Blob, Block, Operation, Tensor
 from russet.errors import UnsupportedModelError
 
@@ -30,10 +34,6 @@ def describe(path: Path) -> dict[str, Any]:
         MissingFileError: if there is none.
         PackageError: if it is damaged.
     """
-    from russet.coreml.portable.compression import DECOMPRESSIONS
-    from russet.coreml.portable.graph import CONTROL
-    from russet.coreml.portable.operations import OPERATIONS
-
     package = Package(settings.package_in(path))
     description, functions = package.program.description, []
     for name, function in package.program.functions.items():
@@ -96,7 +96,7 @@ def _weights(package: Package) -> dict[str, dict[str, int]]:
         count = math.prod(blob.shape)
         kind["tensors"] += 1
         kind["elements"] += count
-        kind["bytes"] += (count * int(blob.dtype.lstrip("bfloatuin")) + 7) // 8
+        kind["bytes"] += (count * bits(blob.dtype) + 7) // 8
     return dict(sorted(kinds.items(), key=lambda entry: -entry[1]["bytes"]))
 
 

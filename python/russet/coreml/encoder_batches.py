@@ -106,11 +106,10 @@ class EncoderBatches:
         encoding = self.tokenizer.encode(first_text, pair, truncation=limit, padding=False, keep_text=True)
         ids = encoding.ids_array.astype(np.int64)
         if len(ids) > self.max_length:
-            error = ContextLengthError(f"the text has {len(ids)} tokens, and the model takes {self.max_length} at most")
-            error.value, error.limit = len(ids), self.max_length
-            raise error
+            message = f"the text has {len(ids)} tokens, and the model takes {self.max_length} at most"
+            raise ContextLengthError(message, value=len(ids), limit=self.max_length)
         if not len(ids):
-            raise argument_error("texts", "a text has no tokens")
+            raise ArgumentError("a text has no tokens", argument="texts")
         types = np.array(encoding.type_ids, np.int64) if "types" in self._inputs else np.zeros(len(ids), np.int64)
         return Encoded(ids, types)
 
@@ -197,10 +196,3 @@ def first(features: Mapping[str, Feature], names: Sequence[str]) -> str | None:
 def names_of(features: Mapping[str, Feature]) -> str:
     """The names, for people."""
     return ", ".join(map(repr, features)) or "none"
-
-
-def argument_error(argument: str, message: str) -> ArgumentError:
-    """An error about an argument."""
-    error = ArgumentError(message)
-    error.argument = argument
-    return error

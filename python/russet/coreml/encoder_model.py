@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from russet import Tokenizer
 from russet.coreml import load, settings
 from russet.coreml.backend import Backend
-from russet.coreml.encoder_batches import Encoded, EncoderBatches, Take, Text, argument_error, first, names_of
-from russet.errors import ConfigError, MissingTokenError, PackageError, UnsupportedModelError
+from russet.coreml.encoder_batches import Encoded, EncoderBatches, Take, Text, first, names_of
+from russet.errors import ArgumentError, ConfigError, MissingTokenError, PackageError, UnsupportedModelError
 
 __all__ = ["EncoderModel", "FilledMask", "Label"]
 
@@ -162,10 +162,12 @@ class EncoderModel:
         if pooling == "auto":
             pooling = self.config.get("pooling") or ("pooler" if hidden is None and pooled is not None else "mean")
         if pooling not in ("mean", "cls", "last", "pooler"):
-            raise argument_error("pooling", f"pooling is {pooling!r}, and must be 'auto', 'mean', 'cls', 'last' or 'pooler'")
+            message = f"pooling is {pooling!r}, and must be 'auto', 'mean', 'cls', 'last' or 'pooler'"
+            raise ArgumentError(message, argument="pooling")
         name = pooled if pooling == "pooler" else hidden
         if name is None:
-            raise argument_error("pooling", f"the package has no output for pooling={pooling!r}: there are {names_of(outputs)}")
+            message = f"the package has no output for pooling={pooling!r}: there are {names_of(outputs)}"
+            raise ArgumentError(message, argument="pooling")
 
         def vector(rows: Rows, text: Encoded) -> NDArray[np.float32]:
             values = _row(rows, name, 1 if pooling == "pooler" else 2).astype(np.float64)
@@ -226,11 +228,11 @@ class EncoderModel:
         _check_top_k(top_k)
         allowed = None if targets is None else np.unique([_target(tokenizer, target) for target in targets])
         if allowed is not None and not len(allowed):
-            raise argument_error("targets", "targets is empty")
+            raise ArgumentError("targets is empty", argument="targets")
         encoded = self._batches.encode(text, truncation=False)
         places = np.flatnonzero(encoded.ids == mask)
         if not len(places):
-            raise argument_error("text", f"the text has no {tokenizer.id_to_token(mask)}")
+            raise ArgumentError(f"the text has no {tokenizer.id_to_token(mask)}", argument="text")
 
         def choices(rows: Rows, text: Encoded) -> list[list[FilledMask]]:
             found = []
@@ -276,7 +278,7 @@ class EncoderModel:
         ready = first(self.model.function.outputs, _PROBABILITIES)
         name = ready or self._output(_LOGITS)
         if function not in (None, "softmax", "sigmoid", "none"):
-            raise argument_error("function", f"function is {function!r}, and must be 'softmax', 'sigmoid' or 'none'")
+            raise ArgumentError(f"function is {function!r}, and must be 'softmax', 'sigmoid' or 'none'", argument="function")
         _check_top_k(top_k)
         labels = self.labels
 
@@ -337,13 +339,13 @@ def _scores(logits: NDArray[np.float64], function: str) -> NDArray[np.float64]:
 
 def _check_top_k(top_k: int | None) -> None:
     if top_k is not None and top_k < 1:
-        raise argument_error("top_k", f"top_k is {top_k}, and must be at least 1")
+        raise ArgumentError(f"top_k is {top_k}, and must be at least 1", argument="top_k")
 
 
 def _target(tokenizer: Tokenizer, target: str) -> int:
     id = tokenizer.token_to_id(target)
     if id is None:
-        raise argument_error("targets", f"{target!r} is no token of the vocabulary")
+        raise ArgumentError(f"{target!r} is no token of the vocabulary", argument="targets")
     return id
 
 

@@ -64,13 +64,15 @@ def check_inputs(function: FunctionDescription, inputs: Mapping[str, ArrayLike])
     """
     unknown = [name for name in inputs if name not in function.inputs]
     if unknown:
-        raise _error(unknown[0], f"{function.name} has no input {unknown[0]!r}: its inputs are {_names(function.inputs)}")
+        message = f"{function.name} has no input {unknown[0]!r}: its inputs are {_names(function.inputs)}"
+        raise ArgumentError(message, argument=unknown[0])
     arrays: dict[str, NDArray[Any]] = {}
     for name, feature in function.inputs.items():
         if name in inputs:
             arrays[name] = _array(function, feature, inputs[name])
         elif not feature.is_optional:
-            raise _error(name, f"the input {name!r} of {function.name} is missing: its inputs are {_names(function.inputs)}")
+            message = f"the input {name!r} of {function.name} is missing: its inputs are {_names(function.inputs)}"
+            raise ArgumentError(message, argument=name)
     _check_listed(function, arrays)
     return arrays
 
@@ -84,13 +86,13 @@ def state_value(function: FunctionDescription, name: str, value: ArrayLike) -> N
     feature = state_feature(function, name)
     array = np.asarray(value)
     if array.shape != feature.shape:
-        raise _error("value", f"the state {name!r} has the shape {feature.allowed()}, not {_shape(array.shape)}")
+        raise ArgumentError(f"the state {name!r} has the shape {feature.allowed()}, not {_shape(array.shape)}", argument="value")
     converted = _convert(feature, array)
     if feature.dtype == "float16":
         with np.errstate(over="ignore"):
             rounded = converted.astype(np.float16)
         if np.isinf(rounded).sum() != np.isinf(converted).sum():
-            raise _error("value", f"the state {name!r} is float16, and a value is greater than 65504")
+            raise ArgumentError(f"the state {name!r} is float16, and a value is greater than 65504", argument="value")
         converted = rounded
     return np.array(converted, np.float32, order="C")
 
@@ -102,17 +104,15 @@ def state_feature(function: FunctionDescription, name: str) -> Feature:
         ArgumentError: if there is no such state.
     """
     if name not in function.states:
-        raise _error("name", f"{function.name} has no state {name!r}: its states are {_names(function.states)}")
+        raise ArgumentError(f"{function.name} has no state {name!r}: its states are {_names(function.states)}", argument="name")
     return function.states[name]
 
 
 def _array(function: FunctionDescription, feature: Feature, value: ArrayLike) -> NDArray[Any]:
     array = np.asarray(value)
     if not feature.accepts(array.shape) or 0 in array.shape:
-        raise _error(
-            feature.name,
-            f"the input {feature.name!r} of {function.name} has the shape {_shape(array.shape)}; allowed: {feature.allowed()}",
-        )
+        message = f"the input {feature.name!r} of {function.name} has the shape {_shape(array.shape)}; allowed: {feature.allowed()}"
+        raise ArgumentError(message, argument=feature.name)
     converted = _convert(feature, array)
     if not (converted.flags.c_contiguous and converted.flags.writeable and converted.flags.aligned):
         converted = np.array(converted, order="C")
@@ -129,7 +129,8 @@ def _convert(feature: Feature, array: NDArray[Any]) -> NDArray[Any]:
     if array.dtype == given:
         return array
     if array.dtype.kind not in "biuf":
-        raise _error(feature.name, f"{feature.name!r} is {feature.dtype}, and an array of {array.dtype} is no array of numbers")
+        message = f"{feature.name!r} is {feature.dtype}, and an array of {array.dtype} is no array of numbers"
+        raise ArgumentError(message, argument=feature.name)
     with np.errstate(over="ignore", invalid="ignore"):
         converted = array.astype(given)
     if given.kind == "f" and array.dtype.kind == "f":
@@ -140,7 +141,8 @@ def _convert(feature: Feature, array: NDArray[Any]) -> NDArray[Any]:
             exact = (converted == array) & (converted.astype(array.dtype) == array)
     if not exact.all():
         place = tuple(int(index) for index in np.argwhere(~exact)[0])
-        raise _error(feature.name, f"{feature.name!r} is {feature.dtype}, which cannot hold {array[place]!s} at {_shape(place)}")
+        message = f"{feature.name!r} is {feature.dtype}, which cannot hold {array[place]!s} at {_shape(place)}"
+        raise ArgumentError(message, argument=feature.name)
     return converted
 
 
@@ -154,9 +156,8 @@ def _check_listed(function: FunctionDescription, arrays: Mapping[str, NDArray[An
             places = own if places is None else places & own
     if places is not None and not places:
         given = ", ".join(f"{name!r} {_shape(array.shape)}" for name, array in arrays.items() if function.inputs[name].enumerated)
-        raise _error(
-            "inputs", f"{function.name}: the listed shapes of inputs go together by their place, and these do not: {given}"
-        )
+        message = f"{function.name}: the listed shapes of inputs go together by their place, and these do not: {given}"
+        raise ArgumentError(message, argument="inputs")
 
 
 def _names(features: Mapping[str, Feature]) -> str:
@@ -165,9 +166,3 @@ def _names(features: Mapping[str, Feature]) -> str:
 
 def _shape(sizes: tuple[int, ...]) -> str:
     return f"({', '.join(map(str, sizes))})"
-
-
-def _error(argument: str, message: str) -> ArgumentError:
-    error = ArgumentError(message)
-    error.argument = argument
-    return error

@@ -89,27 +89,21 @@ def read(data: bytes) -> Program:
     try:
         version, interfaces, default, about, metadata, functions = _core.read_mlmodel(data)
     except ConfigError as error:
-        raise _package_error(error.place, str(error)) from None
+        raise PackageError(str(error), place=error.place) from None
     found = {name: _function(*parts) for name, parts in functions}
     only = next(iter(found))
     described = {}
     for name, inputs, outputs, states in interfaces:
         name = name or only
         if name not in found:
-            raise _package_error("description", f"description: the program has no function {name!r}")
+            raise PackageError(f"description: the program has no function {name!r}", place="description")
         described[name] = FunctionDescription(name, *(_features(name, list_) for list_ in (inputs, outputs, states)))
     default = default or next(iter(described), "")
     if default not in described:
-        raise _package_error("description", f"description: the default function {default!r} is not described")
+        raise PackageError(f"description: the default function {default!r} is not described", place="description")
     short_description, model_version, author, license = about
     description = ModelDescription(described, default, dict(metadata), version, short_description, author, license, model_version)
     return Program(description, found)
-
-
-def _package_error(place: str, message: str) -> PackageError:
-    error = PackageError(message)
-    error.place = place
-    return error
 
 
 def _features(function: str, features: list[Any]) -> dict[str, Feature]:

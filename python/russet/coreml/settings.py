@@ -62,7 +62,8 @@ def read(package: Path, description: ModelDescription) -> Settings:
         tokenizer,
         _generation_config(folder, config, metadata.get(EOS_TOKEN_KEY), tokenizer),
         _integer(metadata.get(CONTEXT_LENGTH_KEY)) or _integer(config.get("max_position_embeddings")),
-        _integer(metadata.get(PAD_TOKEN_KEY)) or _integer(config.get("pad_token_id")),
+        # An id of 0 is one.
+        _integer(metadata.get(PAD_TOKEN_KEY, config.get("pad_token_id"))),
     )
 
 

@@ -379,12 +379,8 @@ def _check_integer(name: str, value: object, least: int) -> None:
 
 
 def _argument_error(name: str, message: str) -> ArgumentError:
-    error = ArgumentError(f"{name}: {message}")
-    error.argument = name
-    return error
+    return ArgumentError(f"{name}: {message}", argument=name)
 
 
 def _config_error(place: str, message: str) -> ConfigError:
-    error = ConfigError(f"{place}: {message}")
-    error.place = place
-    return error
+    return ConfigError(f"{place}: {message}", place=place)

@@ -126,9 +126,8 @@ def greatest(values: NDArray[np.floating[Any]], count: int) -> NDArray[np.int64]
 def context_length_error(value: int, limit: int) -> ContextLengthError:
     """Of a text of ``value`` tokens."""
     way_out = "pass a shorter prompt, or on_context_end='slide' to forget the oldest"
-    error = ContextLengthError(f"{value} tokens do not fit the context, which has {limit}: {way_out}")
-    error.value, error.limit = value, limit
-    return error
+    message = f"{value} tokens do not fit the context, which has {limit}: {way_out}"
+    return ContextLengthError(message, value=value, limit=limit)
 
 
 class Reading:

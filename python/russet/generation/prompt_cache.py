@@ -125,9 +125,7 @@ def _is_close(saved: NDArray[Any] | None, probe: NDArray[np.float32]) -> bool:
 
 
 def _of_another(message: str) -> ArgumentError:
-    error = ArgumentError(f"model: the prompt cache is of another model: {message}")
-    error.argument = "model"
-    return error
+    return ArgumentError(f"model: the prompt cache is of another model: {message}", argument="model")
 
 
 def _write(file: IO[bytes], arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -196,6 +194,4 @@ def _header(array: NDArray[Any] | None) -> dict[str, Any]:
 
 
 def _damaged(place: str, message: str) -> ConfigError:
-    error = ConfigError(f"{place}: {message}")
-    error.place = place
-    return error
+    return ConfigError(f"{place}: {message}", place=place)

@@ -221,6 +221,4 @@ def _stops(
 
 def argument_error(name: str, message: str) -> ArgumentError:
     """Of the argument ``name``."""
-    error = ArgumentError(f"{name}: {message}")
-    error.argument = name
-    return error
+    return ArgumentError(f"{name}: {message}", argument=name)

@@ -36,18 +36,16 @@ class Compiled:
         self._types = types
         self._round_fp16 = round_fp16
         self._in_place = analyse(graph)
-        self._plain: Callable[..., list[Any]] | None = None
         self._hooked: Callable[..., list[Any]] | None = None
         #: Whether an output may share memory with an input, a state, a constant or an output before it.
         self.may_share = self._sharing()
         self.source = ""
-        self._plain = self._compile(False)
+        self._plain: Callable[..., list[Any]] = self._compile(False)
 
     def run(self, inputs: dict[str, Any], hook: Hook | None = None) -> list[Any]:
         """Runs the function; ``inputs`` has the states' arrays too. Returns its outputs in order."""
         arguments = [inputs[name] for name in self._graph.inputs]
         if hook is None:
-            assert self._plain is not None
             return self._plain(None, *arguments)
         if self._hooked is None:
             self._hooked = self._compile(True)
@@ -89,7 +87,7 @@ class _Writer:
     """Writes the source and collects what it refers to."""
 
     def __init__(self, types: dict[str, ValueType], in_place: InPlace, round_fp16: bool, has_hook: bool) -> None:
-        self.scope: dict[str, Any] = {"F": np.float32, "H": np.float16, "rounded": _rounded}
+        self.scope: dict[str, Any] = {"F": np.float32, "rounded": _rounded}
         self._types = types
         self._in_place = in_place
         self._round_fp16 = round_fp16

@@ -55,14 +55,12 @@ def _rms_norm(node: Node, view: View) -> None:
     if view.uncast(factor) != view.uncast(source):
         return
     last, weight = product, None
-    scaled = view.only_user(product, "cast")
-    scaled = view.only_user(scaled or product, "mul")
+    cast = view.only_user(product, "cast")
+    scaled = view.only_user(cast if cast is not None and view.is_float_cast(cast) else product, "mul")
     if scaled is not None:
         given = next((part for part in pair(scaled) if isinstance(part, Constant)), None)
-        width = view.types[node.outputs[0]].shape
-        if given is not None and len(given.shape) == 1 and given.shape[0] == view.types[str(source)].shape[-1] and width:
+        if given is not None and given.shape == view.types[str(source)].shape[-1:]:
             last, weight = scaled, np.ascontiguousarray(given.array(), np.float32)
-
     threads = view.threads
 
     def rms_norm(x: Array) -> Array:

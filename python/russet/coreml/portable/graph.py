@@ -158,9 +158,8 @@ class Reader:
             self._decompressed(operation, inputs, place)
             return None
         if kind not in OPERATIONS and kind not in CONTROL:
-            error = UnsupportedOperationError(f"{place}: the portable runtime does not have the operation {kind!r}")
-            error.operation = kind
-            raise error
+            message = f"{place}: the portable runtime does not have the operation {kind!r}"
+            raise UnsupportedOperationError(message, operation=kind)
         _check_arguments(kind, inputs, place)
         blocks = [self.graph(block) for block in operation.blocks]
         node = Node(kind, inputs, [name for name, _ in operation.outputs], [of_type for _, of_type in operation.outputs], blocks)

@@ -1,7 +1,4 @@
-"""The numeric kernels that operations use: the core's, over float32 arrays in C order.
-
-``russet.coreml.portable.numpy_kernels`` has the same names in plain NumPy; the core's are held equal to it.
-"""
+"""The numeric kernels that operations use: the core's, over float32 arrays in C order."""
 
 from __future__ import annotations
 

@@ -99,13 +99,10 @@ def _flag(node: Node, parameter: str) -> bool:
 def _conv(node: Node, matrices: Matrices) -> None:
     """A convolution with windows of one element is a product with a matrix."""
     weight, bias = node.inputs["weight"], node.inputs.get("bias")
-    if not _is_float(weight) or not isinstance(node.inputs["x"], str) or isinstance(bias, str):
+    given = {name: value for name, value in node.inputs.items() if name not in ("x", "weight")}
+    if not _is_float(weight) or not isinstance(node.inputs["x"], str) or any(isinstance(value, str) for value in given.values()):
         return
-    options = {
-        name: native(value)
-        for name, value in node.inputs.items()
-        if name not in ("x", "weight", "bias") and not isinstance(value, str)
-    }
+    options = {name: native(value) for name, value in given.items() if name != "bias"}
     is_plain = options.get("groups", 1) == 1 and not any(options.get("pad") or [0])
     if not is_plain or any(size != 1 for size in weight.shape[2:]) or any(step != 1 for step in options.get("strides") or [1]):
         return

@@ -76,9 +76,7 @@ class PortableModel:
         name = description.default_function if function is None else function
         if name not in description.functions:
             known = ", ".join(map(repr, description.functions))
-            error = ArgumentError(f"function: the package has no function {name!r}; it has {known}")
-            error.argument = "function"
-            raise error
+            raise _argument("function", f"the package has no function {name!r}; it has {known}")
         self.function: FunctionDescription = description.functions[name]
         self._compiled = self._shared.compiled(name)
 
@@ -178,7 +176,9 @@ class PortableModel:
         except IndexError as error:
             raise _argument("inputs", str(error)) from error
         found = {}
-        for feature, value, may_share in zip(self._outputs(), values, self._compiled.may_share, strict=True):
+        for feature, value, may_share in zip(
+            self._shared.outputs[self.function.name], values, self._compiled.may_share, strict=True
+        ):
             dtype = np.float32 if feature.dtype == "float16" else np.dtype(feature.dtype)
             found[feature.name] = np.array(value, dtype) if may_share else np.asarray(value, dtype)
         return found
@@ -191,14 +191,9 @@ class PortableModel:
                 raise _argument("state", f"it has no {name!r} {feature.allowed()}; it was made by another package")
         return state.arrays
 
-    def _outputs(self) -> list[Feature]:
-        return list(self._shared.outputs[self.function.name])
-
 
 def _argument(name: str, message: str) -> ArgumentError:
-    error = ArgumentError(f"{name}: {message}")
-    error.argument = name
-    return error
+    return ArgumentError(f"{name}: {message}", argument=name)
 
 
 class _Shared:

@@ -45,11 +45,12 @@ class View:
 
     def uncast(self, name: Any) -> Any:
         """The name before casts between float16 and float32, which are the same here."""
-        while (node := self.giver(name, "cast")) is not None and self._is_float(node):
+        while (node := self.giver(name, "cast")) is not None and self.is_float_cast(node):
             name = node.inputs["x"]
         return name
 
-    def _is_float(self, node: Node) -> bool:
+    def is_float_cast(self, node: Node) -> bool:
+        """Whether a cast is between float16 and float32."""
         source = self.types.get(node.inputs["x"]) if isinstance(node.inputs["x"], str) else None
         return source is not None and source.dtype in ("float16", "float32") and node.types[0].dtype in ("float16", "float32")
 

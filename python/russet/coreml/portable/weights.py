@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from russet.coreml.program import Blob, Tensor
 from russet.errors import FileError, MissingFileError, PackageError
 
-_HEADER = struct.Struct("<IIQQQ")
-_SENTINEL = 0xDEADBEEF
+#: Sentinel, type, bytes, where they begin, bits of padding. A header takes 64 bytes; the rest of it is zeros.
+HEADER = struct.Struct("<IIQQQ")
+SENTINEL = 0xDEADBEEF
 #: Types of elements by the number in a header.
-_TYPES = {
+TYPES = {
     1: "float16", 2: "float32", 3: "uint8", 4: "int8", 6: "int16", 7: "uint16", 8: "int4", 9: "uint1", 10: "uint2", 11: "uint4",
     12: "uint3", 13: "uint6", 14: "int32", 15: "uint32",
 }  # fmt: skip
@@ -52,16 +53,14 @@ class WeightFile:
     def read(self, blob: Blob) -> NDArray[Any]:
         """The elements of a tensor as they lie in the file: in its shape, or packed bytes for types of less than 8 bits."""
         place = f"{self._name}, byte {blob.offset}"
-        header = self._bytes[blob.offset : blob.offset + _HEADER.size].tobytes()
-        if len(header) < _HEADER.size:
+        header = self._bytes[blob.offset : blob.offset + HEADER.size].tobytes()
+        if len(header) < HEADER.size:
             raise PackageError(f"{place}: a tensor begins here, and the file has {len(self._bytes)} bytes")
-        sentinel, kind, size, start, _padding = _HEADER.unpack(header)
-        if sentinel != _SENTINEL:
+        sentinel, kind, size, start, _padding = HEADER.unpack(header)
+        if sentinel != SENTINEL:
             raise PackageError(f"{place}: no tensor begins here")
-        if _TYPES.get(kind) != blob.dtype:
-            raise PackageError(
-                f"{place}: a tensor of {_TYPES.get(kind, f'type {kind}')}, and the program takes it for {blob.dtype}"
-            )
+        if TYPES.get(kind) != blob.dtype:
+            raise PackageError(f"{place}: a tensor of {TYPES.get(kind, f'type {kind}')}, and the program takes it for {blob.dtype}")
         count = 1
         for length in blob.shape:
             count *= length

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from russet.coreml.portable import kernels, numpy_kernels
+from russet.coreml.portable import kernels
 from russet.coreml.portable.operations.registry import OPERATIONS, Array, operation
 from russet.errors import UnsupportedOperationError
 
@@ -156,7 +156,9 @@ def silu(x: Array) -> Array:
 
 @operation("sigmoid")
 def sigmoid(x: Array) -> Array:
-    return numpy_kernels.sigmoid(x)
+    # The exponential of a negative number does not overflow.
+    small = np.exp(-np.abs(x))
+    return np.where(x >= 0, np.float32(1), small) / (1 + small)
 
 
 @operation("sigmoid_hard")
