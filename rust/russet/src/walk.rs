@@ -458,6 +458,18 @@ mod tests {
         }
     }
 
+    #[test]
+    fn an_unknown_token_that_is_spelled_out_is_found_where_it_stands() {
+        for (name, tokenizer) in tokenizers() {
+            let unknown = tokenizer.id_to_token(tokenizer.token_to_id("<unk>").unwrap_or(u32::MAX));
+            for text in ["ក<unk><extra_0>😀", "a<unk>k 😀<unk>", "x😀<unk><unk>y<k😀", "<unk", "😀<unk😀<unk>"] {
+                let Some(expected) = unknown.and_then(|_| encode(tokenizer, text, true)) else { continue };
+                let walked = encode(tokenizer, text, true).unwrap();
+                assert_eq!(found(&walked), recorded(&expected), "{name} {text:?}");
+            }
+        }
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(300))]
 

@@ -311,7 +311,15 @@ impl<'w> Walker<'w> {
                             }
                         }
                     };
-                    let text: String = stretch.pass(before.checked_sub(1)?).chars().take(length).map_while(&one_for_one).collect();
+                    // But for the one that is spelled out: it is a piece like others, and its characters may be tokens.
+                    let spelling = core.model.id_to_token(id).unwrap_or_default();
+                    let reach = length + spelling.chars().count();
+                    let mut text: String =
+                        stretch.pass(before.checked_sub(1)?).chars().take(reach).map_while(&one_for_one).collect();
+                    if text.contains(spelling) {
+                        return None;
+                    }
+                    text.truncate(text.char_indices().nth(length).map_or(text.len(), |(end, _)| end));
                     texts.push((row as u32, text.into()));
                     Some(length).filter(|length| *length > 0)
                 }
