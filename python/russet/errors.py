@@ -11,21 +11,30 @@ __all__ = [
     "CheckpointError",
     "ConfigError",
     "ContextLengthError",
+    "DamagedFileError",
+    "DiskFullError",
     "FileError",
     "FolderError",
     "ForbiddenFileError",
+    "GatedRepositoryError",
+    "HubError",
     "InternalError",
     "InvalidLogitsError",
     "LimitError",
     "MissingFileError",
     "MissingTokenError",
     "MissingTokenizerError",
+    "OfflineError",
     "PackageError",
     "ParityError",
     "PatternError",
     "PatternLimitError",
+    "RepositoryNotFoundError",
+    "RevisionNotFoundError",
     "RussetError",
     "StreamError",
+    "TemplateError",
+    "TemplateLimitError",
     "TextError",
     "UnknownIdError",
     "UnsupportedModelError",
@@ -212,6 +221,85 @@ class FolderError(FileError, IsADirectoryError):
     """A folder where a file is needed."""
 
     __module__ = "russet"
+
+
+class HubError(RussetError, OSError):
+    """The Hub could not give what was asked for, for a reason that no other class names: no connection, a server that fails."""
+
+    __module__ = "russet"
+    #: The repository, such as ``owner/name``.
+    repo_id: str
+
+    def __init__(self, message: str = "", *, repo_id: str = "") -> None:
+        super().__init__(message)
+        self.repo_id = repo_id
+
+
+class RepositoryNotFoundError(HubError, FileNotFoundError):
+    """The Hub has no such repository, or does not show it to this user."""
+
+    __module__ = "russet"
+
+
+class GatedRepositoryError(HubError, PermissionError):
+    """A repository whose conditions this user has not accepted."""
+
+    __module__ = "russet"
+
+
+class RevisionNotFoundError(HubError, FileNotFoundError):
+    """A repository without such a branch, tag or commit."""
+
+    __module__ = "russet"
+
+
+class OfflineError(HubError, FileNotFoundError):
+    """Files that the cache does not have whole, and that may not or cannot be fetched now."""
+
+    __module__ = "russet"
+
+
+class DamagedFileError(HubError):
+    """A file whose content is not what the Hub says it is. It was not kept."""
+
+    __module__ = "russet"
+    #: Its path in the repository.
+    path: str
+    #: The hash that the Hub names, and that of what came.
+    expected: str
+    actual: str
+
+    def __init__(self, message: str = "", *, repo_id: str = "", path: str = "", expected: str = "", actual: str = "") -> None:
+        super().__init__(message, repo_id=repo_id)
+        self.path, self.expected, self.actual = path, expected, actual
+
+
+class DiskFullError(FileError):
+    """No room is left where a file was to be written."""
+
+    __module__ = "russet"
+
+
+class TemplateError(RussetError, ValueError):
+    """A chat template that cannot be read, or that refuses the messages it is given."""
+
+    __module__ = "russet"
+    #: The line of the template, from 1; 0 where none is known.
+    line: int
+
+    def __init__(self, message: str = "", *, line: int = 0) -> None:
+        super().__init__(message)
+        self.line = line
+
+
+class TemplateLimitError(TemplateError, LimitError):
+    """A chat template that takes more steps, or writes more text, than is allowed."""
+
+    __module__ = "russet"
+
+    def __init__(self, message: str = "", *, line: int = 0, value: int = 0, limit: int = 0) -> None:
+        TemplateError.__init__(self, message, line=line)
+        self.value, self.limit = value, limit
 
 
 class InternalError(RussetError, RuntimeError):
