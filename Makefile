@@ -16,6 +16,7 @@ PEERS_ARGS :=
 SAMPLING_ARGS :=
 RUNTIME_ARGS :=
 CONVERSION_ARGS :=
+LARGE_ARGS :=
 
 .PHONY: help
 help: ## List the targets
@@ -65,6 +66,10 @@ test-python: develop ## Run the package's tests; PYTEST_ARGS is passed on
 .PHONY: test-reference
 test-reference: develop ## Run the sampler and models behind packages beside the real transformers, if pip finds torch for processors
 	@tests/reference/run $(PYTEST_ARGS)
+
+.PHONY: test-large
+test-large: release ## Convert checkpoints of 100M parameters and compare with torch; LARGE_ARGS="--torch-python PATH" tells where torch is
+	@$(BIN)/python tests/reference/large_checkpoints.py $(LARGE_ARGS)
 
 .PHONY: lint
 lint: develop ## Check formatting, lints, types, the stub and the documents

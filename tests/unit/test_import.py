@@ -6,6 +6,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 import fixtures
 
 HEAVY = [
@@ -61,3 +63,15 @@ assert russet.Tokenizer.from_file({str(fixtures.SENTENCEPIECE / "unigram-nmt-nfk
 assert russet.Tokenizer.from_tiktoken({str(fixtures.TIKTOKEN / "mill.tiktoken")!r}, ".").encode("The mill").ids
 """
     run(code)
+
+
+def test_coremltools_is_imported_without_transformers() -> None:
+    """It looks whether transformers is there, which takes a second. Whoever imports transformers later must get it all the same."""
+    pytest.importorskip("coremltools", reason="coremltools has no wheel here")
+    code = (
+        "import sys; from russet.coreml.coremltools_import import coremltools; before = list(sys.meta_path)\n"
+        "with coremltools(): pass\n"
+        "print('transformers' in sys.modules, sys.meta_path == before)\n"
+        "import transformers; print(transformers.__version__ != '')"
+    )
+    assert run(code).split() == ["False", "True", "True"]
