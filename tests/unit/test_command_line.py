@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -22,17 +23,31 @@ def command(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str
 
 def test_encode_and_decode() -> None:
     tokenizer = russet.Tokenizer.from_file(BERT)
-    done = command("encode", BERT, stdin="The mill\nÉ\n")
+    done = command("encode", "--model", BERT, stdin="The mill\nÉ\n")
     assert done.returncode == 0, done.stderr
     rows = [[int(id) for id in line.split()] for line in done.stdout.splitlines()]
     assert rows == [tokenizer.encode("The mill").ids, tokenizer.encode("É").ids]
-    back = command("decode", BERT, stdin=done.stdout)
+    back = command("decode", "-m", BERT, stdin=done.stdout)
     assert back.stdout.splitlines() == ["the mill", "e"]
+
+
+def test_encode_a_file(tmp_path: Path) -> None:
+    text = "The mill\nstands by the river.\n"
+    (tmp_path / "text.txt").write_text(text, encoding="utf-8")
+    expected = [" ".join(map(str, russet.Tokenizer.from_file(BERT).encode(text).ids))]
+    assert command("encode", "-m", BERT, "--file", str(tmp_path / "text.txt")).stdout.splitlines() == expected
+    assert command("encode", "--file", "-", "-m", BERT, stdin=text).stdout.splitlines() == expected
+
+
+def test_texts_on_both_sides_of_options() -> None:
+    rows = command("encode", "The mill", "-m", BERT, "--no-special-tokens", "É").stdout.splitlines()
+    assert rows == command("encode", "-m", BERT, "--no-special-tokens", "The mill", "É").stdout.splitlines()
+    assert len(rows) == 2
 
 
 def test_encode_as_json() -> None:
     tokenizer = russet.Tokenizer.from_file(BERT)
-    done = command("encode", BERT, "--json", "The mill")
+    done = command("encode", "--model", BERT, "--json", "The mill")
     found = json.loads(done.stdout)
     expected = tokenizer.encode("The mill")
     assert found["ids"] == expected.ids
@@ -41,17 +56,17 @@ def test_encode_as_json() -> None:
 
 
 def test_inspect() -> None:
-    done = command("inspect", str(fixtures.TOKENIZERS / "bpe-llama3.json"))
+    done = command("inspect", "-m", str(fixtures.TOKENIZERS / "bpe-llama3.json"))
     assert done.returncode == 0, done.stderr
     for word in ("BPE", "ByteLevel", "<|endoftext|>", "TemplateProcessing"):
         assert word in done.stdout
-    report = json.loads(command("inspect", "--json", str(fixtures.TOKENIZERS / "bpe-llama3.json")).stdout)
+    report = json.loads(command("inspect", "--json", "-m", str(fixtures.TOKENIZERS / "bpe-llama3.json")).stdout)
     assert report["model"] == "BPE"
     assert len(report["patterns"]) >= 1
 
 
 def test_inspect_reports_ids_that_are_not_honoured() -> None:
-    done = command("inspect", str(fixtures.TOKENIZERS / "added_tokens-holes.json"))
+    done = command("inspect", "-m", str(fixtures.TOKENIZERS / "added_tokens-holes.json"))
     assert done.returncode == 0, done.stderr
     assert "4000000000" in done.stdout
 
@@ -59,9 +74,10 @@ def test_inspect_reports_ids_that_are_not_honoured() -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
-        (["encode", "/no/such/file", "x"], 1, "/no/such/file"),
-        (["decode", BERT, "999999"], 1, "999999"),
+        (["encode", "-m", "/no/such/file", "x"], 1, "/no/such/file"),
+        (["decode", "-m", BERT, "999999"], 1, "999999"),
         (["encode"], 2, "usage"),
+        (["encode", "-m", BERT, "--file", BERT, "x"], 1, "--file and TEXT"),
         (["dance"], 2, "usage"),
     ],
 )

@@ -17,7 +17,7 @@ from russet.coreml.context import PackageContext
 from russet.coreml.contracts import Contract, Sizes, find
 from russet.errors import UnsupportedModelError
 from russet.generation import Generation, GenerationConfig, GenerationPiece
-from russet.generation.request import Prompt
+from russet.generation.prompts import Prompt
 
 __all__ = ["LanguageModel"]
 

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from russet import Sampler
-from russet.errors import ArgumentError, MissingTokenizerError
+from russet.errors import MissingTokenizerError
 from russet.generation.config import GenerationConfig
 from russet.generation.loop import Criterion, Limits
 from russet.generation.prompt_cache import PromptCache
+from russet.generation.prompts import Prompt, Reader, argument_error
 from russet.generation.protocol import Context, LanguageModel
 from russet.generation.stopping import Cancel, as_check
 from russet.generation.text import Detokenizer, TextTokenizer
 
-__all__ = ["Prompt", "Request"]
-
-#: A text, or the ids of one.
-Prompt = str | Sequence[int] | NDArray[np.integer[Any]]
+__all__ = ["Request"]
 
 Way = Literal["plain", "beam_search", "prompt_lookup", "assisted"]
 
@@ -56,6 +51,10 @@ class Request:
         stopping_criteria: Criterion | Iterable[Criterion] | None = None,
         cancel: Cancel | None = None,
         add_special_tokens: bool = True,
+        tools: Sequence[Any] | None = None,
+        documents: Sequence[Mapping[str, str]] | None = None,
+        chat_template: str | None = None,
+        chat_template_kwargs: Mapping[str, Any] | None = None,
         skip_special_tokens: bool = True,
         logprobs: bool = False,
         top_logprobs: int = 0,
@@ -67,14 +66,17 @@ class Request:
             config = generation_config.over(config)
         config = config.updated(values)
         tokenizer = tokenizer or getattr(model, "tokenizer", None)
-        prompt_ids = _ids(model, prompt, tokenizer, add_special_tokens, "prompt")
+        given = {"tools": tools, "documents": documents, "chat_template": chat_template}
+        template = {name: value for name, value in given.items() if value is not None} | dict(chat_template_kwargs or {})
+        reader = Reader(tokenizer, model.vocab_size, add_special_tokens, template)
+        prompt_ids = reader.ids(prompt, "prompt")
         if not prompt_ids and config.bos_token_id is not None:
             prompt_ids = [config.bos_token_id]
         if not prompt_ids:
             raise argument_error("prompt", "has no tokens, and there is no bos_token_id to begin with")
         negative_ids = None
         if negative_prompt is not None:
-            negative_ids = _ids(model, negative_prompt, tokenizer, add_special_tokens, "negative_prompt")
+            negative_ids = reader.ids(negative_prompt, "negative_prompt")
             if config.guidance_scale is None or not negative_ids:
                 raise argument_error("negative_prompt", "has no tokens, or no guidance_scale says how much it counts")
         if prompt_cache is not None and prompt_cache.model is not model:
@@ -186,24 +188,6 @@ class Request:
             self.sampler()
 
 
-def _ids(model: LanguageModel, prompt: Prompt, tokenizer: TextTokenizer | None, add_special_tokens: bool, name: str) -> list[int]:
-    if isinstance(prompt, str):
-        if tokenizer is None:
-            message = f"{name} is a text, and there is no tokenizer: pass ids, or tokenizer= here or when the model is loaded"
-            raise MissingTokenizerError(message)
-        return list(tokenizer.encode(prompt, add_special_tokens=add_special_tokens).ids)
-    array = np.asarray(prompt)
-    if array.ndim == 2 and len(array) == 1:
-        array = array[0]
-    if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
-        raise argument_error(name, f"is neither a text nor a sequence of ids: {array.dtype} of shape {array.shape}")
-    ids: list[int] = array.tolist()
-    for index, each in enumerate(ids):
-        if not 0 <= each < model.vocab_size:
-            raise argument_error(name, f"id {each} at {index} is not among {model.vocab_size}")
-    return ids
-
-
 def _stops(
     config: GenerationConfig, tokenizer: TextTokenizer | None, skip_special_tokens: bool
 ) -> tuple[tuple[str, ...], frozenset[int]]:
@@ -217,8 +201,3 @@ def _stops(
         special = {token.content: id for id, token in tokenizer.get_added_tokens_decoder().items() if token.special}
     strings = tuple(string for string in config.stops if string not in special)
     return strings, frozenset(special[string] for string in config.stops if string in special)
-
-
-def argument_error(name: str, message: str) -> ArgumentError:
-    """Of the argument ``name``."""
-    return ArgumentError(f"{name}: {message}", argument=name)

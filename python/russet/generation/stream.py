@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from russet import Sampler
 from russet.generation.beam_search import Beam, beam_search
 from russet.generation.loop import History, Reading, Step, decode
+from russet.generation.prompts import Prompt, argument_error
 from russet.generation.protocol import LanguageModel
-from russet.generation.request import Prompt, Request, argument_error
+from russet.generation.request import Request
 from russet.generation.speculative import assisted, prompt_lookup
 from russet.generation.stopping import CancelToken, as_check
 from russet.generation.streamers import Streamer, give
@@ -65,7 +66,8 @@ def generate(
 
     Args:
         model: What gives logits. Its attributes ``generation_config`` and ``tokenizer`` count if it has them.
-        prompt: A text, or ids, (n,).
+        prompt: A text, or ids, (n,), or a conversation: messages with ``role`` and ``content``. The tokenizer's chat template
+            writes it, and goes on with the last message if that is the assistant's.
         tokenizer: Makes ids of the prompt's text, and text of the ids that follow.
         streamer: Is given the text as it comes: one of transformers', or of :mod:`russet.generation.streamers`.
         num_return_sequences: How many texts, which share what is read of the prompt.
@@ -76,6 +78,9 @@ def generate(
         stopping_criteria: Functions of the ids so far, (1, n), and the last logits, (1, V), that say whether to end.
         cancel: A :class:`CancelToken`, a ``threading.Event``, or a function: the generation ends before the model runs again.
         add_special_tokens: Whether the tokenizer adds some to a prompt that is a text.
+        tools: Functions, or their JSON schemas, that a conversation's template is given; ``documents`` likewise.
+        chat_template: A template instead of the tokenizer's own, or the name of one of its own.
+        chat_template_kwargs: More variables for the template, such as ``enable_thinking``.
         skip_special_tokens: Whether they are left out of the text.
         logprobs: Whether the probability of each token is told, as its logarithm in the model's own distribution.
         top_logprobs: Of how many most probable tokens it is told, too.

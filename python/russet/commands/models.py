@@ -1,4 +1,4 @@
-"""The commands for models: generate, describe, bench, convert."""
+"""The commands for models: describe, bench, convert; and what all take that load one."""
 
 from __future__ import annotations
 
@@ -14,26 +14,10 @@ from russet.errors import ArgumentError
 
 if TYPE_CHECKING:
     from russet.coreml.language_model import LanguageModel
-    from russet.generation import Generation, GenerationPiece
 
 
 def add_to(commands: Any) -> None:
     """Adds the commands to a parser's."""
-    generate = commands.add_parser("generate", help="generate text", description="Generates the text that follows a prompt.")
-    generate.set_defaults(run=_generate)
-    _add_model(generate.add_argument)
-    generate.add_argument("--prompt", required=True, metavar="TEXT", help="the prompt; - reads it from stdin")
-    generate.add_argument("--max-new-tokens", "-n", type=int, metavar="N", help="stop after N tokens (256, or the context's end)")
-    generate.add_argument("--temperature", type=float, metavar="T", help="divides the logits; 0 takes the best token")
-    generate.add_argument("--top-k", type=int, metavar="K", help="draw among the K best tokens")
-    generate.add_argument("--top-p", type=float, metavar="P", help="draw among the best tokens of together this probability")
-    generate.add_argument("--min-p", type=float, metavar="P", help="draw among tokens of at least this share of the best one's")
-    generate.add_argument("--repetition-penalty", type=float, metavar="X", help="above 1, makes tokens of the text less likely")
-    generate.add_argument("--seed", type=int, metavar="N", help="the same seed draws the same tokens")
-    generate.add_argument("--stop", action="append", metavar="TEXT", help="stop before this text; may be given several times")
-    generate.add_argument("--json", action="store_true", help="print one object at the end instead of the text as it comes")
-    generate.add_argument("--stats", action="store_true", help="print tokens per second and the like to stderr")
-
     describe = commands.add_parser(
         "describe", help="show what a package is made of", description="Shows a Core ML package's parts."
     )
@@ -46,7 +30,7 @@ def add_to(commands: Any) -> None:
 
     bench = commands.add_parser("bench", help="measure a model's speed", description="Measures prompt and generation speed.")
     bench.set_defaults(run=_bench)
-    _add_model(bench.add_argument, positional=True)
+    add_model(bench.add_argument, positional=True)
     bench.add_argument("--prompt-tokens", type=int, default=128, metavar="N", help="tokens of the prompt (128)")
     bench.add_argument("--generation-tokens", type=int, default=64, metavar="N", help="tokens after it (64)")
     bench.add_argument("--rounds", type=int, default=3, metavar="N", help="how often each is measured (3)")
@@ -79,7 +63,8 @@ def add_to(commands: Any) -> None:
     convert.add_argument("--json", action="store_true", help="print one object")
 
 
-def _add_model(add: Any, positional: bool = False) -> None:
+def add_model(add: Any, positional: bool = False) -> None:
+    """Adds what tells which model, and what runs it."""
     text = "an .mlpackage, or a folder with one and its tokenizer (the small model that ships with Russet)"
     if positional:
         add("model", type=Path, nargs="?", metavar="MODEL", help=text)
@@ -91,76 +76,14 @@ def _add_model(add: Any, positional: bool = False) -> None:
     add("--threads", type=int, metavar="N", help="of the portable backend: threads of its kernels")
 
 
-def _load(options: argparse.Namespace) -> LanguageModel:
+def load(options: argparse.Namespace) -> LanguageModel:
+    """The model that the options name; ``options.model`` is set if they name none."""
     from russet import onboard
     from russet.coreml.language_model import LanguageModel
 
     options.model = options.model or onboard.path()
     chosen = {name: getattr(options, name) for name in ("compute_units", "threads") if getattr(options, name) is not None}
     return LanguageModel.from_pretrained(options.model, options.tokenizer, options.backend, **chosen)
-
-
-def _generate(options: argparse.Namespace) -> None:
-    start = time.perf_counter()
-    model = _load(options)
-    prompt = sys.stdin.read() if options.prompt == "-" else options.prompt
-    names = ("max_new_tokens", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "seed")
-    values = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
-    if options.stop:
-        values["stop_strings"] = options.stop
-    if options.json:
-        whole = model.generate(prompt, **values)
-        assert not isinstance(whole, list)
-        print(_json(_report(whole)))
-        if options.stats:
-            _print_stats(
-                whole.usage.prompt_tokens, whole.usage.completion_tokens, whole.timings.prompt, whole.timings.generation, start
-            )
-        return
-    last: GenerationPiece | None = None
-    first = 0.0
-    try:
-        for piece in model.stream_generate(prompt, **values):
-            first = first or time.perf_counter() - start
-            last = piece
-            sys.stdout.write(piece.text)
-            sys.stdout.flush()
-    finally:
-        # Whatever ends it, the shell's next line is a line of its own.
-        if last is not None:
-            sys.stdout.write("\n")
-    if options.stats and last is not None:
-        print(
-            f"prompt: {last.prompt_tokens} tokens, {last.prompt_tps:.1f} tokens/s; generation: {last.generation_tokens} tokens, "
-            f"{last.generation_tps:.1f} tokens/s; first token after {first:.2f} s; ended by {last.finish_reason}; "
-            f"peak memory {_peak_megabytes():.0f} MB",
-            file=sys.stderr,
-        )
-
-
-def _report(whole: Generation) -> dict[str, Any]:
-    return {
-        "text": whole.text,
-        "token_ids": whole.token_ids,
-        "finish_reason": whole.finish_reason,
-        "stop_string": whole.stop_string,
-        "seed": whole.seed,
-        "usage": {
-            "prompt_tokens": whole.usage.prompt_tokens,
-            "completion_tokens": whole.usage.completion_tokens,
-            "total_tokens": whole.usage.total_tokens,
-        },
-        "timings": {"prompt": whole.timings.prompt, "generation": whole.timings.generation},
-    }
-
-
-def _print_stats(prompt: int, generated: int, prompt_seconds: float, seconds: float, start: float) -> None:
-    print(
-        f"prompt: {prompt} tokens, {prompt / max(prompt_seconds, 1e-9):.1f} tokens/s; generation: {generated} tokens, "
-        f"{generated / max(seconds, 1e-9):.1f} tokens/s; {time.perf_counter() - start:.2f} s in all; "
-        f"peak memory {_peak_megabytes():.0f} MB",
-        file=sys.stderr,
-    )
 
 
 def _convert(options: argparse.Namespace) -> None:
@@ -215,7 +138,7 @@ def _bench(options: argparse.Namespace) -> None:
     if min(options.prompt_tokens, options.generation_tokens, options.rounds) < 1:
         raise ArgumentError("bench: --prompt-tokens, --generation-tokens and --rounds are at least 1")
     start = time.perf_counter()
-    model = _load(options)
+    model = load(options)
     loaded = time.perf_counter() - start
     total = options.prompt_tokens + options.generation_tokens
     if total > model.context_length:
@@ -246,7 +169,7 @@ def _bench(options: argparse.Namespace) -> None:
         "prompt_tokens_per_second": options.prompt_tokens / prompt,
         "generation_tokens": options.generation_tokens,
         "generation_tokens_per_second": 1 / step,
-        "peak_memory_megabytes": _peak_megabytes(),
+        "peak_memory_megabytes": peak_megabytes(),
     }
     if options.json:
         print(_json(report))
@@ -254,10 +177,11 @@ def _bench(options: argparse.Namespace) -> None:
     print(f"load            {loaded:.2f} s; the first token of a prompt comes {loaded + first:.2f} s after start")
     print(f"prompt          {options.prompt_tokens / prompt:.1f} tokens/s ({options.prompt_tokens} tokens)")
     print(f"generation      {1 / step:.1f} tokens/s (median of {len(steps)} steps)")
-    print(f"peak memory     {_peak_megabytes():.0f} MB")
+    print(f"peak memory     {peak_megabytes():.0f} MB")
 
 
-def _peak_megabytes() -> float:
+def peak_megabytes() -> float:
+    """The most memory that this process had so far."""
     try:
         import resource
     except ImportError:  # Windows
