@@ -15,6 +15,7 @@ from pathlib import Path
 
 from russet import RussetError, __version__
 from russet.commands import generate, models, tokenizers
+from russet.hub import command as hub_command
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,6 +57,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"russet {__version__}")
     commands = parser.add_subparsers(required=True, metavar="command")
 
-    for each in (tokenizers, generate, models):
+    for each in (tokenizers, generate, models, hub_command):
         each.add_to(commands)
     return parser

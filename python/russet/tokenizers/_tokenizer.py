@@ -112,7 +112,7 @@ class Tokenizer:
 
     @staticmethod
     def from_pretrained(identifier: str, revision: str = "main", token: str | None = None) -> Tokenizer:
-        """A tokenizer from a folder. Repositories on the Hub are not supported yet."""
+        """A tokenizer from a folder, or from a repository on the Hub."""
         return Tokenizer.from_file(str(resolve_tokenizer(identifier, revision, token)))
 
     def to_str(self, pretty: bool = False) -> str:

@@ -137,7 +137,7 @@ impl PyTokenizer {
         })
     }
 
-    /// Reads the tokenizer of a folder. Repositories on the Hub are not supported yet.
+    /// Reads the tokenizer of a folder, or of a repository on the Hub.
     #[staticmethod]
     #[pyo3(signature = (identifier, *, revision="main", token=None))]
     fn from_pretrained(py: Python<'_>, identifier: Any<'_, '_>, revision: &str, token: Option<&str>) -> PyResult<Self> {

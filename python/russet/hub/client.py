@@ -1,0 +1,183 @@
+"""The Hub, asked through huggingface_hub: where a revision points, which files there are, what is in them.
+
+Only its public interface is used, which is the same in versions 1 and 2: their HTTP libraries differ, but not what of them is used
+here. A token goes to the endpoint's host; the HTTP library drops it when an answer leads to another.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import huggingface_hub
+from huggingface_hub import constants
+
+from russet._core import __version__
+from russet.hub import failures, names
+
+DEFAULT_REVISION = "main"
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file as the Hub tells of it."""
+
+    path: str
+    #: Bytes.
+    size: int
+    #: Its SHA-256 (64 hexadecimal digits) if it is in LFS, else git's hash of it (40).
+    hash: str
+    #: Whether it is kept in Xet.
+    in_xet: bool = False
+
+
+class RangeRefusedError(Exception):
+    """The server has nothing behind the byte that was asked for."""
+
+
+def is_offline() -> bool:
+    """Whether the environment forbids requests (HF_HUB_OFFLINE, TRANSFORMERS_OFFLINE)."""
+    return bool(constants.HF_HUB_OFFLINE)
+
+
+def cache_folder(cache_dir: Path | None) -> Path:
+    """Where huggingface_hub keeps what it fetches (HF_HOME, HF_HUB_CACHE)."""
+    return Path(constants.HF_HUB_CACHE if cache_dir is None else cache_dir).expanduser().absolute()
+
+
+class Client:
+    """Requests about one repository."""
+
+    def __init__(self, repo_id: str, token: str | bool | None = None) -> None:
+        self.repo_id = repo_id
+        self.token = token
+        self._api = huggingface_hub.HfApi(token=token, library_name="russet", library_version=__version__)
+
+    def commit(self, revision: str, stop: threading.Event | None = None) -> str:
+        """The hash of the commit that a branch, tag or short hash points to."""
+        info = failures.retried(
+            lambda: self._api.model_info(self.repo_id, revision=revision, timeout=constants.HF_HUB_ETAG_TIMEOUT),
+            self.repo_id,
+            revision,
+            stop,
+        )
+        return names.check_hex(info.sha, names.COMMIT, "the commit's hash", self.repo_id)
+
+    def information(self, revision: str) -> Any:
+        """What the Hub tells of a repository, with the sizes and hashes of its files."""
+        return failures.retried(
+            lambda: self._api.model_info(
+                self.repo_id, revision=revision, files_metadata=True, timeout=constants.HF_HUB_ETAG_TIMEOUT
+            ),
+            self.repo_id,
+            revision,
+        )
+
+    def listing(self, commit: str) -> dict[str, RemoteFile]:
+        """All files of a commit by path. Paths are as they came: check them before they are used."""
+        entries = failures.retried(
+            lambda: list(self._api.list_repo_tree(self.repo_id, recursive=True, revision=commit)), self.repo_id, commit
+        )
+        return {it.path: remote_file(it) for it in entries if isinstance(it, huggingface_hub.RepoFile)}
+
+    def _token(self) -> str | None:
+        """The token that huggingface_hub would send."""
+        if isinstance(self.token, str):
+            return self.token
+        if self.token is False or (self.token is None and constants.HF_HUB_DISABLE_IMPLICIT_TOKEN):
+            return None
+        return huggingface_hub.get_token()
+
+    @contextmanager
+    def content(self, commit: str, path: str, start: int) -> Iterator[tuple[int, Iterator[bytes]]]:
+        """The bytes of a file from ``start``, or from where the server begins: that position, and blocks.
+
+        Raises:
+            RangeRefusedError: if there are none.
+        """
+        # Compressed bytes could be resumed nowhere.
+        headers = {"User-Agent": f"russet/{__version__}; hf_hub/{huggingface_hub.__version__}", "Accept-Encoding": "identity"}
+        token = self._token()
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        if start:
+            headers["Range"] = f"bytes={start}-"
+        url = huggingface_hub.hf_hub_url(self.repo_id, path, revision=commit)
+        session = huggingface_hub.get_session()
+        timeout = constants.HF_HUB_DOWNLOAD_TIMEOUT
+        with session.stream("GET", url, headers=headers, timeout=timeout, follow_redirects=True) as response:
+            if response.status_code == 416:
+                raise RangeRefusedError
+            if response.status_code >= 400:
+                response.read()
+            huggingface_hub.hf_raise_for_status(response)
+            begin = 0
+            if response.status_code == 206:
+                told = str(response.headers.get("Content-Range", "")).strip().lower()
+                if not told.startswith(f"bytes {start}-") or response.headers.get("Content-Encoding", "identity") != "identity":
+                    raise RangeRefusedError
+                begin = start
+            yield begin, response.iter_bytes()
+
+    def comes_by_xet(self, file: RemoteFile) -> bool:
+        """Whether huggingface_hub fetches a file in pieces from Xet, each checked."""
+        return file.in_xet and not constants.HF_HUB_DISABLE_XET and importlib.util.find_spec("hf_xet") is not None
+
+    def download(self, commit: str, path: str, cache: Path, force: bool, progress: Callable[[int], None]) -> None:
+        """Lets huggingface_hub put a file into its cache."""
+        options: dict[str, Any] = {}
+        # The first versions show bars of their own, whoever looks.
+        if "tqdm_class" in inspect.signature(huggingface_hub.hf_hub_download).parameters:
+            options["tqdm_class"] = type("Told", (_Told,), {"progress": staticmethod(progress)})
+
+        def call() -> str:
+            return str(
+                huggingface_hub.hf_hub_download(
+                    self.repo_id,
+                    path,
+                    revision=commit,
+                    cache_dir=cache,
+                    token=self.token,
+                    force_download=force,
+                    library_name="russet",
+                    library_version=__version__,
+                    **options,
+                )
+            )
+
+        failures.retried(call, self.repo_id, commit)
+
+
+class _Told:
+    """Stands where huggingface_hub would show a bar, and tells how many bytes came."""
+
+    progress: Callable[[int], None]
+
+    def __init__(self, *_: Any, **options: Any) -> None:
+        self.progress(int(options.get("initial") or 0))
+
+    def __enter__(self) -> _Told:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def update(self, count: float | None = 1) -> None:
+        self.progress(int(count or 0))
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *_, **__: None
+
+
+def remote_file(entry: Any) -> RemoteFile:
+    """A file of a listing, or of what is told of a repository."""
+    path = getattr(entry, "path", None) or entry.rfilename
+    hash = entry.blob_id if entry.lfs is None else entry.lfs.sha256
+    size = entry.size if entry.lfs is None else entry.lfs.size
+    return RemoteFile(path, size, hash, getattr(entry, "xet_hash", None) is not None)
