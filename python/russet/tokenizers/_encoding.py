@@ -138,10 +138,10 @@ class Encoding:
         """Says that all tokens come from the given sequence."""
         self._core = self._core.with_sequence_id(sequence_id)
 
-    @staticmethod
-    def merge(encodings: Sequence[Encoding], growing_offsets: bool = True) -> Encoding:
+    @classmethod
+    def merge(cls: type[Kind], encodings: Sequence[Encoding], growing_offsets: bool = True) -> Kind:
         """One after the other. With ``growing_offsets``, offsets go on where those of the one before end."""
-        return Encoding._over(_core.Encoding.merged([encoding._core for encoding in encodings], growing_offsets))
+        return cls._over(_core.Encoding.merged([encoding._core for encoding in encodings], growing_offsets))
 
     def __len__(self) -> int:
         return len(self._core)
