@@ -71,14 +71,18 @@ if TYPE_CHECKING:
     from russet.coreml.encoder_model import EncoderModel
     from russet.coreml.language_model import LanguageModel
     from russet.generation import Generation, GenerationConfig, GenerationPiece, PromptCache, TextIteratorStreamer, TextStreamer
+    from russet.pretrained import AutoTokenizer, BatchEncoding, PreTrainedTokenizer
 
 #: Where the names are that are imported when they are first used.
 _LATER = {
+    "AutoTokenizer": "russet.pretrained",
+    "BatchEncoding": "russet.pretrained",
     "EncoderModel": "russet.coreml.encoder_model",
     "Generation": "russet.generation",
     "GenerationConfig": "russet.generation",
     "GenerationPiece": "russet.generation",
     "LanguageModel": "russet.coreml.language_model",
+    "PreTrainedTokenizer": "russet.pretrained",
     "PromptCache": "russet.generation",
     "TextIteratorStreamer": "russet.generation",
     "TextStreamer": "russet.generation",
@@ -103,6 +107,8 @@ def __dir__() -> list[str]:
 __all__ = [
     "AddedToken",
     "ArgumentError",
+    "AutoTokenizer",
+    "BatchEncoding",
     "CheckpointError",
     "Choice",
     "ConfigError",
@@ -135,6 +141,7 @@ __all__ = [
     "ParityError",
     "PatternError",
     "PatternLimitError",
+    "PreTrainedTokenizer",
     "PromptCache",
     "RepositoryNotFoundError",
     "RevisionNotFoundError",

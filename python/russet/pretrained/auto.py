@@ -1,0 +1,168 @@
+"""Finding and reading a tokenizer's folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+from russet import _core
+from russet.errors import ArgumentError, ConfigError
+from russet.pretrained import classes
+from russet.pretrained.settings import chat_templates, no_tokenizer, read_json, read_settings
+from russet.pretrained.tokenizer import PreTrainedTokenizer
+from russet.tokenizers import Tokenizer
+
+Made = TypeVar("Made", bound=PreTrainedTokenizer)
+
+#: What is fetched from the Hub.
+PATTERNS = (
+    "tokenizer*.json", "config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt",
+    "*.model", "*.tiktoken", "chat_template.jinja", "chat_template.json", "additional_chat_templates/*.jinja",
+)  # fmt: skip
+
+
+class AutoTokenizer:
+    """Makes a :class:`PreTrainedTokenizer` of a folder or a repository."""
+
+    def __init__(self) -> NoReturn:
+        raise ArgumentError("AutoTokenizer.from_pretrained(path_or_repo_id) makes a tokenizer")
+
+    @staticmethod
+    def from_pretrained(
+        pretrained_model_name_or_path: str | os.PathLike[str],
+        *,
+        revision: str | None = None,
+        token: str | bool | None = None,
+        cache_dir: str | os.PathLike[str] | None = None,
+        local_files_only: bool = False,
+        subfolder: str = "",
+        use_fast: bool | None = None,
+        trust_remote_code: bool | None = None,
+        tokenizer_type: str | None = None,
+        **settings: Any,
+    ) -> PreTrainedTokenizer:
+        """Reads a tokenizer with all its settings.
+
+        The ids are what the tokenizer.json says, as with ``PreTrainedTokenizerFast.from_pretrained(folder)`` of transformers. The
+        class that is named in the files decides which keys a call returns, and never blocks loading: no code is run.
+
+        Args:
+            pretrained_model_name_or_path: a folder, a tokenizer.json, or a repository on the Hub.
+            revision: a branch, tag or commit of the repository.
+            token: for private repositories.
+            cache_dir: in place of the Hub's cache.
+            local_files_only: fetches nothing.
+            subfolder: where in the folder or repository the files are.
+            use_fast, trust_remote_code: taken, and without effect: there is one kind of tokenizer, and no code of others is run.
+            tokenizer_type: a ``model_type`` in place of that of the config.json.
+            settings: those of a :class:`PreTrainedTokenizer`, which win over the files.
+
+        Raises:
+            MissingFileError: if there is nothing to make a tokenizer of.
+            ConfigError: for a damaged file.
+            HubError: if the repository cannot be had.
+        """
+        return load(
+            PreTrainedTokenizer,
+            pretrained_model_name_or_path,
+            revision=revision,
+            token=token,
+            cache_dir=cache_dir,
+            local_files_only=local_files_only,
+            subfolder=subfolder,
+            tokenizer_type=tokenizer_type,
+            **settings,
+        )
+
+
+def load(
+    kind: type[Made],
+    identifier: str | os.PathLike[str],
+    *,
+    revision: str | None = None,
+    token: str | bool | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+    local_files_only: bool = False,
+    subfolder: str = "",
+    use_fast: bool | None = None,
+    trust_remote_code: bool | None = None,
+    tokenizer_type: str | None = None,
+    **given: Any,
+) -> Made:
+    """As :meth:`AutoTokenizer.from_pretrained`, of a class that is given."""
+    for name in ("gguf_file", "proxies", "force_download", "mistral_format"):
+        if given.pop(name, None):
+            raise ArgumentError(f"{name} is not supported", argument=name)
+    name_or_path = os.fspath(identifier)
+    if os.path.isfile(name_or_path):
+        core = _core.Tokenizer.from_file(name_or_path)
+        return _made(kind, core, None, {}, {}, {**given, "name_or_path": name_or_path}, None)
+    folder = Path(name_or_path)
+    if not folder.is_dir():
+        from russet import hub
+
+        folder = hub.resolve(  # type: ignore[attr-defined]
+            name_or_path,
+            revision,
+            allow_patterns=[f"{subfolder}/{pattern}" if subfolder else pattern for pattern in PATTERNS],
+            token=token,
+            cache_dir=cache_dir,
+            local_files_only=local_files_only,
+        )
+    if subfolder:
+        folder = folder / subfolder
+    config = read_json(folder / "tokenizer_config.json") or {}
+    model = read_json(folder / "config.json") or {}
+    if tokenizer_type is not None:
+        model = {"model_type": tokenizer_type}
+        config = {key: value for key, value in config.items() if key != "tokenizer_class"}
+    file = folder / _file_name(config)
+    if not file.is_file():
+        raise no_tokenizer(folder, file.name)
+    core = _core.Tokenizer.from_file(str(file))
+    template = chat_templates(folder, config)
+    if template is not None:
+        config = {**config, "chat_template": template}
+    return _made(kind, core, folder, config, model, {"name_or_path": name_or_path, **given}, file)
+
+
+def _made(
+    kind: type[Made],
+    core: _core.Tokenizer,
+    folder: Path | None,
+    config: dict[str, Any],
+    model: dict[str, Any],
+    given: dict[str, Any],
+    file: Path | None,
+) -> Made:
+    values, added = read_settings(folder, config, given, core.get_added_tokens_decoder)
+    name = classes.class_of(config, model, '"ByteLevel"' in (core._part("pre_tokenizer", False) or ""))
+    values.setdefault("model_input_names", classes.input_names(name))
+    tokens = {token: text for token, text in classes.special_tokens(name).items() if token not in values}
+    if tokens:
+        # A token that the file does not have stays out: it would change what texts are encoded to.
+        present = {token.content: token for token in core.get_added_tokens_decoder().values()}
+        values.update({token: text for token, text in tokens.items() if text in present})
+    if added:
+        values["added_tokens_decoder"] = added
+    made = object.__new__(kind)
+    made._take(Tokenizer._over(core), values)
+    return made
+
+
+def _file_name(config: dict[str, Any]) -> str:
+    """The tokenizer.json, or the one for versions up to transformers 5.23 that the settings list."""
+    names = config.get("fast_tokenizer_files")
+    if not isinstance(names, list):
+        return "tokenizer.json"
+    best: tuple[int, ...] = (-1,)
+    chosen = "tokenizer.json"
+    for name in names:
+        if not isinstance(name, str) or os.path.basename(name) != name:
+            raise ConfigError(f"fast_tokenizer_files: {name!r} is no name of a file", place="fast_tokenizer_files")
+        version = name.removeprefix("tokenizer.").removesuffix(".json")
+        numbers = tuple(int(part) for part in version.split(".") if part.isdecimal())
+        if name == f"tokenizer.{version}.json" and best < numbers <= (5, 23, 0):
+            best, chosen = numbers, name
+    return chosen
