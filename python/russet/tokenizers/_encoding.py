@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from russet import _core
 from russet.errors import ArgumentError
+
+Kind = TypeVar("Kind", bound="Encoding")
 
 
 class Encoding:
@@ -23,7 +25,7 @@ class Encoding:
         self._core = _core.Encoding._from_fields([], [], [], [], [], [], [], [], [])
 
     @classmethod
-    def _over(cls, core: _core.Encoding) -> Encoding:
+    def _over(cls: type[Kind], core: _core.Encoding) -> Kind:
         encoding = object.__new__(cls)
         encoding._core = core
         return encoding
@@ -83,7 +85,7 @@ class Encoding:
     @property
     def overflowing(self) -> list[Encoding]:
         """The parts that truncation cut off."""
-        return [Encoding._over(part) for part in self._core.overflowing]
+        return [type(self)._over(part) for part in self._core.overflowing]
 
     def char_to_token(self, char_pos: int, sequence_index: int = 0) -> int | None:
         """The token that contains a character."""

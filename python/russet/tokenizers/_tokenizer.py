@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, NoReturn, TypeVar, cast
 
 from russet import _core
 from russet.errors import ArgumentError
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 Part = TypeVar("Part", bound=Component)
 Result = TypeVar("Result")
+Shell = TypeVar("Shell", bound="Tokenizer")
 
 
 class _State(NamedTuple):
@@ -61,6 +62,9 @@ class Tokenizer:
     Its settings can be changed at any time, by any thread; a call that is under way keeps those it began with.
     """
 
+    #: What encoding gives; other packages' stand-ins have their own.
+    _encoding_class: ClassVar[type[Encoding]] = Encoding
+
     def __init__(self, model: Model) -> None:
         saved = saved_form(model, Model) if model is not None else None
         if saved is None:
@@ -68,7 +72,7 @@ class Tokenizer:
         self._take(nothing()._with_part("model", saved))
 
     @classmethod
-    def _over(cls, core: _core.Tokenizer) -> Tokenizer:
+    def _over(cls: type[Shell], core: _core.Tokenizer) -> Shell:
         tokenizer = object.__new__(cls)
         tokenizer._take(core)
         return tokenizer
@@ -95,25 +99,25 @@ class Tokenizer:
 
     # Files
 
-    @staticmethod
-    def from_str(json: str) -> Tokenizer:
+    @classmethod
+    def from_str(cls: type[Shell], json: str) -> Shell:
         """A tokenizer from the text of a tokenizer.json."""
-        return Tokenizer._over(_core.Tokenizer.from_str(json))
+        return cls._over(_core.Tokenizer.from_str(json))
 
-    @staticmethod
-    def from_file(path: str) -> Tokenizer:
+    @classmethod
+    def from_file(cls: type[Shell], path: str) -> Shell:
         """A tokenizer from a file."""
-        return Tokenizer._over(_core.Tokenizer.from_file(path))
+        return cls._over(_core.Tokenizer.from_file(path))
 
-    @staticmethod
-    def from_buffer(buffer: bytes) -> Tokenizer:
+    @classmethod
+    def from_buffer(cls: type[Shell], buffer: bytes) -> Shell:
         """A tokenizer from the bytes of a tokenizer.json."""
-        return Tokenizer._over(_core.Tokenizer.from_buffer(buffer))
+        return cls._over(_core.Tokenizer.from_buffer(buffer))
 
-    @staticmethod
-    def from_pretrained(identifier: str, revision: str = "main", token: str | None = None) -> Tokenizer:
+    @classmethod
+    def from_pretrained(cls: type[Shell], identifier: str, revision: str = "main", token: str | None = None) -> Shell:
         """A tokenizer from a folder, or from a repository on the Hub."""
-        return Tokenizer.from_file(str(resolve_tokenizer(identifier, revision, token)))
+        return cls.from_file(str(resolve_tokenizer(identifier, revision, token)))
 
     def to_str(self, pretty: bool = False) -> str:
         """The text of a tokenizer.json."""
@@ -145,7 +149,7 @@ class Tokenizer:
 
     def encode(self, sequence: Any, pair: Any = None, is_pretokenized: bool = False, add_special_tokens: bool = True) -> Encoding:
         """Encodes a text or a pair; lists of words with ``is_pretokenized``."""
-        return Encoding._over(self._encode(self._ready(), sequence, pair, is_pretokenized, add_special_tokens))
+        return self._encoding_class._over(self._encode(self._ready(), sequence, pair, is_pretokenized, add_special_tokens))
 
     def encode_batch(self, input: Sequence[Any], is_pretokenized: bool = False, add_special_tokens: bool = True) -> list[Encoding]:
         """Encodes many. Each is a text, or a pair as a tuple or list of two."""
@@ -172,7 +176,7 @@ class Tokenizer:
         state = self._ready()
 
         def work() -> Encoding:
-            return Encoding._over(in_bytes(self._encode(state, sequence, pair, is_pretokenized, add_special_tokens)))
+            return self._encoding_class._over(in_bytes(self._encode(state, sequence, pair, is_pretokenized, add_special_tokens)))
 
         return _on_thread(work)
 
@@ -199,7 +203,8 @@ class Tokenizer:
         """Truncates, adds special tokens, and pads."""
         state = self._ready()
         second = None if pair is None else pair._core
-        return Encoding._over(state.core._post_process(encoding._core, second, add_special_tokens, state.truncation, state.padding))
+        core = state.core._post_process(encoding._core, second, add_special_tokens, state.truncation, state.padding)
+        return self._encoding_class._over(core)
 
     @staticmethod
     def _encode(state: _State, sequence: Any, pair: Any, is_pretokenized: bool, add_special_tokens: bool) -> _core.Encoding:
@@ -215,9 +220,8 @@ class Tokenizer:
             state.padding,
         )
 
-    @staticmethod
     def _encode_batch(
-        state: _State, items: Sequence[Any], is_pretokenized: bool, add_special_tokens: bool, blank: bool
+        self, state: _State, items: Sequence[Any], is_pretokenized: bool, add_special_tokens: bool, blank: bool
     ) -> list[Encoding]:
         if is_pretokenized and not isinstance(items, str):
             items = [_word_lists(item) for item in items]
@@ -230,7 +234,7 @@ class Tokenizer:
             state.padding,
             blank,
         )
-        return [Encoding._over(encoding) for encoding in encodings]
+        return [self._encoding_class._over(encoding) for encoding in encodings]
 
     # Vocabulary
 
