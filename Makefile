@@ -39,11 +39,11 @@ $(STAMP): requirements-dev.txt
 
 .PHONY: develop
 develop: check-rust $(STAMP) ## Build the extension quickly and install the package into .venv
-	@VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(BIN)/maturin develop --quiet --profile develop
+	@PIP_QUIET=1 VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(BIN)/maturin develop --quiet --profile develop
 
 .PHONY: release
 release: check-rust $(STAMP) ## Build the extension as it is published and install the package into .venv
-	@VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(BIN)/maturin develop --quiet --release
+	@PIP_QUIET=1 VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(BIN)/maturin develop --quiet --release
 
 # What users run
 

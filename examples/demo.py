@@ -29,8 +29,8 @@ def generate(prompt: str, tokens: int) -> None:
     start = time.perf_counter()
     model = russet.LanguageModel.from_pretrained(onboard.path())
     loaded = time.perf_counter() - start
-    tokenizer = model.tokenizer
-    assert tokenizer is not None
+    assert isinstance(model.tokenizer, russet.PreTrainedTokenizer)
+    tokenizer = model.tokenizer.core
     package = next(onboard.path().glob("*.mlpackage"))
     size = sum(file.stat().st_size for file in package.rglob("*") if file.is_file())
     print(

@@ -25,6 +25,7 @@ from book_text import HELD_OUT, novels, split
 from numpy_llama import NumpyLlama
 
 import russet
+from russet.generation.text import core_of
 
 WORDS, RUN = 2000, 50
 
@@ -42,7 +43,7 @@ def bits(model: Any, text: str) -> float:
     The text is read in windows of the whole context that overlap by half: but in the first, each token has at least half a
     context before it.
     """
-    ids = model.tokenizer.encode(text, add_special_tokens=False).ids
+    ids = core_of(model.tokenizer).encode(text, add_special_tokens=False).ids
     begin, length = model.generation_config.bos_token_id, model.context_length
     total, done = 0.0, 0
     while done < len(ids):
@@ -64,7 +65,7 @@ def longest_copy(ids: list[int], model: Any, training: str) -> int:
     """The greatest number of tokens in a row whose text occurs in the training text."""
     longest = start = 0
     while start + longest < len(ids):
-        if model.tokenizer.decode(ids[start : start + longest + 1]) in training:
+        if core_of(model.tokenizer).decode(ids[start : start + longest + 1]) in training:
             longest += 1
         else:
             start += 1

@@ -6,8 +6,8 @@
     >>> lm = LanguageModel.from_pretrained("folder with a package")     # doctest: +SKIP
     >>> print(lm.generate("Hello", max_new_tokens=16))                  # doctest: +SKIP
 
-``russet.tokenizers`` has the interface of the package ``tokenizers``. ``russet.coreml`` and ``russet.generation`` are imported
-when they are first used.
+``russet.tokenizers`` has the interface of the package ``tokenizers``. ``russet.coreml``, ``russet.generation`` and
+``russet.hub`` are imported when they are first used.
 """
 
 from __future__ import annotations
@@ -67,6 +67,7 @@ from russet.errors import (
 if TYPE_CHECKING:
     from russet import coreml as coreml
     from russet import generation as generation
+    from russet import hub as hub
     from russet.conversion import convert
     from russet.coreml.encoder_model import EncoderModel
     from russet.coreml.language_model import LanguageModel
@@ -91,7 +92,7 @@ _LATER = {
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("coreml", "generation"):
+    if name in ("coreml", "generation", "hub"):
         return importlib.import_module(f"russet.{name}")
     if name not in _LATER:
         raise AttributeError(f"module 'russet' has no attribute {name!r}")
@@ -101,7 +102,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LATER, "coreml", "generation"})
+    return sorted({*globals(), *_LATER, "coreml", "generation", "hub"})
 
 
 __all__ = [

@@ -459,11 +459,10 @@ def test_tokenizers(folder: Path) -> None:
     for call in (without.embed, without.token_embeddings):
         with pytest.raises(MissingTokenizerError, match="pass tokenizer="):
             call("A mill")
-    with pytest.raises(MissingTokenizerError):
-        _ = without.tokenizer
+    assert without.tokenizer is None
     for tokenizer in (kept, str(kept), kept / "tokenizer.json", TOKENIZER):
         found = EncoderModel.from_pretrained(folder, tokenizer, backend="portable")
-        assert found.tokenizer == TOKENIZER
+        assert getattr(found.tokenizer, "core", found.tokenizer) == TOKENIZER
         assert found.embed("A mill").any()
     with pytest.raises(MissingFileError):
         EncoderModel.from_pretrained(folder, folder / "none", backend="portable")
@@ -471,7 +470,7 @@ def test_tokenizers(folder: Path) -> None:
 
 def test_damaged_folders(folder: Path) -> None:
     (folder / "config.json").write_text("{")
-    with pytest.raises(ConfigError, match=r"config\.json: it is no JSON"):
+    with pytest.raises(ConfigError, match=r"config\.json.* is no JSON"):
         EncoderModel.from_pretrained(folder, backend="portable")
     shutil.copytree(folder / "Model.mlpackage", folder / "Other.mlpackage")
     with pytest.raises(FolderError, match="several packages"):

@@ -194,7 +194,7 @@ def test_a_folder_brings_its_tokenizer_and_values(folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps({"eos_token_id": 7, "max_position_embeddings": 100, "bos_token_id": 1}))
     (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": [3, 4], "temperature": 0.5, "do_sample": True}))
     lm = LanguageModel.from_pretrained(folder)
-    assert isinstance(lm.tokenizer, russet.Tokenizer)
+    assert isinstance(lm.tokenizer, russet.PreTrainedTokenizer)
     assert lm.context_length == 100
     config: Any = lm.generation_config
     assert (config.eos_token_id, config.bos_token_id, config.temperature) == ([3, 4], 1, 0.5)
@@ -208,8 +208,8 @@ def test_ends_come_from_other_files_too(folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps({"eos_token_id": 7}))
     assert LanguageModel.from_pretrained(folder).generation_config.eos_token_id == 7
     (folder / "config.json").unlink()
-    token = LanguageModel.from_pretrained(folder).tokenizer.id_to_token(5)  # type: ignore[union-attr]
-    (folder / "tokenizer_config.json").write_text(json.dumps({"eos_token": {"content": token}}))
+    token = russet.Tokenizer.from_pretrained(folder).id_to_token(5)
+    (folder / "tokenizer_config.json").write_text(json.dumps({"eos_token": {"__type": "AddedToken", "content": token}}))
     assert LanguageModel.from_pretrained(folder).generation_config.eos_token_id == 5
 
 

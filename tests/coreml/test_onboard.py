@@ -78,7 +78,7 @@ def test_settings(model: LanguageModel) -> None:
     assert model.context_length == 512
     assert model.generation_config.eos_token_id == 1
     assert model.tokenizer is not None
-    assert model.tokenizer.encode("Emma").ids[0] == model.generation_config.bos_token_id == 0
+    assert model.tokenizer("Emma")["input_ids"][0] == model.generation_config.bos_token_id == 0
     chat_template = json.loads((onboard.path() / "tokenizer_config.json").read_text())["chat_template"]
     assert "add_generation_prompt" in chat_template
 
@@ -96,7 +96,7 @@ def test_the_tokenizer_is_equal_to_tokenizers() -> None:
 
 def test_all_logits_are_those_of_single_steps(model: LanguageModel) -> None:
     assert model.tokenizer is not None
-    ids = model.tokenizer.encode(TEXT).ids[:12]
+    ids = model.tokenizer(TEXT)["input_ids"][:12]
     context = model.new_context()
     steps = np.concatenate([context.extend([id]) for id in ids])
     np.testing.assert_array_equal(model.new_context().extend(ids, all_logits=True), steps)
@@ -121,7 +121,7 @@ def test_the_checkpoint_converts_to_what_ships(model: LanguageModel, tmp_path: P
     again = LanguageModel.from_pretrained(report.folder, backend="portable")
     assert again.describe() == model.describe()
     assert model.tokenizer is not None
-    ids = model.tokenizer.encode(TEXT).ids
+    ids = model.tokenizer(TEXT)["input_ids"]
     shipped, expected = model.logits(ids), again.logits(ids)
     # Centres of clusters may differ in their last digit between versions of NumPy.
     assert np.abs(shipped - expected).max() <= 2e-3 * np.abs(expected).max()

@@ -77,7 +77,7 @@ def test_inspect_reports_ids_that_are_not_honoured() -> None:
         (["encode", "-m", "/no/such/file", "x"], 1, "/no/such/file"),
         (["decode", "-m", BERT, "999999"], 1, "999999"),
         (["encode"], 2, "usage"),
-        (["encode", "-m", BERT, "--file", BERT, "x"], 1, "--file and TEXT"),
+        (["encode", "-m", BERT, "--file", BERT, "x"], 1, "TEXT and --file"),
         (["dance"], 2, "usage"),
     ],
 )

@@ -8,6 +8,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from russet.commands import conversation
 from russet.commands.models import add_model, load, peak_megabytes
 
 if TYPE_CHECKING:
@@ -17,9 +18,12 @@ if TYPE_CHECKING:
 def add_to(commands: Any) -> None:
     """Adds the command to a parser's."""
     generate = commands.add_parser("generate", help="generate text", description="Generates the text that follows a prompt.")
-    generate.set_defaults(run=_generate)
+    generate.set_defaults(run=_generate, refuse=generate.error)
     add_model(generate.add_argument)
-    generate.add_argument("--prompt", required=True, metavar="TEXT", help="the prompt; - reads it from stdin")
+    generate.add_argument(
+        "--prompt", metavar="TEXT", help="the prompt, or with --chat or --system the user's last message; - reads it from stdin"
+    )
+    conversation.add_to(generate.add_argument)
     generate.add_argument("--max-new-tokens", "-n", type=int, metavar="N", help="stop after N tokens (256, or the context's end)")
     generate.add_argument("--temperature", type=float, metavar="T", help="divides the logits; 0 takes the best token")
     generate.add_argument("--top-k", type=int, metavar="K", help="draw among the K best tokens")
@@ -34,10 +38,13 @@ def add_to(commands: Any) -> None:
 
 def _generate(options: argparse.Namespace) -> None:
     start = time.perf_counter()
+    if options.prompt is None and options.chat is None:
+        options.refuse("one of --prompt and --chat is required")
+    prompt, more = conversation.read(options, options.prompt)
     model = load(options)
-    prompt = sys.stdin.read() if options.prompt == "-" else options.prompt
     names = ("max_new_tokens", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "seed")
-    values = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    values: dict[str, Any] = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    values |= more
     if options.stop:
         values["stop_strings"] = options.stop
     if options.json:

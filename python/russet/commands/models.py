@@ -22,7 +22,9 @@ def add_to(commands: Any) -> None:
         "describe", help="show what a package is made of", description="Shows a Core ML package's parts."
     )
     describe.set_defaults(run=_describe)
-    describe.add_argument("package", type=Path, metavar="PACKAGE", help="an .mlpackage, or the folder that holds it")
+    describe.add_argument("package", metavar="PACKAGE", help="an .mlpackage, or a folder or a repository on the Hub with one")
+    add_revision(describe.add_argument)
+    add_variant(describe.add_argument)
     describe.add_argument("--json", action="store_true", help="print one object")
     describe.add_argument(
         "--lint", action="store_true", help="check it against Core ML's limits; the exit code is 1 if it breaks one"
@@ -40,7 +42,8 @@ def add_to(commands: Any) -> None:
         "convert", help="make a package of a checkpoint", description="Converts config.json and safetensors to a Core ML package."
     )
     convert.set_defaults(run=_convert)
-    convert.add_argument("model", type=Path, metavar="MODEL", help="the folder of the checkpoint")
+    convert.add_argument("model", metavar="MODEL", help="the checkpoint: a folder, or a repository on the Hub")
+    add_revision(convert.add_argument)
     convert.add_argument("out", type=Path, nargs="?", metavar="OUT", help="the folder that is made")
     convert.add_argument("--plan", action="store_true", help="say what would be made; config.json is enough")
     convert.add_argument(
@@ -65,12 +68,14 @@ def add_to(commands: Any) -> None:
 
 def add_model(add: Any, positional: bool = False) -> None:
     """Adds what tells which model, and what runs it."""
-    text = "an .mlpackage, or a folder with one and its tokenizer (the small model that ships with Russet)"
+    text = "an .mlpackage, or a folder or a repository on the Hub with one (the small model that ships with Russet)"
     if positional:
-        add("model", type=Path, nargs="?", metavar="MODEL", help=text)
+        add("model", nargs="?", metavar="MODEL", help=text)
     else:
-        add("--model", "-m", type=Path, metavar="PATH", help=text)
-    add("--tokenizer", type=Path, metavar="PATH", help="the tokenizer's file or folder, if it is not beside the package")
+        add("--model", "-m", metavar="MODEL", help=text)
+    add_revision(add)
+    add_variant(add)
+    add("--tokenizer", metavar="MODEL", help="the tokenizer's file, folder or repository, if it is not beside the package")
     add("--backend", choices=("auto", "coremltools", "portable"), default="auto", help="what runs the package (auto)")
     add("--compute-units", metavar="UNITS", help="of Core ML: all, cpuOnly, cpuAndGPU or cpuAndNeuralEngine")
     add("--threads", type=int, metavar="N", help="of the portable backend: threads of its kernels")
@@ -83,7 +88,19 @@ def load(options: argparse.Namespace) -> LanguageModel:
 
     options.model = options.model or onboard.path()
     chosen = {name: getattr(options, name) for name in ("compute_units", "threads") if getattr(options, name) is not None}
-    return LanguageModel.from_pretrained(options.model, options.tokenizer, options.backend, **chosen)
+    return LanguageModel.from_pretrained(
+        options.model, options.tokenizer, options.backend, variant=options.variant, revision=options.revision, **chosen
+    )
+
+
+def add_variant(add: Any) -> None:
+    """Adds what tells one package of several."""
+    add("--variant", metavar="NAME", help="which package, where there are several: its name or a part of it, such as int4")
+
+
+def add_revision(add: Any) -> None:
+    """Adds what tells which state of a repository."""
+    add("--revision", metavar="NAME", help="a branch, tag or commit of the repository (main)")
 
 
 def _convert(options: argparse.Namespace) -> None:
@@ -94,11 +111,13 @@ def _convert(options: argparse.Namespace) -> None:
 
 def _describe(options: argparse.Namespace) -> int | None:
     from russet.coreml.description import describe
+    from russet.coreml.settings import find_package
 
+    package = find_package(options.package, options.variant, {"revision": options.revision})
     if options.lint:
         from russet.coreml.lint import lint
 
-        findings = lint(options.package)
+        findings = lint(package)
         if options.json:
             print(_json([vars(finding) for finding in findings]))
         else:
@@ -106,7 +125,7 @@ def _describe(options: argparse.Namespace) -> int | None:
                 print(f"{finding.level:<8} {finding.rule}: {finding.place}: {finding.message}")
             print(f"{len(findings)} findings" if findings else "nothing found")
         return int(any(finding.level == "error" for finding in findings))
-    report = describe(options.package)
+    report = describe(package)
     if options.json:
         print(_json(report))
         return None

@@ -8,10 +8,15 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from russet import AddedToken, Tokenizer, _core
+from russet import AddedToken, Tokenizer, _core, hub
+from russet.commands import conversation
+from russet.commands.models import add_revision
 from russet.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from russet.pretrained import PreTrainedTokenizer
 
 
 def add_to(commands: Any) -> None:
@@ -20,6 +25,7 @@ def add_to(commands: Any) -> None:
     encode.set_defaults(run=_encode)
     _add_model(encode)
     encode.add_argument("texts", nargs="*", metavar="TEXT", help="a text; without any, each line of stdin is one")
+    conversation.add_to(encode.add_argument)
     encode.add_argument("--file", type=Path, metavar="PATH", help="a file that is one text; - is stdin")
     encode.add_argument("--tokens", action="store_true", help="print tokens instead of ids")
     encode.add_argument("--no-special-tokens", action="store_true", help="add no special tokens")
@@ -42,11 +48,14 @@ def add_to(commands: Any) -> None:
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", "-m", required=True, metavar="MODEL", help="a tokenizer file, or the folder that holds it")
+    parser.add_argument("--model", "-m", required=True, metavar="MODEL", help="a tokenizer's file, folder or repository on the Hub")
+    add_revision(parser.add_argument)
 
 
-def _load(identifier: str) -> Tokenizer:
-    return Tokenizer.from_pretrained(identifier) if Path(identifier).is_dir() else Tokenizer.from_file(identifier)
+def _load(options: argparse.Namespace) -> PreTrainedTokenizer:
+    from russet.pretrained import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(options.model, revision=options.revision)
 
 
 def _lines() -> Iterator[str]:
@@ -55,17 +64,30 @@ def _lines() -> Iterator[str]:
 
 
 def _encode(options: argparse.Namespace) -> None:
-    tokenizer = _load(options.model)
+    is_conversation = options.chat is not None or options.system is not None
+    sources = {"TEXT": options.texts, "--file": options.file, "--chat": is_conversation}
+    given = [name for name, is_given in sources.items() if is_given]
+    if len(given) > 1:
+        raise ArgumentError(f"encode: {' and '.join(given)} are both given", argument=given[0])
+    tokenizer = _load(options)
     texts = options.texts or _lines()
     if options.file is not None:
-        if options.texts:
-            raise ArgumentError("encode: --file and TEXT are both given", argument="file")
         texts = [sys.stdin.read() if str(options.file) == "-" else options.file.read_text(encoding="utf-8")]
+    if is_conversation:
+        messages, more = conversation.read(options, None)
+        is_begun = messages[-1]["role"] == "assistant"  # type: ignore[index]
+        texts = [
+            tokenizer.apply_chat_template(
+                messages, tokenize=False, add_generation_prompt=not is_begun, continue_final_message=is_begun, **more
+            )
+        ]
+    core = tokenizer.core
     for text in texts:
-        encoding = tokenizer.encode(
+        encoding = core.encode(
             text,
-            add_special_tokens=not options.no_special_tokens,
-            split_special_tokens=options.split_special_tokens,
+            # A template writes them itself.
+            add_special_tokens=not (options.no_special_tokens or is_conversation),
+            split_special_tokens=options.split_special_tokens or tokenizer.split_special_tokens,
             truncation=options.max_length,
         )
         if options.json:
@@ -75,7 +97,7 @@ def _encode(options: argparse.Namespace) -> None:
 
 
 def _decode(options: argparse.Namespace) -> None:
-    tokenizer = _load(options.model)
+    tokenizer = _load(options).core
     for ids in [options.ids] if options.ids else map(_ids, _lines()):
         text = tokenizer.decode(
             ids,
@@ -92,8 +114,7 @@ def _ids(line: str) -> list[int]:
 
 
 def _inspect(options: argparse.Namespace) -> None:
-    tokenizer = _load(options.model)
-    report = inspect(tokenizer, Path(options.model))
+    report = inspect(_load(options).core, hub.resolve_tokenizer(options.model, options.revision))
     if options.json:
         print(_json(report))
         return

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from russet import __version__
+from russet import __version__, hub
 from russet.conversion import package, parity, plan, programs
 from russet.conversion.checkpoint import Checkpoint
 from russet.conversion.parity import Parity
@@ -43,7 +43,7 @@ class Report:
 
 
 def convert(
-    checkpoint_folder: str | os.PathLike[str],
+    path_or_repo_id: str | os.PathLike[str],
     out_folder: str | os.PathLike[str],
     *,
     cache: Literal["stateful", "none"] = "stateful",
@@ -57,12 +57,16 @@ def convert(
     name: str | None = None,
     verify: bool = True,
     progress: Progress | None = None,
+    revision: str | None = None,
+    token: str | bool | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+    local_files_only: bool = False,
 ) -> Report:
     """Converts a checkpoint. ``russet.LanguageModel.from_pretrained(out_folder)`` runs what it gives.
 
     Args:
-        checkpoint_folder: Holds ``config.json`` and safetensors, one file or several with their index; of its other files those of
-            the tokenizer, the chat template and the generation settings are copied.
+        path_or_repo_id: A folder, or a repository on the Hub, with ``config.json`` and safetensors, one file or several with their
+            index; of its other files those of the tokenizer, the chat template and the generation settings are copied.
         out_folder: Where the package and these files come; it must not be there, or be empty.
         cache: ``"stateful"`` keeps keys and values in states (iOS 18); ``"none"`` reads the whole text at each step.
         query_lengths: How many tokens a call takes: a function for each of a multifunction package, or the enumerated lengths.
@@ -75,9 +79,11 @@ def convert(
         quantize: How matrices are written: ``"int8"``, ``"int4"``, ``"palette4"``, ``"palette6"``, or such kinds (and
             ``"float16"``) by patterns of the checkpoint's names, the first that fits: ``{"*embed*": "int8", "*": "int4"}``.
         target: ``"iOS16"``, ``"iOS17"`` or ``"iOS18"``.
-        name: What the package is called; the folder's name if none.
+        name: What the package is called; the repository's id or the folder's name if none.
         verify: Whether the package is run and compared with the checkpoint.
         progress: Told how far it is.
+        revision: A branch, tag or commit of the repository; ``token``, ``cache_dir`` and ``local_files_only`` as for
+            :func:`russet.hub.resolve`.
 
     Raises:
         MissingFileError: if a file of the checkpoint is missing.
@@ -86,8 +92,12 @@ def convert(
         UnsupportedModelError: if the model's type, or a field of its configuration, is not supported; if coremltools is missing.
         ArgumentError: if arguments do not go together; the target does not have a form.
         ParityError: if the package gives other logits than the checkpoint.
+        HubError: if the repository cannot be had.
     """
-    source, out = Path(checkpoint_folder), Path(out_folder)
+    where: dict[str, Any] = {"token": token, "cache_dir": cache_dir, "local_files_only": local_files_only}
+    out = Path(out_folder)
+    # What cannot be converted is found out before weights are fetched.
+    source = hub.resolve(path_or_repo_id, revision, allow_patterns=hub.CONFIG, **where)
     planned = plan.make(
         source,
         cache=cache,
@@ -99,6 +109,10 @@ def convert(
         quantize=quantize,
         target=target,
     )
+    if not Path(path_or_repo_id).exists():
+        # A snapshot is called as its commit.
+        source = hub.resolve(path_or_repo_id, source.name, allow_patterns=hub.checkpoint, **where)
+        name = name or os.fspath(path_or_repo_id)
     checkpoint = Checkpoint(source)
     for tensor in planned.decoder.tensors():
         checkpoint.check(tensor)

@@ -8,6 +8,7 @@ import sys
 import time
 from typing import Any
 
+from russet import hub
 from russet.conversion import convert, plan
 from russet.conversion.quantize import Rules
 from russet.errors import ArgumentError
@@ -32,7 +33,8 @@ def run(options: argparse.Namespace) -> None:
         "target": options.target,
     }
     if options.plan:
-        report = plan.make(options.model, **arguments).report()
+        folder = hub.resolve(options.model, options.revision, allow_patterns=hub.CONFIG)
+        report = plan.make(folder, **arguments).report()
         print(json.dumps(report) if options.json else _outline(report))
         return
     if options.out is None:
@@ -43,6 +45,7 @@ def run(options: argparse.Namespace) -> None:
             options.model,
             options.out,
             name=options.name,
+            revision=options.revision,
             verify=not options.no_verify,
             progress=bar.show if sys.stderr.isatty() else None,
             **arguments,

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from russet import Tokenizer, Truncation
 from russet.coreml.backend import Backend, Feature
 from russet.errors import ArgumentError, ContextLengthError, MissingTokenizerError, UnsupportedModelError
+from russet.pretrained import PreTrainedTokenizer
 
 #: A text, or a pair of texts.
 Text = str | tuple[str, str]
@@ -54,14 +55,21 @@ Take = Callable[[Mapping[str, NDArray[Any]], Encoded], T]
 class EncoderBatches:
     """A package with a tokenizer.
 
-    ``greatest_length`` is a limit on tokens besides the package's own; ``pad_id`` is used if the tokenizer names none.
+    ``greatest_length`` is a limit on tokens besides the package's own; ``pad_id`` is used if the tokenizer names none;
+    ``missing_tokenizer`` says why there is no tokenizer.
     """
 
     def __init__(
-        self, model: Backend, tokenizer: Tokenizer | None, greatest_length: int | None = None, pad_id: int | None = None
+        self,
+        model: Backend,
+        tokenizer: Tokenizer | PreTrainedTokenizer | None,
+        greatest_length: int | None = None,
+        pad_id: int | None = None,
+        missing_tokenizer: str | None = None,
     ) -> None:
         self.model = model
-        self._tokenizer = tokenizer
+        self.given = tokenizer
+        self._missing_tokenizer = missing_tokenizer
         self._pad_id = pad_id
         inputs = model.function.inputs
         if model.function.states:
@@ -83,14 +91,14 @@ class EncoderBatches:
 
     @property
     def tokenizer(self) -> Tokenizer:
-        """The tokenizer.
+        """What makes ids of texts.
 
         Raises:
             MissingTokenizerError: if there is none.
         """
-        if self._tokenizer is None:
-            raise MissingTokenizerError("the model has no tokenizer: pass tokenizer= when it is loaded")
-        return self._tokenizer
+        if self.given is None:
+            raise MissingTokenizerError(self._missing_tokenizer or "the model has no tokenizer: pass tokenizer= when it is loaded")
+        return self.given.core if isinstance(self.given, PreTrainedTokenizer) else self.given
 
     def encode(self, text: Text, *, truncation: bool) -> Encoded:
         """The ids of a text or a pair, at most :attr:`max_length`.
@@ -101,7 +109,7 @@ class EncoderBatches:
         """
         first_text, pair = text if isinstance(text, tuple) else (text, None)
         own = self.tokenizer.truncation
-        direction = own.direction if own else "right"
+        direction: Any = own.direction if own else getattr(self.given, "truncation_side", "right")
         limit: Truncation | bool = Truncation(self.max_length, direction=direction) if truncation else False
         encoding = self.tokenizer.encode(first_text, pair, truncation=limit, padding=False, keep_text=True)
         ids = encoding.ids_array.astype(np.int64)
@@ -173,7 +181,9 @@ class EncoderBatches:
     def _default_pad_id(self) -> int:
         if self._pad_id is not None:
             return self._pad_id
-        return next((id for id in map(self.tokenizer.token_to_id, _PAD_TOKENS) if id is not None), 0)
+        named = getattr(self.given, "pad_token_id", None)
+        found = (id for id in (named, *map(self.tokenizer.token_to_id, _PAD_TOKENS)) if id is not None)
+        return next(found, 0)
 
 
 _ROLES = (_IDS, _MASKS, _TYPES, _POSITIONS)

@@ -16,6 +16,7 @@ from russet.coreml import load, settings
 from russet.coreml.backend import Backend
 from russet.coreml.encoder_batches import Encoded, EncoderBatches, Take, Text, first, names_of
 from russet.errors import ArgumentError, ConfigError, MissingTokenError, PackageError, UnsupportedModelError
+from russet.pretrained import AutoTokenizer, PreTrainedTokenizer
 
 __all__ = ["EncoderModel", "FilledMask", "Label"]
 
@@ -61,33 +62,51 @@ class EncoderModel:
         UnsupportedModelError: if the package takes other things than ids, a mask, types and positions, or has states.
     """
 
-    def __init__(self, model: Backend, tokenizer: Tokenizer | None = None, config: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        model: Backend,
+        tokenizer: Tokenizer | PreTrainedTokenizer | None = None,
+        config: Mapping[str, Any] | None = None,
+        *,
+        missing_tokenizer: str | None = None,
+    ) -> None:
         self.model = model
         self.config = dict(config or {})
         limits = [self.config.get(name) for name in ("max_seq_length", "max_position_embeddings")]
         known = [limit for limit in limits if isinstance(limit, int) and limit > 0]
         pad_id = self.config.get("pad_token_id")
-        self._batches = EncoderBatches(model, tokenizer, min(known, default=None), pad_id if isinstance(pad_id, int) else None)
+        self._batches = EncoderBatches(
+            model, tokenizer, min(known, default=None), pad_id if isinstance(pad_id, int) else None, missing_tokenizer
+        )
 
     @classmethod
     def from_pretrained(
         cls,
-        path: str | os.PathLike[str],
-        tokenizer: Tokenizer | str | os.PathLike[str] | None = None,
+        path_or_repo_id: str | os.PathLike[str],
+        tokenizer: Tokenizer | PreTrainedTokenizer | str | os.PathLike[str] | None = None,
         backend: Literal["auto", "coremltools", "portable"] = "auto",
         *,
         function: str | None = None,
+        variant: str | None = None,
+        revision: str | None = None,
+        token: str | bool | None = None,
+        cache_dir: str | os.PathLike[str] | None = None,
+        local_files_only: bool = False,
         **options: Any,
     ) -> EncoderModel:
-        """Loads a model from a package, or from a folder that holds one.
+        """Loads a model from a package, from a folder that holds one, or from a repository on the Hub.
 
         Args:
-            path: An ``.mlpackage`` (on macOS also an ``.mlmodelc``), or a folder with exactly one and, beside it, the files of its
-                tokenizer, ``config.json``, and what sentence-transformers keeps (``1_Pooling/config.json``,
-                ``sentence_bert_config.json``).
-            tokenizer: A tokenizer, its file or its folder, instead of the files beside the package.
+            path_or_repo_id: An ``.mlpackage`` (on macOS also an ``.mlmodelc``), or a folder or repository with one and, beside it,
+                the files of its tokenizer, ``config.json``, and what sentence-transformers keeps (``1_Pooling/config.json``,
+                ``sentence_bert_config.json``). A path that is there wins.
+            tokenizer: A tokenizer, its file, folder or repository, instead of the files beside the package. Without either, the
+                tokenizer is that of the repository which the package's metadata names (``co.huggingface.exporters.name``).
             backend: What runs the package; see :func:`russet.coreml.load`.
             function: One of the package's functions, if not its default one.
+            variant: Which package, where there are several: its name or a part of it, such as ``int4``.
+            revision: A branch, tag or commit of the repository; ``token``, ``cache_dir`` and ``local_files_only`` as for
+                :func:`russet.hub.resolve`.
             options: Options of the backend.
 
         Returns:
@@ -99,23 +118,22 @@ class EncoderModel:
             PackageError: if it is damaged.
             UnsupportedModelError: if it is no encoder model.
             ConfigError: if a file beside it is damaged.
+            HubError: if the repository cannot be had.
         """
-        package = settings.package_in(Path(path))
+        where: dict[str, Any] = {"revision": revision, "token": token, "cache_dir": cache_dir, "local_files_only": local_files_only}
+        package = settings.find_package(path_or_repo_id, variant, where)
         model = load(package, backend, function, **options)
+        reason = None
         if tokenizer is None:
-            tokenizer = settings.tokenizer_in(package.parent)
-        elif not isinstance(tokenizer, Tokenizer):
-            tokenizer = settings.tokenizer_at(Path(tokenizer))
-        return cls(model, tokenizer, _config(package.parent))
+            tokenizer, reason = settings.find_tokenizer(package.parent, model.describe().metadata, where)
+        elif not isinstance(tokenizer, Tokenizer | PreTrainedTokenizer):
+            tokenizer = AutoTokenizer.from_pretrained(tokenizer, **where)
+        return cls(model, tokenizer, _config(package.parent), missing_tokenizer=reason)
 
     @property
-    def tokenizer(self) -> Tokenizer:
-        """The tokenizer.
-
-        Raises:
-            MissingTokenizerError: if there is none.
-        """
-        return self._batches.tokenizer
+    def tokenizer(self) -> Tokenizer | PreTrainedTokenizer | None:
+        """The tokenizer, if there is one."""
+        return self._batches.given
 
     @property
     def max_length(self) -> int:
@@ -220,7 +238,7 @@ class EncoderModel:
             MissingTokenError: if the tokenizer has no mask token.
             ContextLengthError: if the text is too long.
         """
-        name, tokenizer = self._output(_LOGITS), self.tokenizer
+        name, tokenizer = self._output(_LOGITS), self._batches.tokenizer
         names = _MASK_TOKENS if mask_token is None else (mask_token,)
         mask = next((id for id in map(tokenizer.token_to_id, names) if id is not None), None)
         if mask is None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Generator, Sequence
-from pathlib import Path
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -18,6 +17,7 @@ from russet.coreml.contracts import Contract, Sizes, find
 from russet.errors import UnsupportedModelError
 from russet.generation import Generation, GenerationConfig, GenerationPiece
 from russet.generation.prompts import Prompt
+from russet.pretrained import PreTrainedTokenizer
 
 __all__ = ["LanguageModel"]
 
@@ -32,26 +32,29 @@ class LanguageModel:
     def __init__(
         self,
         backend: Backend,
-        tokenizer: Tokenizer | None = None,
+        tokenizer: Tokenizer | PreTrainedTokenizer | None = None,
         generation_config: GenerationConfig | None = None,
         *,
         context_length: int | None = None,
         pad_id: int = 0,
+        missing_tokenizer: str | None = None,
     ) -> None:
         """A model over a loaded package.
 
         Args:
             backend: The package.
-            tokenizer: Makes ids of texts, and texts of ids.
+            tokenizer: Makes ids of texts, and texts of ids; a :class:`russet.PreTrainedTokenizer` also of conversations.
             generation_config: Values that a call does not give.
             context_length: The greatest number of tokens, where the package's shapes do not say so or say more.
             pad_id: The id that calls are padded with; no real token sees it.
+            missing_tokenizer: Why there is no tokenizer, for the error where one is needed.
 
         Raises:
             UnsupportedModelError: if it is no language model, or one of several packages.
         """
         self.backend = backend
         self.tokenizer = tokenizer
+        self.missing_tokenizer = missing_tokenizer
         self.generation_config = generation_config or GenerationConfig()
         self.pad_id = pad_id
         self.contract: Contract = find(backend.function, context_length)
@@ -86,23 +89,32 @@ class LanguageModel:
     @classmethod
     def from_pretrained(
         cls,
-        path: str | os.PathLike[str],
-        tokenizer: Tokenizer | str | os.PathLike[str] | None = None,
+        path_or_repo_id: str | os.PathLike[str],
+        tokenizer: Tokenizer | PreTrainedTokenizer | str | os.PathLike[str] | None = None,
         backend: Literal["auto", "coremltools", "portable"] = "auto",
         *,
         function: str | None = None,
         generation_config: GenerationConfig | None = None,
+        variant: str | None = None,
+        revision: str | None = None,
+        token: str | bool | None = None,
+        cache_dir: str | os.PathLike[str] | None = None,
+        local_files_only: bool = False,
         **options: Any,
     ) -> LanguageModel:
-        """Loads a model from a package, or from a folder that holds one.
+        """Loads a model from a package, from a folder that holds one, or from a repository on the Hub.
 
         Args:
-            path: An ``.mlpackage`` (on macOS also an ``.mlmodelc``), or a folder with exactly one and, beside it, the files
-                of its tokenizer, ``generation_config.json`` and ``config.json``.
-            tokenizer: A tokenizer, its file or its folder, instead of the files beside the package.
+            path_or_repo_id: An ``.mlpackage`` (on macOS also an ``.mlmodelc``), or a folder or repository with one and, beside
+                it, the files of its tokenizer, ``generation_config.json`` and ``config.json``. A path that is there wins.
+            tokenizer: A tokenizer, its file, folder or repository, instead of the files beside the package. Without either, the
+                tokenizer is that of the repository which the package's metadata names (``co.huggingface.exporters.name``).
             backend: What runs the package; see :func:`russet.coreml.load`.
             function: One of the package's functions, if not its default one.
             generation_config: Values instead of those of ``generation_config.json``.
+            variant: Which package, where there are several: its name or a part of it, such as ``int4``.
+            revision: A branch, tag or commit of the repository; ``token``, ``cache_dir`` and ``local_files_only`` as for
+                :func:`russet.hub.resolve`.
             options: Options of the backend.
 
         Returns:
@@ -110,22 +122,22 @@ class LanguageModel:
 
         Raises:
             MissingFileError: if there is no package.
+            FolderError: if there are several.
             PackageError: if it is damaged.
             UnsupportedModelError: if it is no language model, or one of several packages.
+            HubError: if the repository cannot be had.
         """
-        package = settings.package_in(Path(path))
+        where: dict[str, Any] = {"revision": revision, "token": token, "cache_dir": cache_dir, "local_files_only": local_files_only}
+        package = settings.find_package(path_or_repo_id, variant, where)
         loaded = load(package, backend, function, **options)
-        found = settings.read(package, loaded.describe())
-        if tokenizer is None:
-            tokenizer = found.tokenizer
-        elif not isinstance(tokenizer, Tokenizer):
-            tokenizer = settings.tokenizer_at(Path(tokenizer))
+        found = settings.read(package, loaded.describe(), tokenizer, where)
         return cls(
             loaded,
-            tokenizer,
+            found.tokenizer,
             generation_config or found.generation_config,
             context_length=found.context_length,
             pad_id=found.pad_id or 0,
+            missing_tokenizer=found.missing_tokenizer,
         )
 
     def _described_vocab_size(self) -> int | None:

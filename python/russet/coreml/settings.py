@@ -1,35 +1,56 @@
-"""What lies beside a package: tokenizer, generation settings, configuration; and what its metadata says."""
+"""Where a package is, what lies beside it (tokenizer, generation settings, configuration), and what its metadata says."""
 
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from russet import Tokenizer, hub
 from russet.coreml.backend import ModelDescription
-from russet.errors import ConfigError, FolderError, MissingFileError
+from russet.errors import ConfigError, FolderError, HubError, MissingFileError
 from russet.generation import GenerationConfig
+from russet.pretrained import AutoTokenizer, PreTrainedTokenizer
 
 #: Metadata of packages that Russet writes.
 CONTEXT_LENGTH_KEY = "russet.context_length"
 PAD_TOKEN_KEY = "russet.pad_token_id"
 EOS_TOKEN_KEY = "russet.eos_token_id"
+VERSION_KEY = "russet.version"
+#: Metadata of packages that exporters writes, and Russet too: what was converted.
+NAME_KEY = "co.huggingface.exporters.name"
+
+#: How a repository on the Hub is asked: ``revision``, ``token``, ``cache_dir``, ``local_files_only``.
+Where = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Settings:
     """What was found."""
 
-    tokenizer: Tokenizer | None
+    tokenizer: Tokenizer | PreTrainedTokenizer | None
+    #: Why there is none, if it was looked for on the Hub.
+    missing_tokenizer: str | None
     generation_config: GenerationConfig
     context_length: int | None
     pad_id: int | None
 
 
-def package_in(path: Path) -> Path:
-    """The package at a path: itself, or the only one in the folder.
+def find_package(path_or_repo_id: str | os.PathLike[str], variant: str | None, where: Where) -> Path:
+    """The package at a path or in a repository, fetched with what is beside it.
+
+    Raises:
+        MissingFileError: if there is none.
+        FolderError: if a folder has several; and what :func:`russet.hub.resolve_package` raises.
+    """
+    return package_in(hub.resolve_package(path_or_repo_id, variant=variant, **where), variant)
+
+
+def package_in(path: Path, variant: str | None = None) -> Path:
+    """The package at a path: itself, or the only one in the folder that is called so.
 
     Raises:
         MissingFileError: if there is none.
@@ -39,17 +60,32 @@ def package_in(path: Path) -> Path:
         return path
     if not path.is_dir():
         raise MissingFileError(2, "there is no package and no folder with one", str(path))
+    called = "" if variant is None else f" called {variant!r}"
     for suffix in (".mlpackage", ".mlmodelc"):
         found = sorted(path.glob(f"*{suffix}"))
+        if variant is not None:
+            exact = [each for each in found if variant in (each.name, each.stem)]
+            found = exact or [each for each in found if variant.lower() in each.stem.lower()]
         if len(found) > 1:
-            raise FolderError(21, f"there are several packages, pass one: {', '.join(each.name for each in found)}", str(path))
+            raise FolderError(21, f"there are several packages, name one: {', '.join(each.name for each in found)}", str(path))
         if found:
             return found[0]
-    raise MissingFileError(2, "there is no .mlpackage in the folder", str(path))
+    raise MissingFileError(2, f"there is no .mlpackage{called} in the folder", str(path))
 
 
-def read(package: Path, description: ModelDescription) -> Settings:
-    """Everything that is beside a package or in its metadata. What is not there is left out.
+def read(
+    package: Path,
+    description: ModelDescription,
+    tokenizer: Tokenizer | PreTrainedTokenizer | str | os.PathLike[str] | None = None,
+    where: Where | None = None,
+) -> Settings:
+    """Everything that is beside a package, in its metadata, or where that points. What is not there is left out.
+
+    Args:
+        package: Its path.
+        description: What it says of itself.
+        tokenizer: A tokenizer, its file, folder or repository, instead of one that is found.
+        where: How the Hub is asked; None asks nothing.
 
     Raises:
         ConfigError: if a file is damaged.
@@ -57,9 +93,14 @@ def read(package: Path, description: ModelDescription) -> Settings:
     folder = package.parent
     config = read_json(folder / "config.json")
     metadata = description.metadata
-    tokenizer = tokenizer_in(folder)
+    reason = None
+    if tokenizer is None:
+        tokenizer, reason = find_tokenizer(folder, metadata, where)
+    elif not isinstance(tokenizer, Tokenizer | PreTrainedTokenizer):
+        tokenizer = AutoTokenizer.from_pretrained(tokenizer, **(where or {}))
     return Settings(
         tokenizer,
+        reason,
         _generation_config(folder, config, metadata.get(EOS_TOKEN_KEY), tokenizer),
         _integer(metadata.get(CONTEXT_LENGTH_KEY)) or _integer(config.get("max_position_embeddings")),
         # An id of 0 is one.
@@ -67,41 +108,42 @@ def read(package: Path, description: ModelDescription) -> Settings:
     )
 
 
-def tokenizer_in(folder: Path) -> Tokenizer | None:
-    """The tokenizer of a folder, if it holds one."""
+def find_tokenizer(
+    folder: Path, metadata: Mapping[str, str], where: Where | None
+) -> tuple[Tokenizer | PreTrainedTokenizer | None, str | None]:
+    """The tokenizer beside a package, or the one of the repository that its metadata names; or why there is none."""
     try:
-        return Tokenizer.from_file(hub.resolve_tokenizer(folder))
+        return AutoTokenizer.from_pretrained(folder), None
     except MissingFileError:
-        return None
+        name = metadata.get(NAME_KEY, "")
+    # What Russet converts is called as its folder if nothing else is said: that is no repository.
+    if where is None or not hub.is_repo_id(name) or (VERSION_KEY in metadata and "/" not in name):
+        return None, None
+    # The revision is that of the package's repository.
+    asked = {key: value for key, value in where.items() if key != "revision"}
+    try:
+        return AutoTokenizer.from_pretrained(name, **asked), None
+    except (HubError, MissingFileError) as error:
+        return None, f"none is beside the package, and the one of {name} cannot be had: {error}"
 
 
-def tokenizer_at(path: Path) -> Tokenizer:
-    """The tokenizer in a file or a folder."""
-    return Tokenizer.from_file(hub.resolve_tokenizer(path) if path.is_dir() else path)
-
-
-def _generation_config(folder: Path, config: dict[str, Any], eos: str | None, tokenizer: Tokenizer | None) -> GenerationConfig:
-    """generation_config.json; ids of ends that it does not tell come from the package, config.json, tokenizer_config.json."""
+def _generation_config(
+    folder: Path, config: dict[str, Any], eos: str | None, tokenizer: Tokenizer | PreTrainedTokenizer | None
+) -> GenerationConfig:
+    """generation_config.json; ids of ends that it does not tell come from the package, config.json, the tokenizer."""
     found = GenerationConfig()
     if (folder / "generation_config.json").is_file():
         found = GenerationConfig.from_pretrained(folder)
     known: dict[str, Any] = {}
     if found.eos_token_id is None:
-        ends = _integer(eos) if eos is not None else config.get("eos_token_id", _named_id(folder, "eos_token", tokenizer))
+        ends = _integer(eos) if eos is not None else config.get("eos_token_id", getattr(tokenizer, "eos_token_id", None))
         if ends is not None:
             known["eos_token_id"] = ends
     if found.bos_token_id is None:
-        begin = config.get("bos_token_id", _named_id(folder, "bos_token", tokenizer))
+        begin = config.get("bos_token_id", getattr(tokenizer, "bos_token_id", None))
         if begin is not None:
             known["bos_token_id"] = begin
     return found.updated(known)
-
-
-def _named_id(folder: Path, name: str, tokenizer: Tokenizer | None) -> int | None:
-    """The id of a token that tokenizer_config.json names."""
-    token = read_json(folder / "tokenizer_config.json").get(name)
-    content = token.get("content") if isinstance(token, dict) else token
-    return tokenizer.token_to_id(content) if tokenizer is not None and isinstance(content, str) else None
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from russet.errors import ArgumentError, MissingTokenizerError
-from russet.generation.text import TextTokenizer
+from russet.generation.text import AnyTokenizer
 
 __all__ = ["Messages", "Prompt", "Reader", "argument_error"]
 
@@ -24,12 +24,14 @@ Prompt = str | Sequence[int] | NDArray[np.integer[Any]] | Messages
 class Reader:
     """Makes ids of prompts."""
 
-    tokenizer: TextTokenizer | None
+    tokenizer: AnyTokenizer | None
     vocab_size: int
     #: Of texts; a chat template writes those of a conversation itself.
     add_special_tokens: bool
     #: What a chat template is given besides messages: ``tools``, ``documents``, variables of its own.
     template: Mapping[str, Any]
+    #: Why there is no tokenizer, if that is known.
+    missing_tokenizer: str | None = None
 
     def ids(self, prompt: Prompt, name: str) -> list[int]:
         """The ids of a prompt, the argument ``name``.
@@ -71,10 +73,11 @@ class Reader:
         )
         return ids
 
-    def _tokenizer(self, name: str, what: str) -> TextTokenizer:
+    def _tokenizer(self, name: str, what: str) -> AnyTokenizer:
         if self.tokenizer is None:
-            message = f"{name} is {what}, and there is no tokenizer: pass ids, or tokenizer= here or when the model is loaded"
-            raise MissingTokenizerError(message)
+            reason = f" ({self.missing_tokenizer})" if self.missing_tokenizer else ""
+            way_out = "pass ids, or tokenizer= here or when the model is loaded"
+            raise MissingTokenizerError(f"{name} is {what}, and there is no tokenizer{reason}: {way_out}")
         return self.tokenizer
 
 

@@ -15,7 +15,7 @@ from russet.generation.prompt_cache import PromptCache
 from russet.generation.prompts import Prompt, Reader, argument_error
 from russet.generation.protocol import Context, LanguageModel
 from russet.generation.stopping import Cancel, as_check
-from russet.generation.text import Detokenizer, TextTokenizer
+from russet.generation.text import AnyTokenizer, Detokenizer, TextTokenizer, core_of
 
 __all__ = ["Request"]
 
@@ -42,7 +42,7 @@ class Request:
         cls,
         model: LanguageModel,
         prompt: Prompt,
-        tokenizer: TextTokenizer | None = None,
+        tokenizer: AnyTokenizer | None = None,
         *,
         generation_config: GenerationConfig | None = None,
         prompt_cache: PromptCache | None = None,
@@ -65,10 +65,10 @@ class Request:
         if generation_config is not None:
             config = generation_config.over(config)
         config = config.updated(values)
-        tokenizer = tokenizer or getattr(model, "tokenizer", None)
+        tokenizer = getattr(model, "tokenizer", None) if tokenizer is None else tokenizer
         given = {"tools": tools, "documents": documents, "chat_template": chat_template}
         template = {name: value for name, value in given.items() if value is not None} | dict(chat_template_kwargs or {})
-        reader = Reader(tokenizer, model.vocab_size, add_special_tokens, template)
+        reader = Reader(tokenizer, model.vocab_size, add_special_tokens, template, getattr(model, "missing_tokenizer", None))
         prompt_ids = reader.ids(prompt, "prompt")
         if not prompt_ids and config.bos_token_id is not None:
             prompt_ids = [config.bos_token_id]
@@ -83,7 +83,8 @@ class Request:
             raise argument_error("prompt_cache", "is of another model")
         if isinstance(top_logprobs, bool) or not 0 <= top_logprobs <= model.vocab_size:
             raise argument_error("top_logprobs", f"{top_logprobs} is not from 0 to {model.vocab_size}")
-        stops, stop_ids = _stops(config, tokenizer, skip_special_tokens)
+        texts = None if tokenizer is None else core_of(tokenizer)
+        stops, stop_ids = _stops(config, texts, skip_special_tokens)
         criteria = stopping_criteria or ()
         limits = Limits(
             max_new_tokens=config.new_tokens(len(prompt_ids)),
@@ -99,7 +100,7 @@ class Request:
         request = cls(
             model=model,
             config=config,
-            tokenizer=tokenizer,
+            tokenizer=texts,
             prompt_ids=prompt_ids,
             limits=limits,
             stops=stops,

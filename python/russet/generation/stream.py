@@ -18,7 +18,7 @@ from russet.generation.request import Request
 from russet.generation.speculative import assisted, prompt_lookup
 from russet.generation.stopping import CancelToken, as_check
 from russet.generation.streamers import Streamer, give
-from russet.generation.text import Generation, GenerationPiece, TextTokenizer, Timings, Usage
+from russet.generation.text import AnyTokenizer, Generation, GenerationPiece, Timings, Usage
 
 __all__ = ["astream_generate", "generate", "stream_generate"]
 
@@ -33,7 +33,7 @@ _TICK_SECONDS = 1e-7
 def generate(
     model: LanguageModel,
     prompt: Prompt,
-    tokenizer: TextTokenizer | None = None,
+    tokenizer: AnyTokenizer | None = None,
     *,
     streamer: Streamer | None = None,
     num_return_sequences: Literal[1] | None = None,
@@ -45,7 +45,7 @@ def generate(
 def generate(
     model: LanguageModel,
     prompt: Prompt,
-    tokenizer: TextTokenizer | None = None,
+    tokenizer: AnyTokenizer | None = None,
     *,
     streamer: Streamer | None = None,
     num_return_sequences: int | None,
@@ -56,7 +56,7 @@ def generate(
 def generate(
     model: LanguageModel,
     prompt: Prompt,
-    tokenizer: TextTokenizer | None = None,
+    tokenizer: AnyTokenizer | None = None,
     *,
     streamer: Streamer | None = None,
     num_return_sequences: int | None = None,
@@ -113,7 +113,7 @@ def generate(
 
 
 def stream_generate(
-    model: LanguageModel, prompt: Prompt, tokenizer: TextTokenizer | None = None, **values: Any
+    model: LanguageModel, prompt: Prompt, tokenizer: AnyTokenizer | None = None, **values: Any
 ) -> Generator[GenerationPiece, None, None]:
     """Generates a text piece by piece, one for each token; arguments are those of :func:`generate`.
 
@@ -131,7 +131,7 @@ def _pieces(request: Request) -> Generator[GenerationPiece, None, None]:
 
 
 async def astream_generate(
-    model: LanguageModel, prompt: Prompt, tokenizer: TextTokenizer | None = None, **values: Any
+    model: LanguageModel, prompt: Prompt, tokenizer: AnyTokenizer | None = None, **values: Any
 ) -> AsyncIterator[GenerationPiece]:
     """:func:`stream_generate` for ``async for``: the model runs in a thread, and only while a piece is waited for.
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from russet.generation.text import GenerationPiece
+from russet.generation.text import GenerationPiece, core_of
 
 if TYPE_CHECKING:
     import asyncio
@@ -55,7 +55,7 @@ class TextStreamer(BaseStreamer):
 
     def _new_stream(self) -> Any:
         skip = self.decode_kwargs.get("skip_special_tokens", True)
-        return self.tokenizer.decode_stream(skip_special_tokens=skip, on_unknown="skip")
+        return core_of(self.tokenizer).decode_stream(skip_special_tokens=skip, on_unknown="skip")
 
     def put(self, value: Any) -> None:
         """Takes ids, (n,) or (1, n): first those of the prompt, then those that follow."""

@@ -10,7 +10,7 @@ from russet.errors import MissingTokenizerError
 from russet.generation.loop import FinishReason
 from russet.generation.stopping import StopStrings
 
-__all__ = ["Detokenizer", "Generation", "GenerationPiece", "Timings", "Usage"]
+__all__ = ["AnyTokenizer", "Detokenizer", "Generation", "GenerationPiece", "Timings", "Usage", "core_of"]
 
 
 @dataclass(slots=True)
@@ -104,6 +104,29 @@ class TextTokenizer(Protocol):
     def encode(self, text: str, *, add_special_tokens: bool = True) -> Any: ...
 
     def decode_stream(self, *, skip_special_tokens: bool = True, on_unknown: Any = "error") -> Any: ...
+
+
+class ChatTokenizer(Protocol):
+    """What is asked of a tokenizer that writes conversations; :class:`russet.PreTrainedTokenizer` has it."""
+
+    @property
+    def core(self) -> TextTokenizer:
+        """What texts are made with."""
+
+    def encode(self, text: str, *, add_special_tokens: bool = True) -> list[int]: ...
+
+    def apply_chat_template(self, conversation: Any, **options: Any) -> Any: ...
+
+
+#: A tokenizer of either kind.
+AnyTokenizer = TextTokenizer | ChatTokenizer
+
+
+def core_of(tokenizer: AnyTokenizer) -> TextTokenizer:
+    """What makes texts of ids."""
+    core: Any = getattr(tokenizer, "core", tokenizer)
+    found: TextTokenizer = core
+    return found
 
 
 class Detokenizer:

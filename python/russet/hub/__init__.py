@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from russet.errors import ArgumentError, MissingFileError
 from russet.hub import names
+from russet.hub.names import is_repo_id
 from russet.hub.selection import (
     CHECKPOINT,
     CONFIG,
@@ -31,7 +32,7 @@ from russet.hub.selection import (
 )
 
 if TYPE_CHECKING:
-    from russet.hub.repository import FileInfo, RepositoryInfo
+    from russet.hub.repository import RepositoryInfo
     from russet.hub.upload import Upload
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "TOKENIZER",
     "checkpoint",
     "info",
+    "is_repo_id",
     "package",
     "push_to_hub",
     "resolve",

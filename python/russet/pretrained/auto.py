@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 from russet import _core
 from russet.errors import ArgumentError, ConfigError
@@ -25,7 +25,7 @@ PATTERNS = (
 class AutoTokenizer:
     """Makes a :class:`PreTrainedTokenizer` of a folder or a repository."""
 
-    def __init__(self) -> NoReturn:
+    def __init__(self) -> None:
         raise ArgumentError("AutoTokenizer.from_pretrained(path_or_repo_id) makes a tokenizer")
 
     @staticmethod
@@ -102,7 +102,7 @@ def load(
     if not folder.is_dir():
         from russet import hub
 
-        folder = hub.resolve(  # type: ignore[attr-defined]
+        folder = hub.resolve(
             name_or_path,
             revision,
             allow_patterns=[f"{subfolder}/{pattern}" if subfolder else pattern for pattern in PATTERNS],

@@ -484,6 +484,11 @@ class PreTrainedTokenizer(PostProcessorMixin, SpecialTokensMixin, ChatMixin):
     # The parts
 
     @property
+    def core(self) -> _core.Tokenizer:
+        """The immutable tokenizer of this moment, a :class:`russet.Tokenizer`, with its own interface."""
+        return self._tokenizer._ready().core
+
+    @property
     def backend_tokenizer(self) -> Tokenizer:
         """The :class:`russet.tokenizers.Tokenizer` below. What is changed there counts for later calls, but for truncation and
         padding, which belong to a call."""
@@ -527,7 +532,7 @@ class PreTrainedTokenizer(PostProcessorMixin, SpecialTokensMixin, ChatMixin):
             from russet import hub
 
             repo_id = options.pop("repo_id", os.path.basename(os.path.abspath(save_directory)))
-            hub.push_to_hub(save_directory, repo_id, **options)  # type: ignore[attr-defined]
+            hub.push_to_hub(save_directory, repo_id, **options)
         elif options:
             raise ArgumentError(f"{sorted(options)[0]!r} is an option of an upload, and push_to_hub is not set")
         return paths
@@ -540,7 +545,7 @@ class PreTrainedTokenizer(PostProcessorMixin, SpecialTokensMixin, ChatMixin):
 
         with tempfile.TemporaryDirectory() as folder:
             self.save_pretrained(folder)
-            return hub.push_to_hub(folder, repo_id, **options)  # type: ignore[attr-defined]
+            return hub.push_to_hub(folder, repo_id, **options)
 
     def save_vocabulary(self, save_directory: str | os.PathLike[str], filename_prefix: str | None = None) -> tuple[str, ...]:
         """Copies the file that the tokenizer was made of, where that is no tokenizer.json.
