@@ -123,6 +123,7 @@ class Budget:
         elif isinstance(value, bytes):
             self.reserve(len(value))
         elif type(value) is GeneratorType:
+            self.take_memory(512)
             return self.counted(value)
         return value
 
@@ -137,9 +138,9 @@ class Budget:
     def counted(self, values: Iterable[Any]) -> Iterator[Any]:
         """`values`, each of which takes a step and room in a list when it is drawn."""
         for value in values:
-            self.tick(1)
+            self.steps -= 1
             self.memory -= 72
-            if self.memory < 0:
+            if self.steps < 0 or self.memory < 0:
                 self.take_memory(0)
             yield value
 
@@ -218,8 +219,9 @@ class Budget:
 
     def before_text(self, value: Any) -> None:
         """Charges for the text of `value`, which is not a string, before it is written."""
-        if type(value) not in SCALARS and id(value) not in self.trees:
+        if type(value) not in SCALARS:
             nodes, size = self.measure(value)
+            self.tick((nodes >> 1) + (size >> 6))
             self.reserve(size + 4 * nodes)
 
     def text(self, value: Any) -> str:

@@ -32,6 +32,7 @@ MAX_LOREM_IPSUM_WORDS = 20_000
 MAX_DATE_FORMAT = 1_000
 
 _METHODS = (BuiltinMethodType, MethodType)
+_ALL_STRING_ATTRIBUTES = frozenset(dir(str))
 _STRING_ATTRIBUTES = frozenset(name for name in dir(str) if name[0] != "_" and name not in ("format", "format_map"))
 _DICT_ATTRIBUTES = frozenset(dir(dict))
 _SAFE_DICT_ATTRIBUTES = frozenset({"copy", "fromkeys", "get", "items", "keys", "values"})
@@ -139,6 +140,7 @@ class ChatEnvironment(ImmutableSandboxedEnvironment):
         super().__init__(trim_blocks=True, lstrip_blocks=True, extensions=[GenerationBlock, loopcontrols], cache_size=0)
         self.filters.update(filters.filters())
         self.tests.update(filters.tests())
+        self._tests_with_context = frozenset(name for name, test in self.tests.items() if _PassArg.from_obj(test) is not None)
         self.globals.update(
             dict=DictMaker(), lipsum=lipsum, namespace=ChatNamespace, raise_exception=raise_exception, strftime_now=strftime_now
         )
@@ -156,6 +158,8 @@ class ChatEnvironment(ImmutableSandboxedEnvironment):
         elif kind is str:
             if attribute in _STRING_ATTRIBUTES:
                 return getattr(obj, attribute)
+            if attribute not in _ALL_STRING_ATTRIBUTES:
+                return self.undefined(obj=obj, name=attribute)
         elif kind is LoopContext:
             if attribute in _LOOP_ATTRIBUTES:
                 return getattr(obj, attribute)
@@ -167,7 +171,7 @@ class ChatEnvironment(ImmutableSandboxedEnvironment):
 
     def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:
         budget: Budget = __context.budget  # type: ignore[attr-defined]
-        budget.steps -= 1
+        budget.steps -= 2
         if budget.steps < 0:
             budget.out_of_steps()
         kind = type(__obj)
@@ -196,6 +200,7 @@ class ChatEnvironment(ImmutableSandboxedEnvironment):
                 return super().call(__context, __obj, *args, **kwargs)
             finally:
                 budget.call_depth -= 1
+        budget.steps -= 3
         if any(type(argument) is GeneratorType for argument in args):
             args = tuple(list(argument) if type(argument) is GeneratorType else argument for argument in args)
         for argument in args:
@@ -225,11 +230,9 @@ class ChatEnvironment(ImmutableSandboxedEnvironment):
         function = self.tests.get(name)
         if function is not None and context is not None:
             # `selectattr` and its like come here once for each item.
-            kind = _PassArg.from_obj(function)
-            if kind is None:
-                return function(value, *(args or ()), **(kwargs or {}))
-            if kind is _PassArg.context:
+            if name in self._tests_with_context:
                 return function(context, value, *(args or ()), **(kwargs or {}))
+            return function(value, *(args or ()), **(kwargs or {}))
         return super().call_test(name, value, args, kwargs, context, eval_ctx)
 
     def wrap_str_format(self, value: Any) -> Any:
