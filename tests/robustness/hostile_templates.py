@@ -1,6 +1,6 @@
 """Chat templates made to do harm, by name, and a program that renders each in a process of its own.
 
-    python hostile_templates.py      prints a line of JSON for each: how it ended, seconds, and megabytes that it took
+python hostile_templates.py      prints a line of JSON for each: how it ended, seconds, and megabytes that it took
 """
 
 from __future__ import annotations
@@ -35,9 +35,15 @@ LIMITS = {
     "filtered-loop": "{% for i in range(99999) %}{% for j in range(99999) if j < 0 %}{% endfor %}{% endfor %}",
     "loop-else": "{% for i in range(99999) %}{% for j in range(99999) if false %}{% else %}{% endfor %}{% endfor %}",
     "loop-continue": "{% for i in range(99999) %}{% for j in range(99999) %}{% continue %}{% endfor %}{% endfor %}",
-    "wide-body": "{% for i in range(99999) %}{% for j in range(99999) %}" + "{% if i == j %}x{% endif %}" * 2000 + "{% endfor %}{% endfor %}",
-    "wide-expressions": "{% for i in range(99999) %}{% for j in range(99999) %}{% set a = [" + "i," * 4000 + "] %}{% endfor %}{% endfor %}",
-    "wide-dicts": "{% for i in range(99999) %}{% for j in range(99999) %}{% set a = [" + "{i:i}," * 3000 + "] %}{% endfor %}{% endfor %}",
+    "wide-body": "{% for i in range(99999) %}{% for j in range(99999) %}"
+    + "{% if i == j %}x{% endif %}" * 2000
+    + "{% endfor %}{% endfor %}",
+    "wide-expressions": "{% for i in range(99999) %}{% for j in range(99999) %}{% set a = ["
+    + "i," * 4000
+    + "] %}{% endfor %}{% endfor %}",
+    "wide-dicts": "{% for i in range(99999) %}{% for j in range(99999) %}{% set a = ["
+    + "{i:i}," * 3000
+    + "] %}{% endfor %}{% endfor %}",
     "recursive-loop": "{% for x in [1] recursive %}{{ loop([1]) }}{% endfor %}",
     "recursive-loop-twice": "{% for x in [1, 2] recursive %}{{ loop([1, 2]) if loop.depth < 30 }}{% endfor %}",
     "macro-recursion": "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
@@ -58,7 +64,11 @@ LIMITS = {
     "max-in-loop": "{% set l = range(99999) %}{% for i in range(99999) %}{% set x = l | max %}{% endfor %}",
     "groupby-in-loop": "{% set l = range(9999) | list %}{% for i in range(99999) %}{% set x = l | groupby('real') %}{% endfor %}",
     "map-in-loop": "{% for i in range(99999) %}{% set x = range(99999) | map('abs') | select('odd') | list %}{% endfor %}",
-    "select-chain": "{% for i in range(99999) %}{% set x = range(99999)" + " | select" * 50 + " | first %}{% set y = range(99999)" + " | reject" * 50 + " | first %}{% endfor %}",
+    "select-chain": "{% for i in range(99999) %}{% set x = range(99999)"
+    + " | select" * 50
+    + " | first %}{% set y = range(99999)"
+    + " | reject" * 50
+    + " | first %}{% endfor %}",
     "slice-forever": "{% for x in [1] | slice(10 ** 12) %}{% endfor %}",
     "slice-forever-list": "{{ [1] | slice(10 ** 12) | list | length }}",
     "slice-forever-join": "{{ [1] | slice(10 ** 12) | join }}",
@@ -224,7 +234,9 @@ LIMITS = {
     "output-same-in-macro": "{% set s = 'a' * 10000000 %}{% macro f() %}{% for i in range(99999) %}{{ s }}{% endfor %}{% endmacro %}{{ f() | length }}",
     "output-same-in-block": "{% set s = 'a' * 10000000 %}{% block b %}{% for i in range(99999) %}{{ s }}{% endfor %}{% endblock %}",
     "output-small": "{% for i in range(99999) %}{% for j in range(99999) %}" + "{{ i }}" * 100 + "{% endfor %}{% endfor %}",
-    "output-small-in-macro": "{% macro f() %}{% for i in range(99999) %}{% for j in range(99999) %}" + "{{ j }}" * 100 + "{% endfor %}{% endfor %}{% endmacro %}{{ f() | length }}",
+    "output-small-in-macro": "{% macro f() %}{% for i in range(99999) %}{% for j in range(99999) %}"
+    + "{{ j }}" * 100
+    + "{% endfor %}{% endfor %}{% endmacro %}{{ f() | length }}",
     # Values that are small, and large when they are written or compared
     "shared-text": LIST + "{{ ns.x }}",
     "shared-text-tuple": TUPLE + "{{ ns.x }}",
@@ -436,7 +448,9 @@ def in_child(source: str) -> dict[str, Any]:
     with os.fdopen(read) as pipe:
         written = pipe.read()
     _, status, usage = os.wait4(child, 0)
-    result: dict[str, Any] = json.loads(written) if written else {"classes": [], "message": f"died with status {status}", "seconds": 60}
+    result: dict[str, Any] = (
+        json.loads(written) if written else {"classes": [], "message": f"died with status {status}", "seconds": 60}
+    )
     result["megabytes"] = usage.ru_maxrss / (1024 if sys.platform == "linux" else 1 << 20)
     return result
 

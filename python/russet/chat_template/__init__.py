@@ -1,9 +1,9 @@
 """Chat templates: Jinja in a sandbox, within a budget of steps, memory and output, rendered as transformers renders them.
 
-    >>> from russet.chat_template import ChatTemplate
-    >>> template = ChatTemplate("{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}")
-    >>> template.render([{"role": "user", "content": "Hello"}]).text
-    '<user>Hello'
+>>> from russet.chat_template import ChatTemplate
+>>> template = ChatTemplate("{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}")
+>>> template.render([{"role": "user", "content": "Hello"}]).text
+'<user>Hello'
 """
 
 from __future__ import annotations

@@ -43,8 +43,9 @@ INTEGER_LIMIT = 1 << 16384
 SCALARS = frozenset({str, int, float, bool, type(None), Undefined, complex})
 _SHORT = 64
 _NUMBERS = frozenset({int, float, bool})
-_VIEWS = (type({}.keys()), type({}.values()))
-_ITEMS = type({}.items())
+_EMPTY: dict[Any, Any] = {}
+_COLLECTIONS: tuple[type[Any], ...] = (list, tuple, set, frozenset, type(_EMPTY.keys()), type(_EMPTY.values()))
+_ITEMS: type[Any] = type(_EMPTY.items())
 _PRINTF = re.compile(r"%(?:\([^()]*\))?([^a-zA-Z%(]*)[a-zA-Z%]")
 _NESTED_KEY = re.compile(r"%\([^()]*\(")
 _DIGITS = re.compile(r"\d+")
@@ -147,7 +148,7 @@ class Budget:
     # Measuring
 
     def measure(self, value: Any) -> _Weight:
-        """How many nodes and characters `value` has, with what is in it more than once counted each time. Charges for a traversal."""
+        """How many nodes and characters `value` has, what is in it twice counted twice. Charges for a traversal."""
         nodes, size = self._weigh(value, 0)[0]
         self.tick((nodes >> 4) + (size >> 10))
         return nodes, size
@@ -164,10 +165,10 @@ class Budget:
         found = self.weights.get(id(value))
         if found is not None:
             return found, True
-        children: Iterable[Any]
+        children: Iterable[Any] = value
         stays = True
-        if isinstance(value, (list, tuple, set, frozenset, *_VIEWS)):
-            children = value
+        if isinstance(value, _COLLECTIONS):
+            pass
         elif isinstance(value, dict):
             children = (part for pair in value.items() for part in pair)
         elif isinstance(value, _ITEMS):
@@ -181,9 +182,7 @@ class Budget:
         else:
             return (1, 64), True
         if depth > MAX_NESTING:
-            raise TemplateLimitError(
-                f"the chat template nests values deeper than {MAX_NESTING}", value=depth, limit=MAX_NESTING
-            )
+            raise TemplateLimitError(f"the chat template nests values deeper than {MAX_NESTING}", value=depth, limit=MAX_NESTING)
         nodes, size = 1, 2
         for child in children:
             self.tick(1)
@@ -321,7 +320,7 @@ class Budget:
     def modulo(self, left: Any, right: Any) -> Any:
         if isinstance(left, (str, bytes)):
             self.before_printf(left, right)
-            return self.made(left % right)  # type: ignore[str-bytes-safe]
+            return self.made(left % right)
         return self._number(left % right)
 
     def _number(self, value: Any) -> Any:

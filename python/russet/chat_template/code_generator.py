@@ -108,7 +108,7 @@ class BudgetedCodeGenerator(CodeGenerator):
         self.visit(node.right, frame)
         self.write(")")
 
-    def visit_Add(self, node: nodes.Add, frame: Frame) -> None:
+    def visit_Add(self, node: nodes.BinExpr, frame: Frame) -> None:
         terms = [node.right]
         rest = node.left
         while isinstance(rest, nodes.Add):
@@ -123,16 +123,16 @@ class BudgetedCodeGenerator(CodeGenerator):
             self.write(", ")
         self.write("))")
 
-    def visit_Sub(self, node: nodes.Sub, frame: Frame) -> None:
+    def visit_Sub(self, node: nodes.BinExpr, frame: Frame) -> None:
         self._binary("subtract", node, frame)
 
-    def visit_Mul(self, node: nodes.Mul, frame: Frame) -> None:
+    def visit_Mul(self, node: nodes.BinExpr, frame: Frame) -> None:
         self._binary("multiply", node, frame)
 
-    def visit_Pow(self, node: nodes.Pow, frame: Frame) -> None:
+    def visit_Pow(self, node: nodes.BinExpr, frame: Frame) -> None:
         self._binary("power", node, frame)
 
-    def visit_Mod(self, node: nodes.Mod, frame: Frame) -> None:
+    def visit_Mod(self, node: nodes.BinExpr, frame: Frame) -> None:
         self._binary("modulo", node, frame)
 
     def _output_child_pre(self, node: nodes.Expr, frame: Frame, finalize: CodeGenerator._FinalizeInfo) -> None:
@@ -146,7 +146,9 @@ class BudgetedCodeGenerator(CodeGenerator):
     ) -> None:
         if node.dyn_args is not None:
             node = copy(node)
-            node.dyn_args = nodes.Call(internal_name("budget.spread", node.lineno), [node.dyn_args], [], None, None, lineno=node.lineno)
+            node.dyn_args = nodes.Call(
+                internal_name("budget.spread", node.lineno), [node.dyn_args], [], None, None, lineno=node.lineno
+            )
         super().signature(node, frame, extra_kwargs)
 
     @optimizeconst

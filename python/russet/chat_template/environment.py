@@ -71,7 +71,7 @@ class ChatNamespace(Namespace):
 
 def _check_name(name: Any) -> None:
     if isinstance(name, str) and name.startswith("_"):
-        raise SecurityError(f"a namespace of a chat template cannot hold {name!r}: names that begin with an underscore are kept out")
+        raise SecurityError(f"a namespace of a chat template cannot hold {name!r}: it begins with an underscore")
 
 
 class DictMaker:
@@ -92,7 +92,9 @@ def raise_exception(message: Any) -> None:
 def strftime_now(format: str) -> str:
     """The date and the time of day, local."""
     if len(format) > MAX_DATE_FORMAT:
-        raise TemplateLimitError(f"a format of a date is at most {MAX_DATE_FORMAT} characters long", value=len(format), limit=MAX_DATE_FORMAT)
+        raise TemplateLimitError(
+            f"a format of a date has at most {MAX_DATE_FORMAT} characters", value=len(format), limit=MAX_DATE_FORMAT
+        )
     return datetime.now().strftime(format)
 
 
@@ -129,18 +131,19 @@ class GenerationBlock(Extension):
 
 
 class ChatEnvironment(ImmutableSandboxedEnvironment):
-    """Jinja's immutable sandbox. Attributes of dicts, strings and loops are looked up without the checks that cannot fail for them."""
+    """Jinja's immutable sandbox. What dicts, strings and loops are mostly asked for is found without checks that cannot fail."""
 
     code_generator_class = BudgetedCodeGenerator
     context_class = BudgetedContext
     intercepted_binops = frozenset({"+", "-", "*", "**", "%"})
-    concat = staticmethod(concat_blocks)  # type: ignore[assignment]
+    concat = staticmethod(concat_blocks)
 
     def __init__(self) -> None:
         super().__init__(trim_blocks=True, lstrip_blocks=True, extensions=[GenerationBlock, loopcontrols], cache_size=0)
         self.filters.update(filters.filters())
         self.tests.update(filters.tests())
-        self._tests_with_context = frozenset(name for name, test in self.tests.items() if _PassArg.from_obj(test) is not None)
+        tests: dict[str, Any] = self.tests
+        self._tests_with_context = frozenset(name for name, test in tests.items() if _PassArg.from_obj(test) is not None)
         self.globals.update(
             dict=DictMaker(), lipsum=lipsum, namespace=ChatNamespace, raise_exception=raise_exception, strftime_now=strftime_now
         )
@@ -227,7 +230,7 @@ class ChatEnvironment(ImmutableSandboxedEnvironment):
         context: Context | None = None,
         eval_ctx: nodes.EvalContext | None = None,
     ) -> Any:
-        function = self.tests.get(name)
+        function: Any = self.tests.get(name)
         if function is not None and context is not None:
             # `selectattr` and its like come here once for each item.
             if name in self._tests_with_context:
@@ -252,4 +255,3 @@ class ChatEnvironment(ImmutableSandboxedEnvironment):
 def environment() -> ChatEnvironment:
     """The one environment. It keeps nothing of a rendering, so any number of threads may use it."""
     return ChatEnvironment()
-

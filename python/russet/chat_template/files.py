@@ -14,7 +14,9 @@ from russet.errors import ConfigError, FileError, LimitError
 MAX_BYTES = 4 << 20
 
 
-def load_chat_templates(folder: str | PathLike[str], tokenizer_config: Mapping[str, Any] | None = None) -> str | dict[str, str] | None:
+def load_chat_templates(
+    folder: str | PathLike[str], tokenizer_config: Mapping[str, Any] | None = None
+) -> str | dict[str, str] | None:
     """The chat templates of a model: one, several by name, or None.
 
     The first of these that is there: ``chat_template.jinja`` (named ``default``) with ``additional_chat_templates/*.jinja``;

@@ -1,8 +1,8 @@
 """Jinja's filters and tests, each charged for what it does before it does it.
 
-A filter takes the context as its first argument here, for the budget, which also keeps Jinja from computing it while it compiles. How
-each is charged stands in one table: what it makes of its value (a text, a traversal, a list) and, where it can make much of little, a
-function that says how much.
+A filter takes the context as its first argument here, for the budget, which also keeps Jinja from computing it while it compiles.
+How each is charged stands in tables: what it makes of its value (a text, a traversal, a list) and, where it can make much of
+little, a function that says how much.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from collections.abc import Callable
 from types import GeneratorType
 from typing import Any
 
-from jinja2.defaults import DEFAULT_FILTERS, DEFAULT_TESTS
+from jinja2.filters import FILTERS as DEFAULT_FILTERS
+from jinja2.tests import TESTS as DEFAULT_TESTS
 from jinja2.utils import _PassArg, pass_context
 
 from russet.chat_template.budget import SCALARS, Budget, short
@@ -21,22 +22,36 @@ from russet.errors import TemplateError
 
 Function = Callable[..., Any]
 
+# fmt: off
 #: Filters that write their value as text.
-TEXT = frozenset(
-    "capitalize center e escape forceescape format indent join lower pprint replace safe string striptags title trim truncate upper"
-    " urlencode urlize wordcount wordwrap xmlattr".split()
-)
+TEXT = frozenset({
+    "capitalize", "center", "e", "escape", "forceescape", "format", "indent", "join", "lower", "pprint", "replace", "safe",
+    "string", "striptags", "title", "trim", "truncate", "upper", "urlencode", "urlize", "wordcount", "wordwrap", "xmlattr",
+})
 #: Filters that compare or hash parts of their value.
-TRAVERSAL = frozenset("dictsort groupby max min sort sum unique".split())
+TRAVERSAL = frozenset({"dictsort", "groupby", "max", "min", "sort", "sum", "unique"})
 #: Filters that give one of the items as it is.
-PICKS = frozenset("first last max min random".split())
+PICKS = frozenset({"first", "last", "max", "min", "random"})
 #: Filters that run through their value once.
-LINEAR = frozenset("batch first items last list map random reject rejectattr reverse select selectattr slice".split())
+LINEAR = frozenset({
+    "batch", "first", "items", "last", "list", "map", "random", "reject", "rejectattr", "reverse", "select", "selectattr",
+    "slice",
+})
 #: Filters that give their items one by one, at most as many as they are given.
-BOUNDED = frozenset("reject rejectattr select selectattr".split())
+BOUNDED = frozenset({"reject", "rejectattr", "select", "selectattr"})
+# fmt: on
 #: What the slow ones take for each item, or character.
 STEPS_PER_ITEM = {
-    "dictsort": 3, "groupby": 8, "max": 2, "min": 2, "sort": 3, "sum": 1, "title": 1, "unique": 2, "urlize": 1, "wordcount": 1
+    "dictsort": 3,
+    "groupby": 8,
+    "max": 2,
+    "min": 2,
+    "sort": 3,
+    "sum": 1,
+    "title": 1,
+    "unique": 2,
+    "urlize": 1,
+    "wordcount": 1,
 }
 #: The largest precision or indentation that makes sense.
 MAX_PRECISION = 400
@@ -212,10 +227,8 @@ def _charged_filter(name: str, function: Function) -> Function:
                 budget.measure(argument)
         if expansion is not None:
             expansion(budget, value, *args, **kwargs)
-        if leading is not None:
-            result = function(*leading(context), value, *args, **kwargs)
-        else:
-            result = function(value, *args, **kwargs)
+        first = () if leading is None else leading(context)
+        result = function(*first, value, *args, **kwargs)
         if bounded and (kind is list or kind is tuple or kind is range):
             # At most as many items as the value has. They are paid for at once, so that nothing has to count them.
             budget.tick(len(value))
@@ -353,8 +366,10 @@ def _test_of_text(function: Function) -> Function:
     return charged
 
 
-_COMPARISONS = frozenset("== eq equalto != ne > gt greaterthan ge >= < lt lessthan <= le filter test".split())
-_FREE = frozenset("abs attr count d default filesizeformat length".split())
+# fmt: off
+_COMPARISONS = frozenset({"==", "eq", "equalto", "!=", "ne", ">", "gt", "greaterthan", "ge", ">=", "<", "lt", "lessthan", "<=", "le", "filter", "test"})
+# fmt: on
+_FREE = frozenset({"abs", "attr", "count", "d", "default", "filesizeformat", "length"})
 
 
 def filters() -> dict[str, Function]:
@@ -369,7 +384,7 @@ def filters() -> dict[str, Function]:
 
 def tests() -> dict[str, Function]:
     """Every test of Jinja by name."""
-    table: dict[str, Function] = dict(DEFAULT_TESTS)
+    table: dict[str, Any] = dict(DEFAULT_TESTS)
     for name in _COMPARISONS:
         table[name] = _charged_test(table[name])
     for name in ("lower", "upper"):

@@ -1,4 +1,4 @@
-"""Conversations, tools and documents as templates see them: plain data, copied, so that no template reaches an object of the caller's."""
+"""Conversations, tools and documents as templates see them: copied to plain data, so that no object of the caller's is reached."""
 
 from __future__ import annotations
 
@@ -105,7 +105,8 @@ def tool_schemas(tools: Iterable[dict[str, Any] | Callable[..., Any]] | None) ->
             schemas.append(get_json_schema(tool))
         else:
             raise ArgumentError(
-                f"a tool is a JSON schema or a function with type hints and a docstring, not {type(tool).__name__}", argument="tools"
+                f"a tool is a JSON schema or a function with type hints and a docstring, not {type(tool).__name__}",
+                argument="tools",
             )
     return schemas
 

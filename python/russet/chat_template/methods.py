@@ -1,7 +1,7 @@
 """What the methods of strings, lists and numbers cost when a chat template calls them.
 
-``'x'.center(10 ** 9)`` is one call in the sandbox's eyes. Before a method runs, :func:`before_method` charges the budget for the time it
-takes and for the largest result that it can give.
+``'x'.center(10 ** 9)`` is one call in the sandbox's eyes. Before a method runs, :func:`before_method` charges the budget for the
+time it takes and for the largest result that it can give.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _DIGITS = re.compile(r"\d+")
 
 def before_replace(budget: Budget, text: str | bytes, old: str | bytes, new: str | bytes, count: Any = -1) -> None:
     """Charges for ``text.replace(old, new, count)``."""
-    occurrences = text.count(old) if type(text) is type(old) or isinstance(text, str) and isinstance(old, str) else 0  # type: ignore[arg-type]
+    occurrences = text.count(old) if isinstance(text, str) == isinstance(old, str) else 0  # type: ignore[arg-type]
     if isinstance(count, int) and count >= 0:
         occurrences = min(occurrences, count)
     budget.tick(len(text) >> 5)
@@ -38,10 +38,8 @@ def before_strip(budget: Budget, text: str | bytes, chars: Any = None) -> None:
 
 
 def _split(budget: Budget, text: Any, sep: Any = None, maxsplit: Any = -1) -> None:
-    if sep is not None and type(sep) is type(text) and sep:
-        parts = text.count(sep) + 1
-    else:
-        parts = len(text) // 2 + 1
+    separated = isinstance(sep, (str, bytes)) and isinstance(sep, str) == isinstance(text, str) and len(sep) > 0
+    parts = text.count(sep) + 1 if separated else len(text) // 2 + 1
     if isinstance(maxsplit, int) and maxsplit >= 0:
         parts = min(parts, maxsplit + 1)
     budget.take_memory(len(text) + 64 * parts)
@@ -198,4 +196,3 @@ def _charged_field(format_field: Callable[[Any, str], Any], value: Any, format_s
     size = len(value) if isinstance(value, str) else 0
     budget.reserve(size + sum(int(digits[:12]) for digits in _DIGITS.findall(str(format_spec))))
     return budget.made(format_field(value, format_spec))
-

@@ -35,8 +35,8 @@ class Rendered(NamedTuple):
 class ChatTemplate:
     """A Jinja template that turns messages into a prompt.
 
-    `max_steps` bounds the work of one rendering (a turn of a loop or a call of a macro is a step, a large one several), `max_output`
-    the characters of its text. Raises :class:`russet.TemplateError` for a source that is no template.
+    `max_steps` bounds the work of one rendering (a turn of a loop or a call of a macro is a step, a large one several),
+    `max_output` the characters of its text. Raises :class:`russet.TemplateError` for a source that is no template.
     """
 
     def __init__(self, source: str, *, max_steps: int | None = None, max_output: int | None = None) -> None:
@@ -69,10 +69,11 @@ class ChatTemplate:
     ) -> Rendered:
         """The text of a conversation, as transformers' ``render_jinja_template`` gives it.
 
-        `messages` are dicts, dataclasses or Pydantic models; `tools` JSON schemas or functions; `documents` dicts; `variables` whatever
-        else the template reads, special tokens among them. `continue_final_message` leaves the last message open: its ``content``, or
-        the field that it names. Raises :class:`russet.TemplateError` where the template fails or refuses the messages,
-        :class:`russet.TemplateLimitError` where it takes too much, :class:`russet.ArgumentError` for arguments that do not fit.
+        `messages` are dicts, dataclasses or Pydantic models; `tools` JSON schemas or functions; `documents` dicts; `variables`
+        whatever else the template reads, special tokens among them. `continue_final_message` leaves the last message open: its
+        ``content``, or the field that it names. Raises :class:`russet.TemplateError` where the template fails or refuses the
+        messages, :class:`russet.TemplateLimitError` where it takes too much, :class:`russet.ArgumentError` for arguments that do
+        not fit.
         """
         from russet.chat_template.budget import MAX_OUTPUT, MAX_STEPS, Budget
 

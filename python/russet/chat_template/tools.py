@@ -17,8 +17,8 @@ from russet.errors import ArgumentError
 
 Schema = dict[str, Any]
 
-_SCALAR_TYPES = {int: "integer", float: "number", str: "string", bool: "boolean", type(None): "null"}
-_CONTAINER_TYPES = {list: "array", tuple: "array", dict: "object"}
+_SCALAR_TYPES: dict[type, str] = {int: "integer", float: "number", str: "string", bool: "boolean", type(None): "null"}
+_CONTAINER_TYPES: dict[type, str] = {list: "array", tuple: "array", dict: "object"}
 #: Media, by module and name: the packages need not be installed.
 _MEDIA_TYPES = {("PIL.Image", "Image"): "image", ("torch", "Tensor"): "audio"}
 _SECTIONS = ("Args:", "Returns:", "Raises:")
@@ -30,8 +30,8 @@ _LINE_BREAK = re.compile(r"\s*\n+\s*")
 def get_json_schema(function: Callable[..., Any]) -> Schema:
     """The schema of a function: ``{"type": "function", "function": {"name", "description", "parameters"[, "return"]}}``.
 
-    An argument's description may end with ``(choices: ["a", "b"])``, which becomes its ``enum``. Raises :class:`russet.ArgumentError`
-    where the docstring, a hint or a description is missing, or a hint has no counterpart in JSON.
+    An argument's description may end with ``(choices: ["a", "b"])``, which becomes its ``enum``. Raises
+    :class:`russet.ArgumentError` where the docstring, a hint or a description is missing, or a hint has no counterpart in JSON.
     """
     name = getattr(function, "__name__", "operation")
     doc = (inspect.getdoc(function) or "").strip()
