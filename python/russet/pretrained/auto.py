@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any, TypeVar
@@ -9,7 +10,7 @@ from typing import Any, TypeVar
 from russet import _core
 from russet.errors import ArgumentError, ConfigError
 from russet.pretrained import classes
-from russet.pretrained.settings import chat_templates, no_tokenizer, read_json, read_settings
+from russet.pretrained.settings import chat_templates, read_json, read_settings
 from russet.pretrained.tokenizer import PreTrainedTokenizer
 from russet.tokenizers import Tokenizer
 
@@ -97,7 +98,7 @@ def load(
     name_or_path = os.fspath(identifier)
     if os.path.isfile(name_or_path):
         core = _core.Tokenizer.from_file(name_or_path)
-        return _made(kind, core, None, {}, {}, {**given, "name_or_path": name_or_path}, None)
+        return _made(kind, core, None, {}, {}, {"name_or_path": name_or_path, **given})
     folder = Path(name_or_path)
     if not folder.is_dir():
         from russet import hub
@@ -117,14 +118,14 @@ def load(
     if tokenizer_type is not None:
         model = {"model_type": tokenizer_type}
         config = {key: value for key, value in config.items() if key != "tokenizer_class"}
-    file = folder / _file_name(config)
-    if not file.is_file():
-        raise no_tokenizer(folder, file.name)
-    core = _core.Tokenizer.from_file(str(file))
     template = chat_templates(folder, config)
     if template is not None:
         config = {**config, "chat_template": template}
-    return _made(kind, core, folder, config, model, {"name_or_path": name_or_path, **given}, file)
+    given = {"name_or_path": name_or_path, **given}
+    file = folder / _file_name(config)
+    if not file.is_file():
+        return _built(kind, folder, config, model, given)
+    return _made(kind, _core.Tokenizer.from_file(file), folder, config, model, given)
 
 
 def _made(
@@ -134,8 +135,8 @@ def _made(
     config: dict[str, Any],
     model: dict[str, Any],
     given: dict[str, Any],
-    file: Path | None,
 ) -> Made:
+    """A tokenizer of a tokenizer.json and the settings beside it."""
     values, added = read_settings(folder, config, given, core.get_added_tokens_decoder)
     name = classes.class_of(config, model, '"ByteLevel"' in (core._part("pre_tokenizer", False) or ""))
     values.setdefault("model_input_names", classes.input_names(name))
@@ -148,6 +149,25 @@ def _made(
         values["added_tokens_decoder"] = added
     made = object.__new__(kind)
     made._take(Tokenizer._over(core), values)
+    return made
+
+
+def _built(kind: type[Made], folder: Path, config: dict[str, Any], model: dict[str, Any], given: dict[str, Any]) -> Made:
+    """A tokenizer of a folder with other files."""
+    from russet.pretrained.building import build
+
+    settings = read_settings(folder, config, given, None)
+    name = classes.class_of(config, model, False)
+    named = config.get("tokenizer_class") or model.get("tokenizer_class") or name
+    core, (values, added), post_processor = build(folder, name, named, settings)
+    values.setdefault("model_input_names", classes.input_names(name))
+    if added:
+        values["added_tokens_decoder"] = added
+    made = object.__new__(kind)
+    made._take(Tokenizer._over(core), values)
+    if post_processor is not None:
+        saved = json.dumps(post_processor(made._tokenizer.token_to_id))
+        made._tokenizer._change(lambda state: state._replace(core=state.core._with_part("post_processor", saved)))
     return made
 
 

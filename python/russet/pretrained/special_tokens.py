@@ -6,6 +6,7 @@ thread sees the one from before or the one after.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -240,6 +241,8 @@ def missing_tokens(present: dict[int, Any], wanted: dict[int, AddedToken], token
         if isinstance(token, str):
             token = AddedToken(token, special=True)
         elif str(token) in names and not token.special:
-            token = from_flags((*flags_of(token)[:5], True))
+            # Whether it is normalized follows from that, if nothing is said about it.
+            token = copy.copy(token)
+            token.special = True
         made.append(token)
     return made
