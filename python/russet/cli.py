@@ -1,4 +1,4 @@
-"""The command ``russet``: encode, decode, inspect, generate, describe, bench, convert.
+"""The command ``russet``: encode, decode, inspect, doctor, generate, describe, bench, convert.
 
 Results go to stdout, one line per text (a JSON object with ``--json``). An error is one line on stderr. The exit code is 0 on
 success, 1 if something is wrong with a file or a text, 2 if the command itself is wrong.
@@ -15,6 +15,7 @@ from pathlib import Path
 
 from russet import RussetError, __version__
 from russet.commands import generate, models, tokenizers
+from russet.doctor import command as doctor_command
 from russet.hub import command as hub_command
 
 
@@ -57,6 +58,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"russet {__version__}")
     commands = parser.add_subparsers(required=True, metavar="command")
 
-    for each in (tokenizers, generate, models, hub_command):
+    for each in (tokenizers, doctor_command, generate, models, hub_command):
         each.add_to(commands)
     return parser
