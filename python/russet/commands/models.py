@@ -62,6 +62,8 @@ def add_to(commands: Any) -> None:
     convert.add_argument("--logits", choices=("last", "all"), default="last", help="of the last token, or of all (last)")
     convert.add_argument("--target", default="ios18", metavar="TARGET", help="ios16, ios17 or ios18 (ios18)")
     convert.add_argument("--name", metavar="NAME", help="what the package is called (the folder's name)")
+    convert.add_argument("--upload-repo", metavar="REPO", help="upload the folder to this repository on the Hub, with a model card")
+    convert.add_argument("--private", action="store_true", help="make the repository a private one, if it is not there")
     convert.add_argument("--no-verify", action="store_true", help="do not compare the package with the checkpoint")
     convert.add_argument("--json", action="store_true", help="print one object")
 

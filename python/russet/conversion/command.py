@@ -52,9 +52,13 @@ def run(options: argparse.Namespace) -> None:
         )
     finally:
         bar.clear()
+    url = None
+    if options.upload_repo is not None:
+        url = hub.push_to_hub(made.folder, options.upload_repo, private=options.private or None).url
     parity = None if made.parity is None else made.parity.report()
     if options.json:
         found = {"package": str(made.package), "package_bytes": made.package_bytes, "parity": parity, "carried": made.carried}
+        found |= {} if url is None else {"url": url}
         print(json.dumps(found | {"plan": made.plan.report()}))
         return
     print(f"package         {made.package}, {made.package_bytes / 1e6:.1f} MB, in {time.perf_counter() - start:.1f} s")
@@ -65,6 +69,8 @@ def run(options: argparse.Namespace) -> None:
     print(f"beside it       {', '.join(made.carried)}")
     for name in made.plan.config.unread():
         print(f"not read        config.json: {name}")
+    if url is not None:
+        print(f"uploaded        {url}")
 
 
 def rules(given: list[str] | None) -> Rules:
