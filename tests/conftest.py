@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -11,6 +12,7 @@ import pytest
 import tokenizers
 
 import comparison
+from stand_in_hub import StandInHub
 
 # Both are read by the reference when they are first needed: its threads would warn when a test forks, and its panics, which
 # the tests provoke, would print long traces.
@@ -56,6 +58,13 @@ def candidate(candidate_name: str) -> ModuleType:
 @pytest.fixture(scope="session")
 def reference() -> ModuleType:
     return tokenizers
+
+
+@pytest.fixture
+def stand_in_hub() -> Iterator[StandInHub]:
+    """A stand-in for the Hub: ``put`` repositories there, and give a sub-process its ``environment(cache)``."""
+    with StandInHub() as hub:
+        yield hub
 
 
 @pytest.fixture(scope="session")

@@ -48,7 +48,7 @@ class Fault:
 
     One of: ``status`` answers so, with ``headers``; ``body`` sends other bytes than the file's; ``cut`` closes the connection behind
     this many bytes of the file, ``stall`` sends nothing more behind them; ``ignore_range`` sends the file from its start whatever is
-    asked; ``reached`` is called when ``at`` bytes of the file were sent. ``times`` counts down; None is for ever.
+    asked; ``drop`` closes the connection without an answer; ``reached`` is called when ``at`` bytes of the file were sent. ``times`` counts down; None is for ever.
     """
 
     where: str
@@ -60,6 +60,7 @@ class Fault:
     cut: int | None = None
     stall: int | None = None
     ignore_range: bool = False
+    drop: bool = False
     at: int | None = None
     reached: Callable[[], None] | None = None
 
@@ -120,7 +121,6 @@ class StandInHub:
         self._closing = threading.Event()
         self._connections: set[socket.socket] = set()
         self.token = "hf_standin"
-        self.page_size = 1000
         self.reset()
         self._server = _Server(self)
         self.port = self._server.server_address[1]
@@ -169,6 +169,8 @@ class StandInHub:
             self.leaks: list[Request] = []
             self.faults: list[Fault] = []
             self.page_size = 1000
+            #: Where the pages of a listing go on, if not at the endpoint.
+            self.next_page_host: str | None = None
 
     def close(self) -> None:
         """Stops the server and closes every connection."""
@@ -279,6 +281,8 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # Headers and body go out apart: the second would wait for the first to be acknowledged.
+    disable_nagle_algorithm = True
     server: _Server
 
     def log_message(self, format: str, *arguments: Any) -> None:
@@ -297,6 +301,9 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         request = Request(self.command, self.path, headers.get("host", ""), headers)
         self.fault = hub.take(request)
+        if self.fault is not None and self.fault.drop:
+            self.close_connection = True
+            return
         if self.fault is not None and self.fault.status is not None:
             self._send(self.fault.status, b"", self.fault.headers)
             return
@@ -388,7 +395,8 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {}
         if start + size < len(entries):
             headers["Link"] = (
-                f'<{self.server.hub.endpoint}/api/models/{repo_id}/tree/{commit}?recursive=true&cursor={start + size}>; rel="next"'
+                f"<{self.server.hub.next_page_host or self.server.hub.endpoint}/api/models/{repo_id}/tree/{commit}?recursive=true"
+                f'&cursor={start + size}>; rel="next"'
             )
         self._send_json(entries[start : start + size], headers)
 

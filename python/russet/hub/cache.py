@@ -225,6 +225,9 @@ class RepositoryCache:
                 yield path
             finally:
                 _active.discard(path.name)
+                with suppress(OSError):
+                    if path.stat().st_size == 0:
+                        path.unlink()
 
     def _left_behind(self, file: RemoteFile) -> list[Path]:
         """Unfinished downloads of this content by processes of this machine that are dead, the longest first."""

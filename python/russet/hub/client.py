@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import huggingface_hub
 from huggingface_hub import constants
 
 from russet._core import __version__
+from russet.errors import HubError
 from russet.hub import failures, names
 
 DEFAULT_REVISION = "main"
@@ -59,13 +61,13 @@ class Client:
         self.token = token
         self._api = huggingface_hub.HfApi(token=token, library_name="russet", library_version=__version__)
 
-    def commit(self, revision: str, stop: threading.Event | None = None) -> str:
+    def commit(self, revision: str, tries: int = failures.TRIES) -> str:
         """The hash of the commit that a branch, tag or short hash points to."""
         info = failures.retried(
             lambda: self._api.model_info(self.repo_id, revision=revision, timeout=constants.HF_HUB_ETAG_TIMEOUT),
             self.repo_id,
             revision,
-            stop,
+            tries,
         )
         return names.check_hex(info.sha, names.COMMIT, "the commit's hash", self.repo_id)
 
@@ -81,10 +83,37 @@ class Client:
 
     def listing(self, commit: str) -> dict[str, RemoteFile]:
         """All files of a commit by path. Paths are as they came: check them before they are used."""
-        entries = failures.retried(
-            lambda: list(self._api.list_repo_tree(self.repo_id, recursive=True, revision=commit)), self.repo_id, commit
-        )
-        return {it.path: remote_file(it) for it in entries if isinstance(it, huggingface_hub.RepoFile)}
+        found = {}
+        url: str | None = f"{constants.ENDPOINT}/api/models/{self.repo_id}/tree/{commit}?recursive=true&expand=false"
+        while url is not None:
+            entries, url = failures.retried(partial(self._page, url), self.repo_id, commit)
+            found.update(entries)
+        return found
+
+    def _page(self, url: str) -> tuple[dict[str, RemoteFile], str | None]:
+        """A page of a listing, and where the next is.
+
+        huggingface_hub would wait for an answer as long as it takes, try again beside us, and send the token wherever the Hub
+        says that the next page is.
+        """
+        session = huggingface_hub.get_session()
+        response = session.get(url, headers=self._headers(), timeout=constants.HF_HUB_ETAG_TIMEOUT, follow_redirects=True)
+        huggingface_hub.hf_raise_for_status(response)
+        found = {}
+        for entry in response.json():
+            if entry["type"] == "file":
+                large = entry.get("lfs")
+                hash = entry["oid"] if large is None else large["oid"]
+                found[entry["path"]] = RemoteFile(entry["path"], int(entry["size"]), hash, entry.get("xetHash") is not None)
+        following = response.links.get("next", {}).get("url")
+        if following is not None and urlsplit(following)[:2] != urlsplit(constants.ENDPOINT)[:2]:
+            raise HubError(f"{self.repo_id}: the listing of its files goes on at another host: {following}", repo_id=self.repo_id)
+        return found, following
+
+    def _headers(self) -> dict[str, str]:
+        headers = {"User-Agent": f"russet/{__version__}; hf_hub/{huggingface_hub.__version__}"}
+        token = self._token()
+        return headers if not token else {**headers, "Authorization": f"Bearer {token}"}
 
     def _token(self) -> str | None:
         """The token that huggingface_hub would send."""
@@ -102,10 +131,7 @@ class Client:
             RangeRefusedError: if there are none.
         """
         # Compressed bytes could be resumed nowhere.
-        headers = {"User-Agent": f"russet/{__version__}; hf_hub/{huggingface_hub.__version__}", "Accept-Encoding": "identity"}
-        token = self._token()
-        if token:
-            headers["Authorization"] = f"Bearer {token}"
+        headers = {**self._headers(), "Accept-Encoding": "identity"}
         if start:
             headers["Range"] = f"bytes={start}-"
         url = huggingface_hub.hf_hub_url(self.repo_id, path, revision=commit)
@@ -173,11 +199,3 @@ class _Told:
 
     def __getattr__(self, name: str) -> Callable[..., None]:
         return lambda *_, **__: None
-
-
-def remote_file(entry: Any) -> RemoteFile:
-    """A file of a listing, or of what is told of a repository."""
-    path = getattr(entry, "path", None) or entry.rfilename
-    hash = entry.blob_id if entry.lfs is None else entry.lfs.sha256
-    size = entry.size if entry.lfs is None else entry.lfs.size
-    return RemoteFile(path, size, hash, getattr(entry, "xet_hash", None) is not None)

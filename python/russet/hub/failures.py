@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,7 +61,7 @@ def wait_of(error: BaseException | None, failures: int) -> float:
     return min(FIRST_WAIT_SECONDS * 2.0 ** (failures - 1), GREATEST_WAIT_SECONDS)
 
 
-def retried(call: Callable[[], T], repo_id: str, revision: str | None, stop: threading.Event | None = None) -> T:
+def retried(call: Callable[[], T], repo_id: str, revision: str | None, tries: int = TRIES) -> T:
     """What the call gives, which is made again while what fails may pass.
 
     Raises:
@@ -74,9 +74,9 @@ def retried(call: Callable[[], T], repo_id: str, revision: str | None, stop: thr
         except Exception as error:
             failures += 1
             wait = wait_of(error, failures)
-            if failures == TRIES or not may_pass(error) or wait > GREATEST_RETRY_AFTER_SECONDS:
+            if failures >= tries or not may_pass(error) or wait > GREATEST_RETRY_AFTER_SECONDS:
                 raise translated(error, repo_id, revision) from error
-            (stop or threading.Event()).wait(wait)
+            time.sleep(wait)
 
 
 def translated(error: BaseException, repo_id: str, revision: str | None = None) -> RussetError:

@@ -51,8 +51,8 @@ def info(repo_id: str, revision: str | None, token: str | bool | None) -> Reposi
     card = found.card_data
     files = {}
     for entry in found.siblings or ():
-        file = client.remote_file(entry)
-        files[file.path] = FileInfo(file.path, file.size, file.hash)
+        hash = entry.blob_id if entry.lfs is None else entry.lfs.sha256
+        files[entry.rfilename] = FileInfo(entry.rfilename, entry.size or 0, hash or "")
     return RepositoryInfo(
         repo_id,
         names.check_hex(found.sha, names.COMMIT, "the commit's hash", repo_id),

@@ -20,11 +20,13 @@ from russet.errors import (
     MissingFileError,
     OfflineError,
     RevisionNotFoundError,
+    RussetError,
 )
 from russet.hub import client as hub_client
 from russet.hub import names, transfer
 from russet.hub.cache import RepositoryCache
 from russet.hub.client import DEFAULT_REVISION, Client, RemoteFile
+from russet.hub.failures import TRIES
 from russet.hub.selection import Selection, selected
 
 _log = logging.getLogger("russet.hub")
@@ -62,7 +64,9 @@ def fetch(
         return _cached(cache, repo_id, revision, selection, verify, f"{why}; without that they are fetched")
     client = Client(repo_id, token)
     try:
-        commit = revision if names.COMMIT.fullmatch(revision) else client.commit(revision)
+        # Who works without a connection, and has all, shall not wait.
+        tries = 2 if _is_cached(cache, repo_id, revision, selection) else TRIES
+        commit = revision if names.COMMIT.fullmatch(revision) else client.commit(revision, tries)
         files = cache.listing(commit)
         if files is None:
             files = client.listing(commit)
@@ -90,6 +94,15 @@ def _chosen(files: dict[str, RemoteFile], selection: Selection, repo_id: str) ->
         listed = ", ".join(sorted(map(ascii, files))[:20])
         raise MissingFileError(2, f"none of the files that are needed is in the repository, which has {listed or 'none'}", repo_id)
     return [files[names.check_path(path, repo_id)] for path in paths]
+
+
+def _is_cached(cache: RepositoryCache, repo_id: str, revision: str, selection: Selection) -> bool:
+    """Whether the cache has what is asked for, as it was when it was last asked for; contents are not looked at."""
+    try:
+        _cached(cache, repo_id, revision, selection, False, "")
+    except RussetError:
+        return False
+    return True
 
 
 def _cached(cache: RepositoryCache, repo_id: str, revision: str, selection: Selection, verify: bool, why: str) -> Snapshot:

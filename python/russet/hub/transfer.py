@@ -16,7 +16,7 @@ from russet.hub.failures import on_disk
 
 #: How often a file is fetched whole whose content is then wrong.
 WRONG_TRIES = 2
-#: So many bytes more than ever before make up for the failures so far.
+#: So many bytes more than at the first failure make up for the failures since.
 _PROGRESS_BYTES = 1 << 20
 _BLOCK_BYTES = 1 << 20
 
@@ -67,7 +67,7 @@ def _fill(
         hasher.update(block)
         position += len(block)
     progress(position)
-    failed, wrong, furthest = 0, 0, position
+    failed, wrong, mark = 0, 0, position
 
     def restart() -> None:
         nonlocal hasher, position
@@ -112,8 +112,9 @@ def _fill(
             if not failures.may_pass(error):
                 raise failures.translated(error, client.repo_id, commit) from error
             problem = error
-        failed = 1 if position >= furthest + _PROGRESS_BYTES else failed + 1
-        furthest = max(furthest, position)
+        failed += 1
+        if position >= mark + _PROGRESS_BYTES:
+            failed, mark = 1, position
         wait = failures.wait_of(problem, failed)
         if failed >= failures.TRIES or wrong >= WRONG_TRIES or wait > failures.GREATEST_RETRY_AFTER_SECONDS:
             if isinstance(problem, RangeRefusedError):
