@@ -7,12 +7,12 @@ from datetime import datetime as real_datetime
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 import chat_cases
+import pytest
+from chat_cases import CONVERSATIONS, OPTIONS, TOKENS
+
 import fixtures
 import russet
-from chat_cases import CONVERSATIONS, OPTIONS, TOKENS
 from russet.chat_template import ChatTemplate, environment
 
 transformers = pytest.importorskip("transformers", reason="the reference is the package transformers")

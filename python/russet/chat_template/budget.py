@@ -37,7 +37,8 @@ MAX_CALL_DEPTH = 200
 #: Lists in lists: Python hashes nested tuples on the C stack, without a check.
 MAX_NESTING = 200
 #: Whole numbers stay below this in magnitude, so that arithmetic takes constant time.
-INTEGER_LIMIT = 1 << 16384
+INTEGER_BITS = 16384
+INTEGER_LIMIT = 1 << INTEGER_BITS
 
 #: Values of these types have no parts.
 SCALARS = frozenset({str, int, float, bool, type(None), Undefined, complex})
@@ -133,7 +134,7 @@ class Budget:
             raise TemplateLimitError(
                 f"the chat template computes a number of {value.bit_length()} bits",
                 value=value.bit_length(),
-                limit=INTEGER_LIMIT.bit_length(),
+                limit=INTEGER_BITS,
             )
 
     def counted(self, values: Iterable[Any]) -> Iterator[Any]:
@@ -311,9 +312,9 @@ class Budget:
     def power(self, left: Any, right: Any) -> Any:
         if isinstance(left, int) and isinstance(right, int) and right > 0:
             bits = left.bit_length() * right
-            if bits > 2 * INTEGER_LIMIT.bit_length():
+            if bits > 2 * INTEGER_BITS:
                 raise TemplateLimitError(
-                    f"the chat template computes a number of about {short(bits)} bits", value=bits, limit=INTEGER_LIMIT.bit_length()
+                    f"the chat template computes a number of about {short(bits)} bits", value=bits, limit=INTEGER_BITS
                 )
         return self._number(left**right)
 

@@ -367,7 +367,10 @@ def _test_of_text(function: Function) -> Function:
 
 
 # fmt: off
-_COMPARISONS = frozenset({"==", "eq", "equalto", "!=", "ne", ">", "gt", "greaterthan", "ge", ">=", "<", "lt", "lessthan", "<=", "le", "filter", "test"})
+_COMPARISONS = frozenset({
+    "==", "eq", "equalto", "!=", "ne", ">", "gt", "greaterthan", "ge", ">=", "<", "lt",
+    "lessthan", "<=", "le", "filter", "test",
+})
 # fmt: on
 _FREE = frozenset({"abs", "attr", "count", "d", "default", "filesizeformat", "length"})
 

@@ -22,8 +22,8 @@ class ChatMixin:
     def get_chat_template(self, chat_template: str | None = None, tools: Sequence[Any] | None = None) -> str:
         """The source of the template that :meth:`apply_chat_template` takes.
 
-        `chat_template` is a name among the tokenizer's templates or a template itself. Without one it is ``tool_use`` where there are
-        tools and such a template, else ``default``, or the only one. Raises :class:`russet.ArgumentError` where there is none.
+        `chat_template` is a name among the tokenizer's templates or a template itself. Without one it is ``tool_use`` where there
+        are tools and such a template, else ``default``, or the only one. Raises :class:`russet.ArgumentError` where there is none.
         """
         templates = self.chat_template
         if isinstance(templates, dict):
@@ -33,8 +33,8 @@ class ChatMixin:
                 if name in templates:
                     return templates[name]
             raise ArgumentError(
-                f"the tokenizer has chat templates of the names {sorted(templates)} and none that is called 'default'; name one with"
-                " chat_template=",
+                f"the tokenizer has chat templates of the names {sorted(templates)} and none that is called 'default'; name one"
+                " with chat_template=",
                 argument="chat_template",
             )
         if chat_template is not None:
@@ -72,10 +72,11 @@ class ChatMixin:
             documents: dicts with ``title`` and ``text``.
             chat_template: a template, or the name of one of the tokenizer's.
             add_generation_prompt: whether to open an assistant's message at the end.
-            continue_final_message: leaves the last message open, so that the model goes on with it: its content, or the field named.
+            continue_final_message: leaves the last message open, so that the model goes on with it: its content, or the field
+                that is named.
             tokenize: whether to give ids.
-            padding, truncation, max_length, return_tensors: as in a call of the tokenizer. No special tokens are added: the template
-                wrote them.
+            padding, truncation, max_length, return_tensors: as in a call of the tokenizer. No special tokens are added: the
+                template wrote them.
             return_dict: whether to give a :class:`BatchEncoding` or the ids alone.
             return_assistant_tokens_mask: adds ``assistant_masks``: 1 for the tokens inside ``{% generation %}``.
             tokenizer_kwargs: more options of that call.
@@ -90,7 +91,7 @@ class ChatMixin:
         if return_assistant_tokens_mask and not return_dict:
             raise _refused("return_assistant_tokens_mask", "it is part of what tokenize=True and return_dict=True give")
         if continue_final_message and add_generation_prompt:
-            raise _refused("continue_final_message", "the last message cannot be continued when add_generation_prompt begins a new one")
+            raise _refused("continue_final_message", "the last message cannot go on when add_generation_prompt begins another")
         if continue_final_message and return_assistant_tokens_mask:
             raise _refused("continue_final_message", "it does not go with return_assistant_tokens_mask")
         template = ChatTemplate(self.get_chat_template(chat_template, tools))
