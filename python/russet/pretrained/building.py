@@ -68,16 +68,16 @@ def _of_class(maker: Any, name: str, files: list[Path], settings: Settings) -> B
         for token in ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
     }
     if files[0].name in _WORDS:
-        parts: Parts = maker(word_pieces(files[0]), values, tokens)
+        parts: Parts = maker(word_pieces(files[0]), settings.values, tokens)
     elif files[0].name in _PAIRS:
-        parts = maker(*ranked_pairs(*files), values, tokens)
+        parts = maker(*ranked_pairs(*files), settings.values, tokens)
     else:
         try:
             model = sentencepiece(files[0])
         except ConfigError:
             # Llama 3 has ranks in a file of this name.
             return _tiktoken(files[0], settings._replace(values=values))
-        parts = maker(model, values, tokens)
+        parts = maker(model, settings.values, tokens)
         values = _with_pieces(values, model, name)
     values.update(parts.fixed)
     core, after = _core_of(parts), parts.post_processor

@@ -132,6 +132,10 @@ def bert(vocab: dict[str, int], settings: Json, tokens: dict[str, str]) -> Parts
     )
 
 
+def dpr(vocab: dict[str, int], settings: Json, tokens: dict[str, str]) -> Parts:
+    return bert(vocab, {**settings, "do_lower_case": True}, tokens)
+
+
 def funnel(vocab: dict[str, int], settings: Json, tokens: dict[str, str]) -> Parts:
     parts = bert(vocab, settings, tokens)
     cls, sep = tokens["cls_token"], tokens["sep_token"]
@@ -362,18 +366,6 @@ def albert(model: SentencePiece, settings: Json, tokens: dict[str, str]) -> Part
     )
 
 
-def rembert(model: SentencePiece, settings: Json, tokens: dict[str, str]) -> Parts:
-    cls, sep = tokens["cls_token"], tokens["sep_token"]
-    spaces = replace({"Regex": " {2,}"}, " ")
-    return Parts(
-        unigram(_scored(model), 2),
-        _quotes(spaces, *_accents(settings, True, False), precompiled(model.charsmap)),
-        metaspace(_scheme(settings)),
-        metaspace(_scheme(settings)),
-        lambda ids: template(f"{cls}:0 $A:0 {sep}:0", f"{cls}:0 $A:0 {sep}:0 $B:1 {sep}:1", ids),
-    )
-
-
 def xlnet(model: SentencePiece, settings: Json, tokens: dict[str, str]) -> Parts:
     cls, sep = tokens["cls_token"], tokens["sep_token"]
     lowers = {"type": "Lowercase"} if settings.get("do_lower_case", False) else None
@@ -452,14 +444,14 @@ WORDS: dict[str, Any] = {
             "Bert",
             "ConvBert",
             "DistilBert",
-            "DPRContextEncoder",
-            "DPRQuestionEncoder",
             "Lxmert",
             "MobileBert",
             "SqueezeBert",
         ),
         bert,
     ),
+    "DPRContextEncoder": dpr,
+    "DPRQuestionEncoder": dpr,
     "Funnel": funnel,
     "MPNet": mpnet,
 }
@@ -482,7 +474,6 @@ PIECES: dict[str, Any] = {
     "Gemma": gemma,
     "Llama": llama,
     "Pegasus": pegasus,
-    "RemBert": rembert,
     "T5": t5,
     "XLMRoberta": xlm_roberta,
     "XLNet": xlnet,

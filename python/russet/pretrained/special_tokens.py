@@ -6,7 +6,6 @@ thread sees the one from before or the one after.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -242,7 +241,6 @@ def missing_tokens(present: dict[int, Any], wanted: dict[int, AddedToken], token
             token = AddedToken(token, special=True)
         elif str(token) in names and not token.special:
             # Whether it is normalized follows from that, if nothing is said about it.
-            token = copy.copy(token)
-            token.special = True
+            token = AddedToken(token.content, **token._options, special=True)
         made.append(token)
     return made
