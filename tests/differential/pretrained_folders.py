@@ -40,13 +40,23 @@ def _decoder(words: list[str], size: int) -> Files:
         str(size + 3): _flags("<right>", "rstrip"),
         "0": _flags(words[0], "lstrip", special=True),
     }
-    config = {"added_tokens_decoder": tokens, "bos_token": "<|new|>", "pad_token": "<left>", "eos_token": _token("<right>", "rstrip")}
+    config = {
+        "added_tokens_decoder": tokens,
+        "bos_token": "<|new|>",
+        "pad_token": "<left>",
+        "eos_token": _token("<right>", "rstrip"),
+    }
     return {"tokenizer_config.json": config}
 
 
 def _older(words: list[str], size: int) -> Files:
     return {
-        "tokenizer_config.json": {"model_max_length": 30, "padding_side": "left", "bos_token": words[1], "eos_token": "<eos-of-config>"},
+        "tokenizer_config.json": {
+            "model_max_length": 30,
+            "padding_side": "left",
+            "bos_token": words[1],
+            "eos_token": "<eos-of-config>",
+        },
         "special_tokens_map.json": {
             "eos_token": "</sentence>",
             "pad_token": _flags("[FILL]"),
@@ -71,14 +81,18 @@ SHAPES: dict[str, Callable[[list[str], int], Files]] = {
     "nothing": lambda words, size: {},
     "named": _named,
     "sides": _only(padding_side="left", truncation_side="left", model_max_length=20, pad_token="[PAD]"),
-    "new-tokens": _only(bos_token="<bos>", eos_token="<eos>", pad_token="<pad>", unk_token=None, sep_token=_token("<sep>", "lstrip")),
+    "new-tokens": _only(
+        bos_token="<bos>", eos_token="<eos>", pad_token="<pad>", unk_token=None, sep_token=_token("<sep>", "lstrip")
+    ),
     "added-tokens-decoder": _decoder,
     "extra": _only(extra_special_tokens=["<e1>", "<e2>", _token("<e3>", "rstrip", "lstrip")], pad_token="<e1>"),
     "additional": _only(additional_special_tokens=["<|im_start|>", "<|im_end|>"], eos_token="<|im_end|>", pad_token="<|im_end|>"),
     "own-names": _only(
         extra_special_tokens={"image_token": "<image>", "boi_token": "<boi>"}, audio_token="<audio>", pad_token="<image>"
     ),
-    "bos-eos": _only(add_bos_token=True, add_eos_token=True, legacy=False, bos_token="<s>", eos_token="</s>", add_prefix_space=True),
+    "bos-eos": _only(
+        add_bos_token=True, add_eos_token=True, legacy=False, bos_token="<s>", eos_token="</s>", add_prefix_space=True
+    ),
     "clean-up": _only(clean_up_tokenization_spaces=True, pad_token="[PAD]"),
     "clean-up-bpe": _only(
         clean_up_tokenization_spaces=True, clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output=True

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pretrained_cases
+import pretrained_folders
 import pytest
 
 import fixtures
-import pretrained_cases
-import pretrained_folders
 import russet
 
 transformers = pytest.importorskip("transformers", reason="the reference is the package transformers")
@@ -122,7 +122,7 @@ def compare_decoding(ours: Any, theirs: Any) -> None:
             assert ours.decode(ids[0], **options) == theirs.decode(ids[0], **options)
         if expected is None:
             continue
-        row = np.array(ids[1][:5] + [10**6])
+        row = np.array([*ids[1][:5], 10**6])
         assert ours.decode(row, skip_special_tokens=skip) == theirs.decode(row, skip_special_tokens=skip)
         tokens = ours.convert_ids_to_tokens(ids[0], skip_special_tokens=skip)
         assert tokens == theirs.convert_ids_to_tokens(ids[0], skip_special_tokens=skip)
@@ -139,7 +139,10 @@ def compare_saved(ours: Any, theirs: Any, tmp_path: Path, words: list[str], seed
     """What either saves gives the same in the other."""
     ours.save_pretrained(tmp_path / "ours")
     theirs.save_pretrained(tmp_path / "theirs")
-    for loaded in (transformers.PreTrainedTokenizerFast.from_pretrained(tmp_path / "ours"), transformers.AutoTokenizer.from_pretrained(tmp_path / "ours")):
+    for loaded in (
+        transformers.PreTrainedTokenizerFast.from_pretrained(tmp_path / "ours"),
+        transformers.AutoTokenizer.from_pretrained(tmp_path / "ours"),
+    ):
         assert loaded.model_input_names == ours.model_input_names
         assert loaded.chat_template == theirs.chat_template
         compare_calls(ours, loaded, words, seed + 1, 4)

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from test_pretrained import compare_calls, compare_decoding, compare_state
 
 import fixtures
-import pretrained_cases
 import russet
 from russet.pretrained import components
-from test_pretrained import compare_calls, compare_decoding, compare_saved, compare_state
 
 transformers = pytest.importorskip("transformers", reason="the reference is the package transformers")
 pytestmark = pytest.mark.filterwarnings("default")
@@ -22,7 +21,13 @@ MODELS = sorted(path.name for path in fixtures.SENTENCEPIECE.glob("*.model"))
 #: Settings that change what classes make of a vocabulary.
 SETTINGS: dict[str, dict[str, Any]] = {
     "": {},
-    "words": {"do_lower_case": False, "strip_accents": True, "tokenize_chinese_chars": False, "model_max_length": 32, "mask_token": "[HOLE]"},
+    "words": {
+        "do_lower_case": False,
+        "strip_accents": True,
+        "tokenize_chinese_chars": False,
+        "model_max_length": 32,
+        "mask_token": "[HOLE]",
+    },
     "spaces": {"add_prefix_space": False, "trim_offsets": False, "legacy": True, "keep_accents": True, "split_by_punct": True},
     "ends": {"add_bos_token": True, "add_eos_token": True, "add_prefix_space": True, "bos_token": "<bos>", "eos_token": "<eos>"},
     "tokens": {"extra_special_tokens": ["<one>", "<two>"], "do_lower_case": True, "padding_side": "left"},

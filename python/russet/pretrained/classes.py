@@ -136,6 +136,12 @@ _WRONGLY_NAMED = (
     " phimoe qwen2 qwen3_5 qwen3_5_moe qwen3_5_moe_text qwen4_exp siglip2 smolvlm step3_vl vipllava "
 )
 
+#: Kinds of model that are registered with a tokenizer and have no class of their own: it counts where a class is named beside them.
+_WITHOUT_MODEL = (
+    "barthez bartpho bert-japanese bertweet byt5 code_llama cpm gpt-sw3 herbert mbart50 mega mluke myt5 nezha nllb nougat phobert "
+    "qdqbert realm retribert wav2vec2_phoneme"
+)
+
 #: Classes whose models have other inputs than ids and a mask.
 _INPUTS = {
     "input_ids token_type_ids attention_mask": (
@@ -240,7 +246,7 @@ def class_of(settings: dict[str, Any], model: dict[str, Any], is_byte_level: boo
     registered = types.get(kind) if isinstance(kind, str) else None
     named = settings.get("tokenizer_class") or model.get("tokenizer_class")
     if not isinstance(named, str):
-        return registered if registered in tokens else None
+        return registered if registered in tokens and kind not in _WITHOUT_MODEL.split() else None
     stem = _stem(named)
     if stem == "Llama" and is_byte_level and registered != "MistralCommonBackend" and kind not in wrongly_named:
         return None
