@@ -6,7 +6,7 @@ The core takes truncation and padding as arguments, so that nothing of a call is
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -91,7 +91,7 @@ def truncation_of(limits: Limits, stride: int, side: str) -> _core.Truncation | 
 
 
 def padding_of(
-    limits: Limits, side: str, pad_token: str | None, pad_id: int | None, multiple: int | None, type_id: int
+    limits: Limits, side: str, pad_token: object, id_of: Callable[[str], int | None], multiple: int | None, type_id: int
 ) -> _core.Padding | None:
     """The core's padding.
 
@@ -100,14 +100,15 @@ def padding_of(
     """
     if limits.padding == "do_not_pad":
         return None
-    if pad_token is None or pad_id is None:
+    pad_id = None if pad_token is None else id_of(str(pad_token))
+    if pad_id is None:
         raise ArgumentError(
             "there is no token to pad with: say which, as in tokenizer.pad_token = tokenizer.eos_token, or add one with "
             "tokenizer.add_special_tokens({'pad_token': '[PAD]'})",
             argument="padding",
         )
     length = limits.max_length if limits.padding == "max_length" else None
-    fill: _core.Padding = _checked(_core.Padding, length, side, pad_id, type_id, pad_token, multiple)
+    fill: _core.Padding = _checked(_core.Padding, length, side, pad_id, type_id, str(pad_token), multiple)
     return fill
 
 

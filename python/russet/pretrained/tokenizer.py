@@ -240,9 +240,9 @@ class PreTrainedTokenizer(PostProcessorMixin, SpecialTokensMixin, ChatMixin):
         core = self._tokenizer._ready().core
         fill = None
         if limits.padding != "do_not_pad":
-            token = self.pad_token
+            token = self._special.named.get("pad_token")
             side = self.padding_side if padding_side is None else padding_side
-            fill = padding_of(limits, side, token, self.pad_token_id, pad_to_multiple_of, self.pad_token_type_id)
+            fill = padding_of(limits, side, token, self._id_of, pad_to_multiple_of, self.pad_token_type_id)
         cut = truncation_of(limits, stride, self.truncation_side)
         if cut is not None:
             _check_stride(core, cut)
@@ -348,15 +348,14 @@ class PreTrainedTokenizer(PostProcessorMixin, SpecialTokensMixin, ChatMixin):
         side = self.padding_side if padding_side is None else padding_side
         if side not in ("left", "right"):
             raise ArgumentError(f"padding_side={side!r}: it is 'right' or 'left'", argument="padding_side")
-        token, id = self.pad_token, self.pad_token_id
-        padding_of(limits, side, token, id, None, self.pad_token_type_id)
+        fill = padding_of(limits, side, self._special.named.get("pad_token"), self._id_of, None, self.pad_token_type_id)
         is_batch = isinstance(ids[0], (list, tuple))
         length = limits.max_length
         if limits.padding == "longest":
             length = max(map(len, ids)) if is_batch else len(ids)
         length = None if limits.padding == "do_not_pad" or length is None else longer(length, pad_to_multiple_of)
         pad = pad_rows if is_batch else pad_row
-        data = pad(columns, main, length, side, 0 if id is None else id, self.pad_token_type_id, with_mask)
+        data = pad(columns, main, length, side, 0 if fill is None else fill.pad_id, self.pad_token_type_id, with_mask)
         if kept is not None:
             data["attention_mask"] = kept
         return BatchEncoding(data, tensor_type=given if return_tensors is None else return_tensors)
