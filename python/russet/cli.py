@@ -14,8 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from russet import RussetError, __version__
-from russet.commands import generate, models, tokenizers
-from russet.doctor import command as doctor_command
+from russet.commands import doctor, generate, models, tokenizers
 from russet.hub import command as hub_command
 
 
@@ -58,6 +57,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"russet {__version__}")
     commands = parser.add_subparsers(required=True, metavar="command")
 
-    for each in (tokenizers, doctor_command, generate, models, hub_command):
+    for each in (tokenizers, doctor, generate, models, hub_command):
         each.add_to(commands)
     return parser

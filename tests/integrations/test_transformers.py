@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
+import doctest
 import gc
-import json
 import pickle
 import random
 import shutil
@@ -27,47 +27,10 @@ transformers = pytest.importorskip("transformers")
 pytest.importorskip("russet")
 
 from transformers_calls import BATCH, CALLS, CHANGES, WIDE  # noqa: E402
+from transformers_folders import KINDS, TEMPLATE, folder_of  # noqa: E402
 
 from russet.errors import ArgumentError  # noqa: E402
 from russet.integrations.transformers import Backend, BackendEncoding, accelerate, accelerated, restore  # noqa: E402
-
-TEMPLATE = (
-    "{% for message in messages %}{{ bos_token or '' }}{{ message.role }}: "
-    "{% if message.role == 'assistant' %}{% generation %}{{ message.content }}{% endgeneration %}"
-    "{% else %}{{ message.content or message.extra }}{% endif %}\n{% endfor %}"
-    "{% if add_generation_prompt %}assistant: {% endif %}"
-)
-#: A fixture, the class that transformers loads it with, its special tokens, and a tokenizer of the corpus that is like it.
-KINDS = {
-    "bpe-gpt2": ("GPT2Tokenizer", {"eos_token": "<|endoftext|>", "pad_token": "<|endoftext|>"}, "gpt2"),
-    "bpe-llama2": (
-        "LlamaTokenizer",
-        {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "</s>"},
-        "llama2",
-    ),
-    "unigram-t5": ("T5Tokenizer", {"eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}, "t5-small"),
-    "wordpiece-bert-uncased": (
-        "BertTokenizer",
-        {"cls_token": "[CLS]", "sep_token": "[SEP]", "unk_token": "[UNK]", "pad_token": "[PAD]", "mask_token": "[MASK]"},
-        "bert-base-uncased",
-    ),
-    "bpe-llama3": (
-        "PreTrainedTokenizerFast",
-        {"bos_token": "<|begin|>", "eos_token": "<|end|>", "pad_token": "<|endoftext|>", "chat_template": TEMPLATE},
-        "llama3",
-    ),
-}
-
-
-def folder_of(name: str, where: Path) -> Path:
-    kind, special, _ = KINDS[name]
-    folder = where / name
-    if not folder.exists():
-        folder.mkdir()
-        (folder / "tokenizer.json").write_text(fixtures.content(name), encoding="utf-8")
-        config = {"tokenizer_class": kind, "model_max_length": 512, "chat_template": TEMPLATE, **special}
-        (folder / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -174,17 +137,6 @@ def _plus(tokenizer: Any, options: dict[str, Any]) -> dict[str, Any]:
     named = {name: left.pop(name) for name in ("padding", "truncation", "max_length")}
     padding, truncation, max_length, _ = tokenizer._get_padding_truncation_strategies(verbose=False, **named)
     return {"padding_strategy": padding, "truncation_strategy": truncation, "max_length": max_length, **left}
-
-
-def test_torch_tensors(both: tuple[Any, Any]) -> None:
-    torch = pytest.importorskip("torch")
-    original, ours = both
-    for options in ({"padding": True}, {"padding": True, "return_offsets_mapping": True, "return_length": True}):
-        expected, got = (tokenizer(BATCH, return_tensors="pt", **options) for tokenizer in (original, ours))
-        assert list(expected) == list(got)
-        for name in expected:
-            assert torch.equal(expected[name], got[name])
-            assert expected[name].dtype == got[name].dtype
 
 
 def test_threads_do_not_share_settings(both: tuple[Any, Any]) -> None:
@@ -401,3 +353,12 @@ def test_real_tokenizers(large: tuple[Any, Any]) -> None:
     original, ours = large
     for name, call in CALLS.items():
         assert_same(call, original, ours, name)
+
+
+def test_document(monkeypatch: pytest.MonkeyPatch) -> None:
+    root = fixtures.DATA.parent.parent
+    monkeypatch.chdir(root)
+    options = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+    results = doctest.testfile(str(root / "docs" / "transformers.md"), module_relative=False, optionflags=options)
+    assert results.attempted > 5
+    assert results.failed == 0
