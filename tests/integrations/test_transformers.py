@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import doctest
 import gc
+import importlib
 import pickle
 import random
 import shutil
@@ -216,6 +217,16 @@ def test_it_passes_for_the_real_thing(both: tuple[Any, Any]) -> None:
     again = pickle.loads(pickle.dumps(encoding))
     assert type(again) is BackendEncoding
     assert comparison.view(again) == comparison.view(encoding)
+
+
+def test_streams_of_modules_that_have_imported_the_class(both: tuple[Any, Any]) -> None:
+    """The class that was imported by its name before is replaced too, and takes tokenizers of both packages."""
+    module = importlib.import_module("transformers.models.parakeet.processing_parakeet")
+    for tokenizer in both:
+        stream = module.DecodeStream(skip_special_tokens=True)
+        assert "".join(stream.step(tokenizer._tokenizer, id) or "" for id in tokenizer.encode("a mill")).strip() == "a mill"
+    with pytest.raises(TypeError):
+        tokenizers.decoders.DecodeStream().step(None, 3)
 
 
 def test_a_backend_assigned_later_is_used(folders: dict[str, Path]) -> None:

@@ -148,12 +148,13 @@ CALLS |= {
 
 
 def _stream(t: Any, ids: list[int]) -> list[Any]:
-    stream = decoders.DecodeStream(skip_special_tokens=False)
-    if type(t._tokenizer).__module__.startswith("russet"):
-        from russet.tokenizers.decoders import DecodeStream
-
-        stream = DecodeStream(skip_special_tokens=False)
-    return [stream.step(t._tokenizer, id) for id in ids]
+    """As the server of transformers does it."""
+    stream = decoders.DecodeStream([], skip_special_tokens=False)
+    first = [stream.step(t._tokenizer, id) for id in ids[:-3]]
+    again = copy.copy(stream)
+    rest = [[each.step(t._tokenizer, id) for id in ids[-3:]] for each in (stream, again)]
+    with_prompt = decoders.DecodeStream(ids=ids[:4], skip_special_tokens=True)
+    return [*first, *rest, *(with_prompt.step(t._tokenizer, id) for id in ids[4:])]
 
 
 # What a result can be asked for.
@@ -294,6 +295,10 @@ CHANGES: dict[str, Call] = {
     "another decoder": _set_part("decoder", lambda: decoders.Sequence([decoders.Replace("a", "A"), decoders.Fuse()])),
     "no decoder": _set_part("decoder", lambda: None),
     "a part of another kind": _set_part("decoder", lambda: normalizers.NFC()),
+    "a field of the pre-tokenizer": _after(lambda t: setattr(t._tokenizer.pre_tokenizer, "add_prefix_space", True)),
+    "a field of the decoder": _after(lambda t: setattr(t._tokenizer.decoder, "cleanup", False)),
+    "dropout of all merges": _after(lambda t: setattr(t._tokenizer.model, "dropout", 1.0)),
+    "no unknown token": _after(lambda t: setattr(t._tokenizer.model, "unk_token", None)),
     "the same model again": _after(lambda t: setattr(t._tokenizer, "model", t._tokenizer.model)),
     "limits in the backend": _after(
         lambda t: [t._tokenizer.enable_truncation(5), t._tokenizer.enable_padding(length=9), t._tokenizer.encode(WIDE)]

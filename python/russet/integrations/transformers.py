@@ -13,6 +13,8 @@ that a call makes are seen by no other thread, and NumPy arrays and torch tensor
 from __future__ import annotations
 
 import contextlib
+import copy
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -25,10 +27,10 @@ from transformers import BatchEncoding, PreTrainedTokenizerBase, PreTrainedToken
 
 from russet import _core
 from russet.errors import ArgumentError
-from russet.tokenizers import Encoding, Tokenizer
+from russet.tokenizers import Encoding, Tokenizer, decoders
 from russet.tokenizers._added_token import flags_of
 
-__all__ = ["Backend", "BackendEncoding", "accelerate", "accelerated", "restore"]
+__all__ = ["Backend", "BackendEncoding", "DecodeStream", "accelerate", "accelerated", "restore"]
 
 AnyTokenizer = TypeVar("AnyTokenizer")
 
@@ -56,6 +58,7 @@ def accelerate(tokenizer: AnyTokenizer) -> AnyTokenizer:
         _replace(tokenizer, backend, replacement)
     if isinstance(tokenizer, PreTrainedTokenizerFast):
         tokenizer._encode_plus = _EncodePlus(tokenizer)
+    _replace_decode_stream()
     return tokenizer
 
 
@@ -235,6 +238,47 @@ def _replace(tokenizer: Any, before: Any, after: Any) -> None:
 
 #: What a backend of ours keeps in its dictionary; all else was put there by others.
 _OWN = ("_private", "_shared", "_known", "_views")
+
+
+class DecodeStream:
+    """``tokenizers.decoders.DecodeStream`` for tokenizers of both packages.
+
+    The original takes only the package's own. It is replaced by this when a tokenizer is accelerated first.
+    """
+
+    __slots__ = ("_ids", "_skip_special_tokens", "_stream")
+
+    def __init__(self, ids: Any = None, skip_special_tokens: bool | None = False) -> None:
+        self._ids, self._skip_special_tokens = ids, skip_special_tokens
+        self._stream: Any = None
+
+    def step(self, tokenizer: Any, id: Any) -> str | None:
+        """The text that one or more ids add, None while it is not finished."""
+        if self._stream is None:
+            kind = decoders.DecodeStream if type(tokenizer) is Backend else _original_decode_stream
+            self._stream = kind(self._ids, self._skip_special_tokens)
+        text: str | None = self._stream.step(tokenizer, id)
+        return text
+
+    def __copy__(self) -> DecodeStream:
+        copied = DecodeStream(self._ids, self._skip_special_tokens)
+        copied._stream = copy.copy(self._stream)
+        return copied
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> DecodeStream:
+        return self.__copy__()
+
+
+_original_decode_stream = tokenizers.decoders.DecodeStream
+
+
+def _replace_decode_stream() -> None:
+    """Puts ours in place of the original, in the modules too that have imported it by its name."""
+    if tokenizers.decoders.DecodeStream is not _original_decode_stream:
+        return
+    for module in list(sys.modules.values()):
+        if getattr(module, "__dict__", {}).get("DecodeStream") is _original_decode_stream:
+            module.DecodeStream = DecodeStream  # type: ignore[attr-defined]
 
 
 class _EncodePlus:

@@ -1,14 +1,16 @@
 """What the parts of a tokenizer have in common: each is a view of its saved form.
 
-A view is made from a tokenizer's part or from a pickle. It never changes; a tokenizer gets another part by assignment. What a
-view can do, it does through a tokenizer that has nothing but this part, compiled when first needed.
+A view is made from a tokenizer's part or from a pickle. What it can do, it does through a tokenizer that has nothing but this
+part, compiled when first needed. Where a field of it is set, its saved form is replaced, and the tokenizer that has this part gets
+another one by assignment.
 """
 
 from __future__ import annotations
 
 import json
-from functools import lru_cache
-from typing import Any, ClassVar, TypeVar, cast
+from collections.abc import Callable
+from functools import lru_cache, partial
+from typing import Any, ClassVar, NoReturn, TypeVar, cast
 
 from russet import _core
 from russet.tokenizers._strings import missing
@@ -41,6 +43,8 @@ class Component:
 
     _saved: str
     _compiled: _core.Tokenizer | None = None
+    #: Puts a changed saved form in place of the one before, where the part is kept, and gives it as it is kept there.
+    _keep: Callable[[str, str], str] | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         missing(f"making {type(self).__module__.rpartition('.')[2]}.{type(self).__name__} in Python")
@@ -60,6 +64,20 @@ class Component:
 
     def _field(self, name: str) -> Any:
         return json.loads(self._saved)[name]
+
+    def _set_field(self, name: str, value: Any) -> None:
+        form = json.loads(self._saved)
+        if isinstance(form[name], bool) and not isinstance(value, bool):
+            raise TypeError(f"'{type(value).__name__}' object is not an instance of 'bool'")
+        form[name] = value
+        self._rewrite(dumped(form))
+
+    def _rewrite(self, saved: str) -> None:
+        if self._keep is None:
+            self._compiled = nothing()._with_part(self._part, saved)
+            self._saved = self._compiled._part(self._part, False) or ""
+        else:
+            self._saved, self._compiled = self._keep(self._saved, saved), None
 
     def __getstate__(self) -> bytes:
         return self._saved.encode()
@@ -90,23 +108,54 @@ class Sequence(Component):
     _list: ClassVar[str]
 
     def _item(self, index: int) -> Component:
-        items = self._field(self._list)
+        item = self._view(dumped(self._items(index)[index]))
+        item._keep = partial(self._keep_item, index)
+        return item
+
+    def _items(self, index: int) -> list[Any]:
+        items: list[Any] = self._field(self._list)
         if index < 0:
             raise OverflowError("can't convert negative int to unsigned")
         if index >= len(items):
             raise IndexError("Index not found")
-        return self._view(json.dumps(items[index], ensure_ascii=False, separators=(",", ":")))
+        return items
+
+    def _set_item(self, index: int, component: Any) -> None:
+        saved = saved_form(component, type(self))
+        if saved is None:
+            raise TypeError(f"'None' object is not an instance of '{self._family}'")
+        items = self._items(index)
+        items[index] = json.loads(saved)
+        self._rewrite(dumped({**json.loads(self._saved), self._list: items}))
+
+    def _keep_item(self, index: int, before: str, after: str) -> str:
+        items = self._field(self._list)
+        if index >= len(items) or dumped(items[index]) != before:
+            changed_since()
+        items[index] = json.loads(after)
+        self._rewrite(dumped({**json.loads(self._saved), self._list: items}))
+        return dumped(self._field(self._list)[index])
 
 
-def field(name: str, doc: str, convert: Any = None) -> property:
-    """A field of the saved form."""
+def dumped(form: Any) -> str:
+    """A saved form as text."""
+    return json.dumps(form, ensure_ascii=False, separators=(",", ":"))
+
+
+def changed_since() -> NoReturn:
+    """Says that a view is not of what is there now."""
+    missing("changing a component that is not there any more", "read it again from the tokenizer")
+
+
+def field(name: str, doc: str, convert: Any = None, store: Any = None) -> property:
+    """A field of the saved form: ``convert`` makes the value of what is saved, ``store`` what is saved of a value."""
 
     def read(component: Component) -> Any:
         value = component._field(name)
         return value if convert is None else convert(value)
 
     def write(component: Component, value: Any) -> None:
-        missing(f"setting {name} of a {type(component).__name__}", "assign a whole component to the tokenizer")
+        component._set_field(name, value if store is None else store(value))
 
     return property(read, write, doc=doc)
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, NoReturn, TypeVar, cast
 
 from russet import _core
 from russet.errors import ArgumentError
 from russet.hub import resolve_tokenizer
 from russet.tokenizers._added_token import AddedToken, Flags, flags_of, from_flags, is_added_token
-from russet.tokenizers._component import Component, nothing, saved_form
+from russet.tokenizers._component import Component, changed_since, nothing, saved_form
 from russet.tokenizers._encoding import Encoding, in_bytes
 from russet.tokenizers._strings import missing
 from russet.tokenizers.decoders import Decoder
@@ -81,7 +82,7 @@ class Tokenizer:
         self._state = _State(core, core.truncation, core.padding, False)
         # The flags of each added token by content, kept from the first time that tokens are added.
         self._known: dict[str, Flags] | None = None
-        # The view of each part that was asked for, with the core that it is of. Views never change.
+        # The view of each part that was asked for, with the core that it is of.
         self._views: dict[str, tuple[_core.Tokenizer, Component | None]] = {}
 
     def _change(self, change: Callable[[_State], _State]) -> _State:
@@ -376,7 +377,9 @@ class Tokenizer:
     @property
     def model(self) -> Model:
         """The model."""
-        return Model._of(self._ready().core)
+        view = Model._of(self._ready().core)
+        view._keep = partial(self._keep, Model._part)
+        return view
 
     @model.setter
     def model(self, model: Model) -> None:
@@ -425,7 +428,10 @@ class Tokenizer:
         of, view = self._views.get(kind._part, (None, None))
         if of is not core:
             saved = core._part(kind._part, False)
-            view = None if saved is None else kind._view(saved)
+            if saved is None or view is None or view._saved != saved:
+                view = None if saved is None else kind._view(saved)
+                if view is not None:
+                    view._keep = partial(self._keep, kind._part)
             self._views[kind._part] = core, view
         return cast("Part | None", view)
 
@@ -433,6 +439,17 @@ class Tokenizer:
         saved = saved_form(component, kind)
         self._ready()
         self._change(lambda state: state._replace(core=state.core._with_part(kind._part, saved)))
+
+    def _keep(self, part: str, before: str, after: str) -> str:
+        """Puts a changed part in place of the one before."""
+
+        def change(state: _State) -> _State:
+            if state.core._part(part, False) != before:
+                changed_since()
+            return state._replace(core=state.core._with_part(part, after))
+
+        self._ready()
+        return self._change(change).core._part(part, False) or ""
 
     # Training
 

@@ -34,6 +34,11 @@ class Model(Component):
         self._saved = self._core._part("model", False) or ""
         return self._saved
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not name.startswith("_") and not hasattr(type(self), name):
+            raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+        object.__setattr__(self, name, value)
+
     def tokenize(self, sequence: str) -> list[Token]:
         """The tokens of a piece."""
         return [Token(*token) for token in self._core._tokenize(sequence)]

@@ -113,6 +113,9 @@ class Sequence(Normalizer, _component.Sequence):
     def __getitem__(self, index: int) -> Component:
         return self._item(index)
 
+    def __setitem__(self, index: int, component: Any) -> None:
+        self._set_item(index, component)
+
 
 class Strip(Normalizer):
     """Drops white space at the ends."""

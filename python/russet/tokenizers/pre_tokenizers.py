@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
+from russet.errors import ArgumentError
 from russet.tokenizers import _component
 from russet.tokenizers._component import Component, field
 from russet.tokenizers._strings import missing
@@ -38,6 +39,19 @@ class PreTokenizer(Component):
     def pre_tokenize(self, pretok: Any) -> NoReturn:
         """Splits a :class:`PreTokenizedString` in place."""
         missing("PreTokenizedString", "use pre_tokenize_str")
+
+
+_BEHAVIORS = ("removed", "isolated", "merged_with_previous", "merged_with_next", "contiguous")
+
+
+def _behavior(value: str) -> str:
+    """How a behavior is saved; it is set with words apart, and read in small letters."""
+    saved = {name: "".join(map(str.capitalize, name.split("_"))) for name in _BEHAVIORS}
+    if not isinstance(value, str):
+        raise TypeError(f"'{type(value).__name__}' object is not an instance of 'str'")
+    if value not in saved:
+        raise ArgumentError(f"Wrong value for SplitDelimiterBehavior, expected one of: `{', '.join(saved)}`")
+    return saved[value]
 
 
 class BertPreTokenizer(PreTokenizer):
@@ -88,7 +102,7 @@ class Metaspace(PreTokenizer):
 class Punctuation(PreTokenizer):
     """Around punctuation."""
 
-    behavior = field("behavior", "What becomes of the punctuation.", str.lower)
+    behavior = field("behavior", "What becomes of the punctuation.", str.lower, _behavior)
 
 
 class Sequence(PreTokenizer, _component.Sequence):
@@ -99,11 +113,14 @@ class Sequence(PreTokenizer, _component.Sequence):
     def __getitem__(self, index: int) -> Component:
         return self._item(index)
 
+    def __setitem__(self, index: int, component: Any) -> None:
+        self._set_item(index, component)
+
 
 class Split(PreTokenizer):
     """By a text or pattern."""
 
-    behavior = field("behavior", "What becomes of the matches.", str.lower)
+    behavior = field("behavior", "What becomes of the matches.", str.lower, _behavior)
     invert = field("invert", "Whether what lies between the matches is taken for the matches.")
 
     @property

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 from russet.tokenizers import _component
 from russet.tokenizers._component import Component, field
 from russet.tokenizers._encoding import Encoding
+from russet.tokenizers._strings import missing
 
 __all__ = ["BertProcessing", "ByteLevel", "PostProcessor", "RobertaProcessing", "Sequence", "TemplateProcessing"]
 
@@ -30,8 +31,8 @@ class PostProcessor(Component):
 class BertProcessing(PostProcessor):
     """As BERT: [CLS] A [SEP] B [SEP]."""
 
-    sep = field("sep", "The token after each sequence, and its id.", tuple)
-    cls = field("cls", "The token before the first sequence, and its id.", tuple)
+    sep = field("sep", "The token after each sequence, and its id.", tuple, list)
+    cls = field("cls", "The token before the first sequence, and its id.", tuple, list)
 
 
 class ByteLevel(PostProcessor):
@@ -45,8 +46,8 @@ class ByteLevel(PostProcessor):
 class RobertaProcessing(PostProcessor):
     """As RoBERTa: <s> A </s> </s> B </s>."""
 
-    sep = field("sep", "The token after each sequence, and its id.", tuple)
-    cls = field("cls", "The token before the first sequence, and its id.", tuple)
+    sep = field("sep", "The token after each sequence, and its id.", tuple, list)
+    cls = field("cls", "The token before the first sequence, and its id.", tuple, list)
     trim_offsets = field("trim_offsets", "Whether offsets leave out white space.")
     add_prefix_space = field("add_prefix_space", "Whether the first space was put in front.")
 
@@ -59,6 +60,9 @@ class Sequence(PostProcessor, _component.Sequence):
     def __getitem__(self, index: int) -> Component:
         return self._item(index)
 
+    def __setitem__(self, index: int, component: Any) -> None:
+        self._set_item(index, component)
+
 
 def _template(pieces: list[dict[str, Any]]) -> str:
     shown = []
@@ -69,10 +73,14 @@ def _template(pieces: list[dict[str, Any]]) -> str:
     return f"Template([{', '.join(shown)}])"
 
 
+def _no_template(_: Any) -> NoReturn:
+    missing("setting the template of a TemplateProcessing", "assign a whole component to the tokenizer")
+
+
 class TemplateProcessing(PostProcessor):
     """By a template."""
 
-    single = field("single", "The template of one sequence, as text.", _template)
+    single = field("single", "The template of one sequence, as text.", _template, _no_template)
 
 
 PostProcessor._classes = {kind.__name__: kind for kind in PostProcessor.__subclasses__()}
