@@ -361,6 +361,11 @@ def test_merges(tmp_path: Path) -> None:
     assert "merges that occur twice: [163] repeats [3]" in str(report.findings[-1])
 
 
+def test_unknown_token_that_is_not_there(tmp_path: Path) -> None:
+    report = alone(folder_with(tmp_path, "wordlevel-whitespace", lambda form: form["model"].update(unk_token="<none>")))
+    assert 'model.unk_token: "<none>" is not in the model\'s vocabulary' in str(report.findings[-1])
+
+
 def test_post_processor_inserts_another_id(tmp_path: Path) -> None:
     def change(form: dict[str, Any]) -> None:
         form["post_processor"]["special_tokens"]["[CLS]"]["ids"] = [77]

@@ -81,6 +81,7 @@ def check(folder: Path, files: dict[str, dict[str, Any]], tokenizer: Tokenizer |
     if saved is not None:
         vocabulary = _vocabulary(saved, report)
         _check_merges(saved, vocabulary, tokenizer is not None, report)
+        _check_unknown_token(saved, vocabulary, report)
         _check_added_tokens(saved, vocabulary, tokenizer, report)
         _check_post_processor(saved, tokenizer, report)
         _check_vocabulary_files(folder, files, saved, vocabulary, report)
@@ -146,6 +147,13 @@ def _pair(merge: Any) -> tuple[str, str] | None:
     if isinstance(parts, list) and len(parts) == 2 and isinstance(parts[0], str) and isinstance(parts[1], str):
         return parts[0], parts[1]
     return None
+
+
+def _check_unknown_token(saved: dict[str, Any], vocabulary: dict[str, int], report: Report) -> None:
+    token = _object(saved.get("model")).get("unk_token")
+    if isinstance(token, str) and token not in vocabulary:
+        message = f"{_quoted(token)} is not in the model's vocabulary: texts that need it are errors"
+        report.found("special tokens", "tokenizer.json: model.unk_token", message)
 
 
 def _check_added_tokens(saved: dict[str, Any], vocabulary: dict[str, int], tokenizer: Tokenizer | None, report: Report) -> None:
