@@ -65,6 +65,8 @@ def work(connection: socket.socket) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     warnings.simplefilter("error")
+    # huggingface_hub uploads so, and its HTTP library says that it shall not.
+    warnings.filterwarnings("ignore", "Use 'content=<...>' to upload", DeprecationWarning)
     connection.settimeout(None)
     file = connection.makefile("rw", encoding="utf-8")
     file.write(f"{os.getpid()}\n")

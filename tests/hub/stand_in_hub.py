@@ -22,6 +22,7 @@ import threading
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -105,10 +106,12 @@ class Repository:
         return found[0] if len(found) == 1 else None
 
 
+@lru_cache(64)
 def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+@lru_cache(64)
 def git_hash(content: bytes) -> str:
     return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
 
@@ -152,6 +155,8 @@ class StandInHub:
             "HF_HOME": str(home),
             "HF_HUB_DISABLE_TELEMETRY": "1",
             "HF_HUB_DISABLE_IMPLICIT_TOKEN": "0",
+            # That service is not here; uploads would ask for it.
+            "HF_HUB_DISABLE_XET": "1",
             "NO_PROXY": "*",
         }
         if token is not None:

@@ -114,6 +114,9 @@ def translated(error: BaseException, repo_id: str, revision: str | None = None) 
             "connection, or work offline with what the cache has (HF_HUB_OFFLINE=1)",
             repo_id=repo_id,
         )
+    if isinstance(error, RuntimeError) and isinstance(error.__cause__, Exception):
+        # What several threads do is wrapped.
+        return translated(error.__cause__, repo_id, revision)
     return HubError(f"{repo_id}: {type(error).__name__}: {told}", repo_id=repo_id)
 
 
