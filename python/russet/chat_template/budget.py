@@ -379,9 +379,12 @@ class Budget:
         """One call deeper. The caller takes it back from ``call_depth``."""
         self.call_depth += 1
         if self.call_depth > MAX_CALL_DEPTH:
-            raise TemplateLimitError(
-                f"the chat template calls itself deeper than {MAX_CALL_DEPTH}", value=self.call_depth, limit=MAX_CALL_DEPTH
-            )
+            self.too_deep()
+
+    def too_deep(self) -> NoReturn:
+        raise TemplateLimitError(
+            f"the chat template calls itself deeper than {MAX_CALL_DEPTH}", value=self.call_depth, limit=MAX_CALL_DEPTH
+        )
 
 
 def short(number: int) -> str:

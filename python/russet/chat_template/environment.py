@@ -22,7 +22,7 @@ from jinja2.utils import Namespace, _PassArg, generate_lorem_ipsum, pass_context
 from markupsafe import Markup
 
 from russet.chat_template import filters
-from russet.chat_template.budget import SCALARS, Budget, concat_blocks
+from russet.chat_template.budget import MAX_CALL_DEPTH, SCALARS, Budget, concat_blocks
 from russet.chat_template.code_generator import BudgetedCodeGenerator
 from russet.chat_template.methods import BudgetedEscapeFormatter, BudgetedFormatter, before_method
 from russet.errors import TemplateLimitError
@@ -36,6 +36,7 @@ _ALL_STRING_ATTRIBUTES = frozenset(dir(str))
 _STRING_ATTRIBUTES = frozenset(name for name in dir(str) if name[0] != "_" and name not in ("format", "format_map"))
 _DICT_ATTRIBUTES = frozenset(dir(dict))
 _SAFE_DICT_ATTRIBUTES = frozenset({"copy", "fromkeys", "get", "items", "keys", "values"})
+_DICT_VIEWS = frozenset({"items", "keys", "values"})
 _LOOP_ATTRIBUTES = frozenset(name for name in dir(LoopContext) if name[0] != "_") | {"index0", "depth0"}
 _NAMESPACE_VALUES = "_Namespace__attrs"
 
@@ -179,9 +180,12 @@ class ChatEnvironment(ImmutableSandboxedEnvironment):
             budget.out_of_steps()
         kind = type(__obj)
         if kind is Macro:
-            kwargs.pop("_loop_vars", None)
-            kwargs.pop("_block_vars", None)
-            budget.enter()
+            if kwargs:
+                kwargs.pop("_loop_vars", None)
+                kwargs.pop("_block_vars", None)
+            budget.call_depth += 1
+            if budget.call_depth > MAX_CALL_DEPTH:
+                budget.too_deep()
             try:
                 return __obj(__context.eval_ctx, *args, **kwargs)
             finally:
@@ -190,9 +194,14 @@ class ChatEnvironment(ImmutableSandboxedEnvironment):
             kwargs.pop("_loop_vars", None)
             kwargs.pop("_block_vars", None)
             name = __obj.__name__
+            receiver = __obj.__self__
+            if type(receiver) is dict and name in _DICT_VIEWS:
+                return __obj(*args, **kwargs)
             if args and type(args[0]) is GeneratorType:
                 args = (list(args[0]), *args[1:])
-            before_method(budget, __obj.__self__, name, args, kwargs)
+            before_method(budget, receiver, name, args, kwargs)
+            if type(receiver) is str:
+                return budget.made(__obj(*args, **kwargs))
             result = super().call(__context, __obj, *args, **kwargs)
             return result if name == "get" else budget.made(result)
         if __obj is generation:

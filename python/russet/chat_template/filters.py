@@ -283,29 +283,30 @@ def tojson(
 ) -> str:
     """``json.dumps`` with its most useful options."""
     budget: Budget = context.budget
-    if type(value) not in SCALARS and id(value) not in budget.trees:
-        nodes, size = budget.measure(value)
-        budget.reserve(size + 4 * nodes)
-        budget.take_memory(96 * nodes)
-    elif type(value) is str:
+    if indent is not None and (len(indent) if isinstance(indent, str) else int(indent)) > MAX_INDENT:
+        raise TemplateError(f"JSON is indented by at most {MAX_INDENT} characters")
+    if type(value) is str:
         budget.reserve(len(value))
+    elif type(value) not in SCALARS and id(value) not in budget.trees:
+        _before_json(budget, value, indent, separators)
     if indent is None and separators is None and ensure_ascii is False and sort_keys is False:
         written = _PLAIN_JSON.encode(value)
     else:
-        _before_indented(budget, value, indent, separators)
         written = json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
+        # Python writes indented JSON in Python.
+        budget.tick(len(written) >> 4)
     budget.made(written)
     return written
 
 
-def _before_indented(budget: Budget, value: Any, indent: Any, separators: Any) -> None:
-    nodes = budget.measure(value)[0]
+def _before_json(budget: Budget, value: Any, indent: Any, separators: Any) -> None:
+    """Charges for JSON of what the template made, which can be much longer than the value is large."""
+    nodes, size = budget.measure(value)
+    budget.reserve(size + 4 * nodes)
+    budget.take_memory(96 * nodes)
     if indent is not None:
-        width = len(indent) if isinstance(indent, str) else int(indent)
-        if width > MAX_INDENT:
-            raise TemplateError(f"JSON is indented by at most {MAX_INDENT} characters, not {short(width)}")
         budget.tick(nodes)
-        budget.reserve(nodes * width * (1 if nodes < 1000 else _depth(value)))
+        budget.reserve(nodes * (len(indent) if isinstance(indent, str) else max(int(indent), 0)) * _depth(value))
     if separators is not None:
         budget.reserve(nodes * budget.measure(separators)[1])
 

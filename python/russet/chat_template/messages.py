@@ -78,17 +78,22 @@ def copied_messages(messages: Any, trees: set[int]) -> list[Message]:
     chat = copied(getattr(messages, "messages", messages), trees)
     if not isinstance(chat, (list, tuple)):
         raise TypeError(f"a conversation is a list of messages, not {type(messages).__name__}")
-    result = []
-    for message in chat:
+    copies = list(chat)
+    for index, message in enumerate(copies):
         if not isinstance(message, dict):
             raise TypeError(f"a message is a dict with a role and a content, not {message!r:.80}")
         reasoning = next((message[field] for field in REASONING_FIELDS if message.get(field) is not None), None)
         if reasoning is not None:
-            message = {"thinking": reasoning, **message, "reasoning_content": reasoning}
-            trees.add(id(message))
-        result.append(message)
-    trees.add(id(result))
-    return result
+            copies[index] = {"thinking": reasoning, **message, "reasoning_content": reasoning}
+            _replaced(message, copies[index], trees)
+    _replaced(chat, copies, trees)
+    return copies
+
+
+def _replaced(old: Any, new: Any, trees: set[int]) -> None:
+    """Takes out what is no longer needed: another object may get its id."""
+    trees.discard(id(old))
+    trees.add(id(new))
 
 
 def tool_schemas(tools: Iterable[dict[str, Any] | Callable[..., Any]] | None) -> list[dict[str, Any]] | None:
