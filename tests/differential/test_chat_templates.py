@@ -184,6 +184,18 @@ CALLS: list[dict[str, Any]] = [
     {"tokenizer_kwargs": {"return_offsets_mapping": True, "return_special_tokens_mask": True}},
     {"tools": chat_cases.TOOLS["functions"], "return_dict": False},
 ]
+SANITIZED: list[dict[str, Any]] = [
+    {"return_dict": False},
+    {"add_generation_prompt": True, "tools": [chat_cases.SCHEMA, chat_cases.get_weather]},
+    {"truncation": True, "max_length": 9, "return_tensors": "np"},
+    {"padding": True},
+    {"padding": "max_length", "max_length": 40, "tokenizer_kwargs": {"padding_side": "left"}},
+    {"continue_final_message": True},
+    {"system_note": "<s> note </s>", "eos_token": "</s>"},
+    {"tokenize": False},
+    {"return_assistant_tokens_mask": True},
+]
+CONTROLS = "<s>x</s> <|im_end|>[MASK]<mask>[SEP] <pad>\n<unk><|eot_id|><｜User｜>\U000f0000 a </s\U000f0001> <|im_start|>"
 REFUSED: list[dict[str, Any]] = [
     {"continue_final_message": True, "add_generation_prompt": True},
     {"continue_final_message": True, "return_assistant_tokens_mask": True},
@@ -241,6 +253,46 @@ def test_ids_of_the_corpus(corpus: Path) -> None:
             for options in CALLS[:8]:
                 compare_ids(theirs, ours, ours.chat_template, CONVERSATIONS[talk], **options)
                 compare_ids(theirs, ours, None, CONVERSATIONS[talk], **options)  # type: ignore[arg-type]
+
+
+def sanitized_conversations() -> list[Any]:
+    """What a user may write to be taken for the template, in messages, parts and keys."""
+    return [
+        [{"role": "user", "content": CONTROLS}, {"role": "assistant", "content": " " + CONTROLS[::-1]}],
+        [
+            {"role": "user", "content": [{"type": "text", "text": CONTROLS}]},
+            {"role": "assistant", "content": CONTROLS, "<s>": "</s>"},
+        ],
+        CONVERSATIONS["unicode"],
+        CONVERSATIONS["system"],
+    ]
+
+
+@pytest.mark.parametrize("name", tokenizer_names())
+@pytest.mark.parametrize("controls", [None, [], ["<|im_end|>", "x"]])
+def test_control_tokens_of_users(name: str, controls: list[str] | None, tmp_path: Path) -> None:
+    (tmp_path / "tokenizer.json").write_text(fixtures.content(name), encoding="utf-8")
+    (tmp_path / "tokenizer_config.json").write_text(
+        '{"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>"}', encoding="utf-8"
+    )
+    theirs, ours = pair_of(tmp_path)
+    for tokenizer in (theirs, ours):
+        tokenizer.add_tokens(["<|im_end|>", "<|im_start|>", "\n\n"])
+        tokenizer.chat_control_tokens = controls
+    for template in ("chatml", "generation-tight", "tojson", "gemma-parts"):
+        for conversation in sanitized_conversations():
+            for options in SANITIZED:
+                compare_ids(theirs, ours, chat_cases.source(template), conversation, sanitize_control_tokens=True, **options)
+    batch = sanitized_conversations()[2:]
+    for options in SANITIZED:
+        compare_ids(theirs, ours, chat_cases.source("chatml"), batch, sanitize_control_tokens=True, **options)
+
+
+def test_control_tokens_of_users_in_the_corpus(corpus: Path) -> None:
+    for name in ("qwen2.5", "llama3", "phi-3-mini", "deepseek-v3"):
+        theirs, ours = pair_of(corpus / "tokenizers" / name)
+        for conversation in sanitized_conversations():
+            compare_ids(theirs, ours, ours.chat_template, conversation, sanitize_control_tokens=True, add_generation_prompt=True)
 
 
 def test_no_second_beginning(tmp_path: Path) -> None:

@@ -57,6 +57,11 @@ class ChatTemplate:
         """Whether the template says what an assistant says, with ``{% generation %}``."""
         return _marks_assistants(self.source)
 
+    @property
+    def literal_text(self) -> str:
+        """The text and the string constants that the template itself has, with a null character between them."""
+        return _literal_text(self.source)
+
     def render(
         self,
         messages: Any,
@@ -112,6 +117,18 @@ def _marks_assistants(source: str) -> bool:
     import re
 
     return re.search(r"\{%[-+]?\s*generation\s*[-+]?%\}", source) is not None
+
+
+@lru_cache(maxsize=CACHE_SIZE)
+def _literal_text(source: str) -> str:
+    from jinja2 import nodes
+
+    from russet.chat_template.environment import environment
+
+    tree = environment().parse(source)
+    literals = {node.data for node in tree.find_all(nodes.TemplateData)}
+    literals |= {node.value for node in tree.find_all(nodes.Const) if isinstance(node.value, str)}
+    return "\0".join(sorted(literals))
 
 
 @lru_cache(maxsize=CACHE_SIZE)

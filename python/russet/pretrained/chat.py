@@ -9,6 +9,8 @@ from typing import Any
 from russet.chat_template import ChatTemplate
 from russet.chat_template.messages import tool_schemas
 from russet.errors import ArgumentError
+from russet.pretrained.calls import limits_of
+from russet.pretrained.control_tokens import control_tokens, encode_marked, marker
 
 _log = logging.getLogger("russet")
 
@@ -55,6 +57,7 @@ class ChatMixin:
         add_generation_prompt: bool = False,
         continue_final_message: bool | str = False,
         tokenize: bool = True,
+        sanitize_control_tokens: bool = False,
         padding: Any = False,
         truncation: Any = False,
         max_length: int | None = None,
@@ -75,6 +78,7 @@ class ChatMixin:
             continue_final_message: leaves the last message open, so that the model goes on with it: its content, or the field
                 that is named.
             tokenize: whether to give ids.
+            sanitize_control_tokens: reads control tokens in messages, tools, documents and variables as ordinary text.
             padding, truncation, max_length, return_tensors: as in a call of the tokenizer. No special tokens are added: the
                 template wrote them.
             return_dict: whether to give a :class:`BatchEncoding` or the ids alone.
@@ -94,11 +98,16 @@ class ChatMixin:
             raise _refused("continue_final_message", "the last message cannot go on when add_generation_prompt begins another")
         if continue_final_message and return_assistant_tokens_mask:
             raise _refused("continue_final_message", "it does not go with return_assistant_tokens_mask")
+        if sanitize_control_tokens and (return_assistant_tokens_mask or not tokenize):
+            raise _refused("sanitize_control_tokens", "it is for ids, and does not go with return_assistant_tokens_mask")
         template = ChatTemplate(self.get_chat_template(chat_template, tools))
         if return_assistant_tokens_mask and not template.marks_assistants:
             _log.warning("the chat template has no {% generation %}, so that assistant_masks are all 0")
         conversations, batched = _conversations(conversation)
         tokenizer: Any = self
+        if sanitize_control_tokens:
+            mark = marker(control_tokens(tokenizer, template))
+            conversations, tools, documents, variables = mark(conversations), mark(tools), mark(documents), mark(variables)
         schemas = tool_schemas(tools)
         values = {**tokenizer.special_tokens_map, **variables}
         rendered = [
@@ -111,15 +120,17 @@ class ChatMixin:
         text = texts if batched else texts[0]
         if not tokenize:
             return text
-        encoded = tokenizer(
-            text,
-            padding=padding,
-            truncation=truncation,
-            max_length=max_length,
-            add_special_tokens=False,
-            return_tensors=return_tensors,
+        options = {
+            "padding": padding,
+            "truncation": truncation,
+            "max_length": max_length,
+            "return_tensors": return_tensors,
             **(tokenizer_kwargs or {}),
-        )
+        }
+        if sanitize_control_tokens:
+            encoded = _encoded_marked(tokenizer, texts, batched, **options)
+        else:
+            encoded = tokenizer(text, add_special_tokens=False, **options)
         if not return_dict:
             return encoded["input_ids"]
         if return_assistant_tokens_mask:
@@ -129,6 +140,35 @@ class ChatMixin:
             if return_tensors:
                 encoded.convert_to_tensors(return_tensors)
         return encoded
+
+
+def _encoded_marked(
+    tokenizer: Any,
+    texts: list[str],
+    batched: bool,
+    padding: Any,
+    truncation: Any,
+    max_length: int | None,
+    return_tensors: Any,
+    pad_to_multiple_of: int | None = None,
+    padding_side: str | None = None,
+    return_attention_mask: bool | None = None,
+) -> Any:
+    """What a call of the tokenizer gives, for texts with marks."""
+    limits = limits_of(padding, truncation, max_length, pad_to_multiple_of, tokenizer.model_max_length, True)
+    rows = [encode_marked(tokenizer, text) for text in texts]
+    length = limits.max_length
+    if limits.truncation != "do_not_truncate" and length is not None:
+        rows = [row[:length] if tokenizer.truncation_side == "right" else row[-length:] for row in rows]
+    return tokenizer.pad(
+        {"input_ids": rows if batched or return_tensors else rows[0]},
+        padding=limits.padding,
+        max_length=length,
+        pad_to_multiple_of=pad_to_multiple_of,
+        padding_side=padding_side,
+        return_attention_mask=return_attention_mask,
+        return_tensors=return_tensors,
+    )
 
 
 def _refused(argument: str, reason: str) -> ArgumentError:
