@@ -349,6 +349,25 @@ def test_ways_to_load(tmp_path: Path) -> None:
     assert dict(russet.AutoTokenizer.from_pretrained(folder)(TEXTS)) == dict(theirs(TEXTS))
 
 
+@pytest.mark.parametrize(
+    ("name", "kind"), [("bpe-gpt2", "GPT2"), ("bpe-roberta", "Roberta"), ("bpe-qwen", "Qwen2"), ("bpe-llama2", "Llama")]
+)
+def test_prefix_space(name: str, kind: str, tmp_path: Path) -> None:
+    """What a caller says of the space before a text is done in the file's parts, as transformers' classes do it."""
+    folder = pretrained_folders.write(tmp_path / "folder", name, "nothing")
+    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": f"{kind}Tokenizer"}))
+    for spaced in (True, False):
+        ours, theirs = (one.AutoTokenizer.from_pretrained(folder, add_prefix_space=spaced) for one in (russet, transformers))
+        for text in ("the mill stands", "Größe", "a"):
+            assert ours.tokenize(text) == theirs.tokenize(text), (spaced, text)
+            ids = theirs.encode(text)
+            assert ours.decode(ids, skip_special_tokens=True) == theirs.decode(ids, skip_special_tokens=True)
+        assert (
+            ours.tokenize("the mill")[0]
+            != russet.AutoTokenizer.from_pretrained(folder, add_prefix_space=not spaced).tokenize("the mill")[0]
+        )
+
+
 def test_saving(pair: Pair, tmp_path: Path) -> None:
     ours, _ = pair
     paths = ours.save_pretrained(tmp_path / "a" / "b", filename_prefix="mine")

@@ -16,12 +16,6 @@ from russet.tokenizers import Tokenizer
 
 Made = TypeVar("Made", bound=PreTrainedTokenizer)
 
-#: What is fetched from the Hub.
-PATTERNS = (
-    "tokenizer*.json", "config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt",
-    "*.model", "*.tiktoken", "chat_template.jinja", "chat_template.json", "additional_chat_templates/*.jinja",
-)  # fmt: skip
-
 
 class AutoTokenizer:
     """Makes a :class:`PreTrainedTokenizer` of a folder or a repository."""
@@ -106,7 +100,7 @@ def load(
         folder = hub.resolve(
             name_or_path,
             revision,
-            allow_patterns=[f"{subfolder}/{pattern}" if subfolder else pattern for pattern in PATTERNS],
+            allow_patterns=[f"{subfolder}/{pattern}" if subfolder else pattern for pattern in (*hub.TOKENIZER, "tokenizer.*.json")],
             token=token,
             cache_dir=cache_dir,
             local_files_only=local_files_only,
@@ -137,6 +131,10 @@ def _made(
     given: dict[str, Any],
 ) -> Made:
     """A tokenizer of a tokenizer.json and the settings beside it."""
+    if given.get("add_prefix_space") is not None:
+        from russet.pretrained.prefix_space import with_prefix_space
+
+        core = with_prefix_space(core, bool(given["add_prefix_space"]))
     values, added = read_settings(folder, config, given, core.get_added_tokens_decoder)
     name = classes.class_of(config, model, '"ByteLevel"' in (core._part("pre_tokenizer", False) or ""))
     values.setdefault("model_input_names", classes.input_names(name))

@@ -6,8 +6,6 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from russet.chat_template import ChatTemplate
-from russet.chat_template.messages import tool_schemas
 from russet.errors import ArgumentError
 from russet.pretrained.calls import limits_of
 from russet.pretrained.control_tokens import control_tokens, encode_marked, marker
@@ -91,6 +89,9 @@ class ChatMixin:
             TemplateLimitError: where it takes too many steps or writes too much.
             ArgumentError: for options that make no sense together.
         """
+        from russet.chat_template import ChatTemplate  # which tokenizers of mere texts do without
+        from russet.chat_template.messages import tool_schemas
+
         return_dict = return_dict and tokenize
         if return_assistant_tokens_mask and not return_dict:
             raise _refused("return_assistant_tokens_mask", "it is part of what tokenize=True and return_dict=True give")

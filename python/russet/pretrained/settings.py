@@ -190,24 +190,13 @@ def _object(value: Any, place: str) -> dict[str, Any]:
 
 
 def chat_templates(folder: Path, config: dict[str, Any]) -> Any:
-    """The templates of a folder: those in files of their own, else those of its settings.
+    """The templates of a folder, or ``None``; see :func:`russet.chat_template.load_chat_templates`."""
+    files = ("chat_template.jinja", "chat_template.json", "additional_chat_templates")
+    if config.get("chat_template") is None and not any((folder / name).exists() for name in files):
+        return None
+    from russet.chat_template import load_chat_templates
 
-    Raises:
-        ConfigError: for a file that is no text.
-    """
-    found: dict[str, str] = {}
-    files = [("default", folder / "chat_template.jinja")]
-    files += [(path.stem, path) for path in sorted(folder.glob("additional_chat_templates/*.jinja"))]
-    for name, path in files:
-        try:
-            found[name] = path.read_text(encoding="utf-8")
-        except FileNotFoundError:
-            continue
-        except UnicodeDecodeError as error:
-            raise ConfigError(f"{path} is no text in UTF-8: {error}", place=path.name) from error
-    if not found:
-        return config.get("chat_template")
-    return found["default"] if list(found) == ["default"] else found
+    return load_chat_templates(folder, config)
 
 
 def no_tokenizer(folder: Path, looked_for: str) -> MissingFileError:

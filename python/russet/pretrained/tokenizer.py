@@ -13,12 +13,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from russet import _core
 from russet.errors import ArgumentError, MissingFileError
-from russet.pretrained import saving
 from russet.pretrained.batch_encoding import BatchEncoding
 from russet.pretrained.calls import Wanted, inputs_of, limits_of, padding_of, to_arrays, to_lists, truncation_of
 from russet.pretrained.chat import ChatMixin
 from russet.pretrained.decoding import clean_up, decode
-from russet.pretrained.padding import columns_of, longer, pad_row, pad_rows, stacked
 from russet.pretrained.post_processor import PostProcessorMixin
 from russet.pretrained.settings import VERY_LARGE_INTEGER
 from russet.pretrained.special_tokens import NAMES, SpecialTokens, SpecialTokensMixin, Token, missing_tokens, own_token
@@ -333,6 +331,8 @@ class PreTrainedTokenizer(PostProcessorMixin, SpecialTokensMixin, ChatMixin):
         Raises:
             ArgumentError: if the first of ``model_input_names`` is missing, rows do not fit, or there is no token to pad with.
         """
+        from russet.pretrained.padding import columns_of, longer, pad_row, pad_rows, stacked
+
         main = self.model_input_names[0]
         columns, given = columns_of(encoded_inputs, main)
         with_mask = "attention_mask" in self.model_input_names if return_attention_mask is None else return_attention_mask
@@ -526,6 +526,8 @@ class PreTrainedTokenizer(PostProcessorMixin, SpecialTokensMixin, ChatMixin):
         """
         if legacy_format:
             raise ArgumentError("legacy_format=True: there is one format, with a tokenizer.json", argument="legacy_format")
+        from russet.pretrained import saving
+
         paths = saving.save(self, save_directory, filename_prefix, save_jinja_files)
         if push_to_hub:
             from russet import hub
