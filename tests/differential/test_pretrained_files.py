@@ -69,6 +69,10 @@ def write(folder: Path, kind: str, settings: dict[str, Any], *files: Path | tupl
 def test_vocab_txt(kind: str, shape: str, tmp_path: Path) -> None:
     folder = write(tmp_path / "folder", f"{kind}Tokenizer", SETTINGS[shape], fixtures.VOCAB_FILES / "bert" / "vocab.txt")
     assert compare(folder, tmp_path)
+    (tmp_path / "saved").mkdir()
+    (saved,) = russet.AutoTokenizer.from_pretrained(folder, vocab_file=None).save_vocabulary(tmp_path / "saved", "mine")
+    assert Path(saved).read_bytes() == (folder / "vocab.txt").read_bytes()
+    assert Path(saved).name == "mine-vocab.txt"
 
 
 @pytest.mark.parametrize("kind", components.PAIRS)

@@ -340,6 +340,8 @@ def test_ways_to_load(tmp_path: Path) -> None:
         assert dict(one(TEXTS, TEXTS)) == dict(other(TEXTS, TEXTS))
     bert = russet.AutoTokenizer.from_pretrained(folder, tokenizer_type="bert")
     assert bert.model_input_names == ["input_ids", "token_type_ids", "attention_mask"]
+    for config in ({"model_type": "fnet"}, SimpleNamespace(model_type="fnet")):
+        assert russet.AutoTokenizer.from_pretrained(folder, config=config).model_input_names == ["input_ids", "token_type_ids"]
     with pytest.raises(russet.ArgumentError):
         russet.AutoTokenizer.from_pretrained(folder, gguf_file="x")
     file.rename(folder / "tokenizer.4.0.0.json")
@@ -368,6 +370,39 @@ def test_prefix_space(name: str, kind: str, tmp_path: Path) -> None:
         )
 
 
+@pytest.mark.parametrize(
+    ("stage", "model"),
+    [
+        ({"type": "Whitespace"}, {"model_type": "mistral"}), ({"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": True}, {}),
+        ({"type": "Sequence", "pretokenizers": [{"type": "Whitespace"}, {"type": "Digits", "individual_digits": True}]}, {"transformers_version": "4.57.0"}),
+        ({"type": "Whitespace"}, {"model_type": "mistral", "transformers_version": "5.0.0"}), ({"type": "Whitespace"}, {"model_type": "llama"}), ({"type": "Whitespace"}, None),
+    ],
+)  # fmt: skip
+def test_pattern_of_mistral(stage: dict[str, Any], model: dict[str, Any] | None, tmp_path: Path) -> None:
+    vocab = {
+        "[UNK]": 0,
+        **{
+            text: id for id, text in enumerate(("don", "'", "t", "don't", "x/", "y", "Ġy", "12", "1", "2", "XMLHttp", "Request"), 1)
+        },
+    }
+    vocab.update({f"w{number}": number + 20 for number in range(100_000)})
+    saved = {
+        **fixtures.config("wordlevel-whitespace"),
+        "pre_tokenizer": stage,
+        "model": {"type": "WordLevel", "vocab": vocab, "unk_token": "[UNK]"},
+    }
+    (tmp_path / "tokenizer.json").write_text(json.dumps({**saved, "added_tokens": [], "post_processor": None}), encoding="utf-8")
+    if model is not None:
+        (tmp_path / "config.json").write_text(json.dumps(model))
+    for fixed in (True, False):
+        ours, theirs = (
+            kind.from_pretrained(tmp_path, fix_mistral_regex=fixed)
+            for kind in (russet.AutoTokenizer, transformers.PreTrainedTokenizerFast)
+        )
+        for text in ("don't y 12 x/ y", "XMLHttpRequest w7 w12"):
+            assert ours(text, return_offsets_mapping=True) == dict(theirs(text, return_offsets_mapping=True)), (fixed, text)
+
+
 def test_saving(pair: Pair, tmp_path: Path) -> None:
     ours, _ = pair
     paths = ours.save_pretrained(tmp_path / "a" / "b", filename_prefix="mine")
@@ -381,6 +416,12 @@ def test_saving(pair: Pair, tmp_path: Path) -> None:
         ours.save_pretrained(tmp_path / "file")
     with pytest.raises(russet.MissingFileError):
         ours.save_vocabulary(tmp_path)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_text("secret")
+    folder = pretrained_folders.write(tmp_path / "folder", "bpe-gpt2", "nothing")
+    (folder / "tokenizer_config.json").write_text(json.dumps({"vocab_file": str(elsewhere), "tokenizer_file": str(elsewhere)}))
+    with pytest.raises(russet.MissingFileError):
+        russet.AutoTokenizer.from_pretrained(folder).save_vocabulary(tmp_path / "a")
 
 
 def test_arrays_are_lists(pair: Pair) -> None:

@@ -35,6 +35,21 @@ def test_nothing_heavy_is_imported() -> None:
     assert json.loads(run(code)) == []
 
 
+def test_a_tokenizer_of_a_folder_needs_nothing_heavy() -> None:
+    """Templates need jinja2 when one is rendered, and the Hub its client when something is fetched."""
+    code = f"""
+import json, pathlib, sys, tempfile
+folder = pathlib.Path(tempfile.mkdtemp())
+(folder / "tokenizer.json").write_bytes(pathlib.Path({str(fixtures.TOKENIZERS / "bpe-gpt2.json")!r}).read_bytes())
+(folder / "tokenizer_config.json").write_text(json.dumps({{"pad_token": "<|endoftext|>"}}))
+from russet import AutoTokenizer
+encoded = AutoTokenizer.from_pretrained(folder)(["the mill", "stands"], padding=True, return_tensors="np")
+assert encoded.input_ids.shape[0] == 2
+print(json.dumps([name for name in {HEAVY!r} if name in sys.modules]))
+"""
+    assert json.loads(run(code)) == []
+
+
 def test_import_takes_at_most_60_ms_more_than_numpy() -> None:
     code = "import time, numpy; start = time.process_time(); import russet; print(time.process_time() - start)"
     assert min(float(run(code)) for _ in range(5)) < 0.060

@@ -35,6 +35,7 @@ class AutoTokenizer:
         use_fast: bool | None = None,
         trust_remote_code: bool | None = None,
         tokenizer_type: str | None = None,
+        config: Any = None,
         **settings: Any,
     ) -> PreTrainedTokenizer:
         """Reads a tokenizer with all its settings.
@@ -50,7 +51,7 @@ class AutoTokenizer:
             local_files_only: fetches nothing.
             subfolder: where in the folder or repository the files are.
             use_fast, trust_remote_code: taken, and without effect: there is one kind of tokenizer, and no code of others is run.
-            tokenizer_type: a ``model_type`` in place of that of the config.json.
+            tokenizer_type, config: a ``model_type``, or an object or dict that has one, in place of the config.json.
             settings: those of a :class:`PreTrainedTokenizer`, which win over the files.
 
         Raises:
@@ -67,6 +68,7 @@ class AutoTokenizer:
             local_files_only=local_files_only,
             subfolder=subfolder,
             tokenizer_type=tokenizer_type,
+            config=config,
             **settings,
         )
 
@@ -83,6 +85,7 @@ def load(
     use_fast: bool | None = None,
     trust_remote_code: bool | None = None,
     tokenizer_type: str | None = None,
+    config: Any = None,
     **given: Any,
 ) -> Made:
     """As :meth:`AutoTokenizer.from_pretrained`, of a class that is given."""
@@ -92,7 +95,7 @@ def load(
     name_or_path = os.fspath(identifier)
     if os.path.isfile(name_or_path):
         core = _core.Tokenizer.from_file(name_or_path)
-        return _made(kind, core, None, {}, {}, {"name_or_path": name_or_path, **given})
+        return _made(kind, core, None, {}, None, {"name_or_path": name_or_path, **given})
     folder = Path(name_or_path)
     if not folder.is_dir():
         from russet import hub
@@ -107,19 +110,22 @@ def load(
         )
     if subfolder:
         folder = folder / subfolder
-    config = read_json(folder / "tokenizer_config.json") or {}
-    model = read_json(folder / "config.json") or {}
+    settings = read_json(folder / "tokenizer_config.json") or {}
+    model = read_json(folder / "config.json")
+    if config is not None:
+        names = ("model_type", "tokenizer_class", "transformers_version")
+        model = {name: config.get(name) if isinstance(config, dict) else getattr(config, name, None) for name in names}
     if tokenizer_type is not None:
         model = {"model_type": tokenizer_type}
-        config = {key: value for key, value in config.items() if key != "tokenizer_class"}
-    template = chat_templates(folder, config)
+        settings = {key: value for key, value in settings.items() if key != "tokenizer_class"}
+    template = chat_templates(folder, settings)
     if template is not None:
-        config = {**config, "chat_template": template}
+        settings = {**settings, "chat_template": template}
     given = {"name_or_path": name_or_path, **given}
-    file = folder / _file_name(config)
+    file = folder / _file_name(settings)
     if not file.is_file():
-        return _built(kind, folder, config, model, given)
-    return _made(kind, _core.Tokenizer.from_file(file), folder, config, model, given)
+        return _built(kind, folder, settings, model, given)
+    return _made(kind, _core.Tokenizer.from_file(file), folder, settings, model, given)
 
 
 def _made(
@@ -127,7 +133,7 @@ def _made(
     core: _core.Tokenizer,
     folder: Path | None,
     config: dict[str, Any],
-    model: dict[str, Any],
+    model: dict[str, Any] | None,
     given: dict[str, Any],
 ) -> Made:
     """A tokenizer of a tokenizer.json and the settings beside it."""
@@ -136,7 +142,11 @@ def _made(
 
         core = with_prefix_space(core, bool(given["add_prefix_space"]))
     values, added = read_settings(folder, config, given, core.get_added_tokens_decoder)
-    name = classes.class_of(config, model, '"ByteLevel"' in (core._part("pre_tokenizer", False) or ""))
+    if values.get("fix_mistral_regex") is True:
+        from russet.pretrained.mistral import with_fixed_pattern
+
+        core = with_fixed_pattern(core, model)
+    name = classes.class_of(config, model or {}, '"ByteLevel"' in (core._part("pre_tokenizer", False) or ""))
     values.setdefault("model_input_names", classes.input_names(name))
     tokens = {token: text for token, text in classes.special_tokens(name).items() if token not in values}
     if tokens:
@@ -150,13 +160,13 @@ def _made(
     return made
 
 
-def _built(kind: type[Made], folder: Path, config: dict[str, Any], model: dict[str, Any], given: dict[str, Any]) -> Made:
+def _built(kind: type[Made], folder: Path, config: dict[str, Any], model: dict[str, Any] | None, given: dict[str, Any]) -> Made:
     """A tokenizer of a folder with other files."""
     from russet.pretrained.building import build
 
     settings = read_settings(folder, config, given, None)
-    name = classes.class_of(config, model, False)
-    named = config.get("tokenizer_class") or model.get("tokenizer_class") or name
+    name = classes.class_of(config, model or {}, False)
+    named = config.get("tokenizer_class") or (model or {}).get("tokenizer_class") or name
     core, (values, added), post_processor = build(folder, name, named, settings)
     values.setdefault("model_input_names", classes.input_names(name))
     if added:

@@ -44,7 +44,7 @@ def build(folder: Path, name: str | None, named: str | None, settings: Settings)
             found = [folder / file for file in files if (folder / file).is_file()]
             if not found or (files is _PAIRS and len(found) < 2):
                 raise no_tokenizer(folder, ", ".join(("tokenizer.json", *files)))
-            return _of_class(makers[name], name, found, settings)
+            return _of_class(makers[name], name, found, _made_of(settings, found[0]))
     if name is not None:
         raise UnsupportedModelError(
             f"a tokenizer of the class {named} is made of a tokenizer.json alone, and {folder} has none: save one with "
@@ -53,10 +53,15 @@ def build(folder: Path, name: str | None, named: str | None, settings: Settings)
     model = folder / "tokenizer.model"
     if model.is_file():
         try:
-            return _plain(sentencepiece(model), settings)
+            return _plain(sentencepiece(model), _made_of(settings, model))
         except ConfigError:
-            return _tiktoken(model, settings)
-    return Built(_core.Tokenizer.from_file(resolve_tokenizer(folder)), settings, None)
+            return _tiktoken(model, _made_of(settings, model))
+    file = resolve_tokenizer(folder)
+    return Built(_core.Tokenizer.from_file(file), _made_of(settings, file), None)
+
+
+def _made_of(settings: Settings, file: Path) -> Settings:
+    return settings._replace(values={**settings.values, "vocab_file": str(file)})
 
 
 def _of_class(maker: Any, name: str, files: list[Path], settings: Settings) -> Built:

@@ -78,7 +78,8 @@ def read_settings(
             folder's older files then count for nothing that it has.
     """
     values = dict(config)
-    for name in ("tokenizer_class", "init_inputs"):
+    # The last are paths: a file from elsewhere must not say which files of this machine are read.
+    for name in ("tokenizer_class", "init_inputs", "vocab_file", "merges_file", "tokenizer_file", "spm_file"):
         values.pop(name, None)
     if added_by_file is not None:
         # The post-processor of the file says it.
