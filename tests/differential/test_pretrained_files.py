@@ -90,3 +90,25 @@ def test_sentencepiece(kind: str, shape: str, tmp_path: Path) -> None:
     for index, model in enumerate(MODELS):
         folder = write(tmp_path / model, name, SETTINGS[shape], (fixtures.SENTENCEPIECE / model, "tokenizer.model"))
         compare(folder, tmp_path / f"{index}")
+
+
+@pytest.mark.parametrize("kind", ["TokenizersBackend", "LlamaTokenizer"])
+@pytest.mark.parametrize("added", [(), (0, 3), (0, 1, 2)])
+def test_ranks(kind: str, added: tuple[int, ...], tmp_path: Path) -> None:
+    """A tokenizer.model of tiktoken, with special tokens after its ranks, or with gaps between them."""
+    file = fixtures.TIKTOKEN / "mill.tiktoken"
+    size = len(file.read_text().splitlines())
+    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
+    tokens = {str(size + id): {"content": f"<|special_{id}|>", **flags} for id in added}
+    settings: dict[str, Any] = {"added_tokens_decoder": tokens} if added else {"bos_token": "<|bos|>"}
+    assert compare(write(tmp_path / "folder", kind, settings, (file, "tokenizer.model")), tmp_path)
+
+
+def test_other_files(tmp_path: Path) -> None:
+    """Without a class, files are read as russet.Tokenizer reads them: transformers refuses them."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    shutil.copy(fixtures.SENTENCEPIECE / "unigram-identity.model", folder / "spiece.model")
+    text = "the miller's ledger"
+    ids = russet.AutoTokenizer.from_pretrained(folder)(text)["input_ids"]
+    assert ids == russet.Tokenizer.from_file(folder / "spiece.model").encode(text).ids
