@@ -57,7 +57,7 @@ def test_classes() -> None:
 
 
 def test_class_of_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What `AutoTokenizer` would make of a folder, for 400 pairs of settings and models."""
+    """What `AutoTokenizer` would make of a folder, for 250 pairs of settings and models."""
     from transformers.models.auto.tokenization_auto import TOKENIZER_MAPPING_NAMES
 
     made: list[str] = []
@@ -79,7 +79,7 @@ def test_class_of_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     names += ["LlamaTokenizerFast", "LlamaTokenizer"] * 5
     byte_level = '{"pre_tokenizer": {"type": "ByteLevel"}, "added_tokens": []}'
     compared = 0
-    for index in range(400):
+    for index in range(250):
         folder = tmp_path / str(index)
         folder.mkdir()
         settings = {"tokenizer_class": draw.choice(names)} if draw.random() < 0.8 else {}
@@ -100,4 +100,4 @@ def test_class_of_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         got = classes.class_of(settings, model, is_byte_level)
         same = {name: (classes.input_names(name), classes.special_tokens(name)) for name in (got, expected)}
         assert same[got] == same[expected], (settings, model, is_byte_level, got, expected)
-    assert compared > 250
+    assert compared > 150

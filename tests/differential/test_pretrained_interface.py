@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import doctest
 import json
 import pickle
 import sys
@@ -401,6 +402,14 @@ def test_pattern_of_mistral(stage: dict[str, Any], model: dict[str, Any] | None,
         )
         for text in ("don't y 12 x/ y", "XMLHttpRequest w7 w12"):
             assert ours(text, return_offsets_mapping=True) == dict(theirs(text, return_offsets_mapping=True)), (fixed, text)
+
+
+def test_document(monkeypatch: pytest.MonkeyPatch) -> None:
+    root = Path(__file__).parents[2]
+    monkeypatch.chdir(root)
+    results = doctest.testfile(str(root / "docs" / "pretrained-tokenizers.md"), module_relative=False)
+    assert results.attempted > 5
+    assert results.failed == 0
 
 
 def test_saving(pair: Pair, tmp_path: Path) -> None:
