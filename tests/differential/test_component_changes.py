@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import pickle
+import random
+import struct
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -162,3 +165,19 @@ def test_what_cannot_be_set(load: Load, candidate: ModuleType) -> None:
     with pytest.raises(ValueError, match="length"):
         load("pre_tokenizer-fixed-length-5")[1].pre_tokenizer.length = 0
     assert tokenizer.to_str() == before
+
+
+def test_scores_of_a_model_made_in_python_are_exact(candidate: ModuleType) -> None:
+    """Read from its saved form as a file is read, one score in four would be the number beside it."""
+    rng = random.Random(8)
+    scores = [struct.unpack("f", struct.pack("f", -20 * rng.random()))[0] for _ in range(3000)]
+    scores += [-20 * rng.random() for _ in range(1000)] + [0.0, -1.0, 2.5, -1e-9, -123456.789]
+    vocabulary = [("<unk>", 0.0), *((f'{n}é"', score) for n, score in enumerate(scores))]
+    model = tokenizers.models.Unigram(vocabulary, unk_id=0)
+    reference = tokenizers.Tokenizer(model)
+    ours = candidate.Tokenizer(model)
+    expected, got = (json.loads(each.to_str())["model"] for each in (reference, ours))
+    off = [(left, right) for left, right in zip(expected["vocab"], got["vocab"], strict=True) if left != right]
+    assert len(off) <= 16
+    assert all(left == right and abs(x - y) <= math.ulp(x) for (left, x), (right, y) in off)
+    assert {**expected, "vocab": None} == {**got, "vocab": None}

@@ -29,6 +29,7 @@ from russet import _core
 from russet.errors import ArgumentError
 from russet.tokenizers import Encoding, Tokenizer, decoders
 from russet.tokenizers._added_token import flags_of
+from russet.tokenizers._scores import with_exact_scores
 
 __all__ = ["Backend", "BackendEncoding", "DecodeStream", "accelerate", "accelerated", "restore"]
 
@@ -53,7 +54,7 @@ def accelerate(tokenizer: AnyTokenizer) -> AnyTokenizer:
                 f"the backend of this {type(tokenizer).__name__} has no saved form ({error}): a part that is written in Python "
                 "is not supported by russet yet"
             ) from error
-        replacement = Backend.from_str(saved)
+        replacement = Backend.from_str(with_exact_scores(saved))
         _check_same_tokens(backend, replacement)
         _replace(tokenizer, backend, replacement)
     if isinstance(tokenizer, PreTrainedTokenizerFast):

@@ -13,6 +13,7 @@ from functools import lru_cache, partial
 from typing import Any, ClassVar, NoReturn, TypeVar, cast
 
 from russet import _core
+from russet.tokenizers._scores import with_exact_scores
 from russet.tokenizers._strings import missing
 
 _NOTHING = (
@@ -175,4 +176,4 @@ def saved_form(component: Any, kind: type[Component]) -> str | None:
         state: bytes = component.__getstate__()
     except Exception as error:
         raise NotImplementedError(f"a {kind._family} written in Python is not supported by russet yet") from error
-    return state.decode()
+    return state.decode() if isinstance(component, Component) else with_exact_scores(state.decode())
