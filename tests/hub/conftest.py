@@ -43,7 +43,9 @@ def start_processes(server: StandInHub, tmp_path_factory: pytest.TempPathFactory
 @pytest.fixture
 def world(server: StandInHub, start_processes: Any, tmp_path: Path) -> Iterator[World]:
     server.reset()
-    yield World(server, tmp_path / "cache", start_processes())
+    world = World(server, tmp_path / "cache", start_processes())
+    yield world
+    world.processes.forget()
     leaks = server.leaks
     server.reset()
     shutil.rmtree(tmp_path / "cache", ignore_errors=True)

@@ -8,7 +8,9 @@ line, then with {"value": ...} or {"error": ...}, another. A process that is kil
 
 from __future__ import annotations
 
+import datetime
 import functools
+import gc
 import json
 import os
 import signal
@@ -30,11 +32,13 @@ from russet.hub import failures
 
 # Each process makes a client, which would read all certificates, needed for none.
 ssl.create_default_context = functools.lru_cache(ssl.create_default_context)
+huggingface_hub.get_session()
+datetime.datetime.strptime("2026", "%Y")
 # Back-off is as long as it is for real Hubs, not for tests.
 failures.FIRST_WAIT_SECONDS = 0.01
 
 # What is imported when it is first needed would be imported in each process anew.
-for name in ("HfApi", "hf_hub_download", "get_session", "RepoFile", "ModelCardData", "get_token"):
+for name in ("HfApi", "hf_hub_download", "get_session", "ModelCardData", "get_token"):
     getattr(huggingface_hub, name)
 huggingface_hub.utils.tqdm  # noqa: B018
 russet.LanguageModel  # noqa: B018
@@ -48,6 +52,7 @@ def serve(path: str) -> None:
     listener.listen(64)
     print("ready", flush=True)
     owner = os.getppid()
+    gc.freeze()
     listener.settimeout(1)
     while os.getppid() == owner:
         try:

@@ -49,6 +49,11 @@ class Running:
         self._file.write(json.dumps({"job": job, "arguments": arguments}) + "\n")
         self._file.flush()
 
+    def close(self) -> None:
+        """Listens no more."""
+        self._file.close()
+        self._socket.close()
+
     def result(self) -> Any:
         """What the job gave."""
         try:
@@ -56,8 +61,7 @@ class Running:
         except ConnectionError:
             line = ""
         finally:
-            self._file.close()
-            self._socket.close()
+            self.close()
         if not line:
             raise Killed
         answer = json.loads(line)
@@ -71,6 +75,7 @@ class Processes:
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         self._path = folder / "socket"
+        self._started: list[Running] = []
         self.log = folder / "stderr"
         paths = [str(SERVER.parent), *(path for path in sys.path if path)]
         with self.log.open("wb") as log:
@@ -82,6 +87,7 @@ class Processes:
             )
         assert self._server.stdout is not None
         if self._server.stdout.readline() != b"ready\n":
+            self.close()
             pytest.fail(self.log.read_text())
 
     def close(self) -> None:
@@ -91,7 +97,15 @@ class Processes:
         self._server.stdout.close()
 
     def start(self, job: str, **arguments: Any) -> Running:
-        return Running(self._path, job, arguments)
+        running = Running(self._path, job, arguments)
+        self._started.append(running)
+        return running
+
+    def forget(self) -> None:
+        """Listens no more to what was started."""
+        for running in self._started:
+            running.close()
+        self._started.clear()
 
 
 @dataclass

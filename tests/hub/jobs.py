@@ -131,6 +131,18 @@ def command(arguments: list[str], cache_dir: str) -> list[Any]:
     return [code, out.buffer.getvalue().decode(), errors.getvalue()]  # type: ignore[attr-defined]
 
 
+def run_code(code: str, cache_dir: str, folder: str) -> str:
+    """What a program prints that runs in a folder."""
+    import huggingface_hub
+
+    huggingface_hub.constants.HF_HUB_CACHE = cache_dir
+    os.chdir(folder)
+    out = io.StringIO()
+    with redirect_stdout(out):
+        exec(compile(code, "document", "exec"), {})
+    return out.getvalue()
+
+
 def threads(count: int, repo_id: str, **arguments: Any) -> list[str]:
     """The folders that several threads get at once."""
     found: list[str] = []

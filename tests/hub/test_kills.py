@@ -106,8 +106,6 @@ def test_what_a_dead_process_has_left_may_be_anything(world: World, big: str) ->
         world.check(world.resolve())
         check_what_is_shown(world)
         (world.root() / "blobs" / (git_hash(BIG) if big == NAMES[0] else sha256(BIG))).unlink()
-        if left.exists():  # longer than the file, and so of no use
-            left.unlink()
         assert world.unfinished() == []
 
 
@@ -130,8 +128,8 @@ def test_killed_at_every_change_of_the_disk(world: World) -> None:
             assert error.name == "OfflineError"
         world.check(world.resolve())
         check_what_is_shown(world)
-    assert deaths == after - 1 == count
-    assert deaths > 15
+    # Threads differ in who makes a folder first.
+    assert deaths == after - 1 >= count > 15
 
 
 @pytest.mark.parametrize("how", ["flipped", "missing"])

@@ -165,3 +165,18 @@ def test_refusals(world: World, folder: Path, tmp_path: Path) -> None:
     (folder / "con.txt").write_text("x")
     with pytest.raises(Failed, match=r"HubError.*con.txt"):
         push(world, folder)
+
+
+def test_the_document_runs(world: World, folder: Path, tmp_path: Path) -> None:
+    document = (Path(__file__).parent.parent.parent / "docs" / "hub.md").read_text(encoding="utf-8")
+    code = "\n".join(re.findall(r"```python\n(.*?)```", document, re.DOTALL))
+    (folder / "model.safetensors").write_bytes(b"weights")
+    world.hub.put_folder("owner/name", folder)
+    files = {path: content for path, content in world.hub.files("owner/name").items() if not path.startswith(".")}
+    files |= {path.replace("Austen.", "Austen-int4."): files[path] for path in files if path.startswith("Austen.")}
+    world.hub.put("owner/name", files)
+    world.hub.put("owner/name", files, branch="v1.0")
+    shutil.move(folder, tmp_path / "folder of russet.convert")
+    out = world.processes.start("run_code", code=code, cache_dir=str(world.cache), folder=str(tmp_path)).result()
+    assert world.hub.repositories["owner/name"].refs["main"] in out
+    assert world.hub.repositories["owner/toy-coreml"].refs["main"] in out

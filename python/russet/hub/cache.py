@@ -218,10 +218,12 @@ class RepositoryCache:
             path = self.blobs / f"{file.hash}.{_writer()}-{next(_serials)}.incomplete"
             _active.add(path.name)
             try:
-                for left in self._left_behind(file):
+                for left in self._left_behind(file.hash):
                     with suppress(OSError):
-                        os.replace(left, path)
-                        break
+                        # A link that never came to its place, or more than there is, is nothing to go on with.
+                        if not left.is_symlink() and left.stat().st_size <= file.size:
+                            os.replace(left, path)
+                            break
                 yield path
             finally:
                 _active.discard(path.name)
@@ -229,15 +231,19 @@ class RepositoryCache:
                     if path.stat().st_size == 0:
                         path.unlink()
 
-    def _left_behind(self, file: RemoteFile) -> list[Path]:
-        """Unfinished downloads of this content by processes of this machine that are dead, the longest first."""
+    def _left_behind(self, hash: str) -> list[Path]:
+        """What processes of this machine that are dead left of this content, the longest first."""
         found = []
-        for path in self.blobs.glob(f"{file.hash}.*.incomplete"):
+        for path in self.blobs.glob(f"{hash}.*.incomplete"):
             with suppress(OSError):
-                size = path.stat().st_size
-                if size <= file.size and _is_dead(path.name):
-                    found.append((size, path))
+                if _is_dead(path.name):
+                    found.append((path.lstat().st_size, path))
         return [path for _, path in sorted(found, reverse=True)]
+
+    def _remove_left_behind(self, hash: str) -> None:
+        for path in self._left_behind(hash):
+            with suppress(OSError):
+                path.unlink()
 
     def publish(self, unfinished: Path, commit: str, file: RemoteFile) -> None:
         """Gives a download whose content was checked its name, and the commit's folder its entry."""
@@ -246,14 +252,14 @@ class RepositoryCache:
             self.remember(file.hash, unfinished.stat())
             os.replace(unfinished, blob)
             self._link(blob, pointer, is_new=True)
-        for left in self._left_behind(file):
-            left.unlink(missing_ok=True)
+        self._remove_left_behind(file.hash)
 
     def link(self, commit: str, file: RemoteFile) -> None:
         """Gives the commit's folder an entry for content that is there."""
         pointer = self.pointer(commit, file.path)
         with on_disk(pointer):
             self._link(self.blobs / file.hash, pointer, is_new=False)
+        self._remove_left_behind(file.hash)
 
     def _link(self, blob: Path, pointer: Path, is_new: bool) -> None:
         pointer.parent.mkdir(parents=True, exist_ok=True)

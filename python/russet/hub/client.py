@@ -20,7 +20,6 @@ import huggingface_hub
 from huggingface_hub import constants
 
 from russet._core import __version__
-from russet.errors import HubError
 from russet.hub import failures, names
 
 DEFAULT_REVISION = "main"
@@ -84,18 +83,19 @@ class Client:
     def listing(self, commit: str) -> dict[str, RemoteFile]:
         """All files of a commit by path. Paths are as they came: check them before they are used."""
         found = {}
-        url: str | None = f"{constants.ENDPOINT}/api/models/{self.repo_id}/tree/{commit}?recursive=true&expand=false"
-        while url is not None:
-            entries, url = failures.retried(partial(self._page, url), self.repo_id, commit)
+        query: str | None = "recursive=true&expand=false"
+        while query is not None:
+            entries, query = failures.retried(partial(self._page, commit, query), self.repo_id, commit)
             found.update(entries)
         return found
 
-    def _page(self, url: str) -> tuple[dict[str, RemoteFile], str | None]:
-        """A page of a listing, and where the next is.
+    def _page(self, commit: str, query: str) -> tuple[dict[str, RemoteFile], str | None]:
+        """A page of a listing, and what to ask for the next.
 
-        huggingface_hub would wait for an answer as long as it takes, try again beside us, and send the token wherever the Hub
-        says that the next page is.
+        huggingface_hub would wait for an answer as long as it takes, try again beside us, and send the token to whatever host an
+        answer names for the next page, which a mirror may get wrong.
         """
+        url = f"{constants.ENDPOINT}/api/models/{self.repo_id}/tree/{commit}?{query}"
         session = huggingface_hub.get_session()
         response = session.get(url, headers=self._headers(), timeout=constants.HF_HUB_ETAG_TIMEOUT, follow_redirects=True)
         huggingface_hub.hf_raise_for_status(response)
@@ -106,9 +106,7 @@ class Client:
                 hash = entry["oid"] if large is None else large["oid"]
                 found[entry["path"]] = RemoteFile(entry["path"], int(entry["size"]), hash, entry.get("xetHash") is not None)
         following = response.links.get("next", {}).get("url")
-        if following is not None and urlsplit(following)[:2] != urlsplit(constants.ENDPOINT)[:2]:
-            raise HubError(f"{self.repo_id}: the listing of its files goes on at another host: {following}", repo_id=self.repo_id)
-        return found, following
+        return found, None if following is None else urlsplit(following).query
 
     def _headers(self) -> dict[str, str]:
         headers = {"User-Agent": f"russet/{__version__}; hf_hub/{huggingface_hub.__version__}"}

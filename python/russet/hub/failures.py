@@ -33,6 +33,7 @@ FIRST_WAIT_SECONDS = 0.25
 GREATEST_WAIT_SECONDS = 8.0
 #: A server that asks for a longer wait is told of in an error instead.
 GREATEST_RETRY_AFTER_SECONDS = 120.0
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _PASSING_STATUSES = frozenset((408, 425, 429, 500, 502, 503, 504))
 #: Classes of the HTTP library, which is another one in each major version of huggingface_hub.
 _PASSING_ERRORS = frozenset(("TimeoutException", "NetworkError", "RemoteProtocolError"))
@@ -106,8 +107,8 @@ def translated(error: BaseException, repo_id: str, revision: str | None = None) 
         return ArgumentError(f"{repo_id!r} is no id of a repository: {told}", argument="repo_id")
     if status is not None:
         return HubError(f"{repo_id}: {_of_status(status)} ({told})", repo_id=repo_id)
-    if isinstance(error, OSError) and error.errno is not None and error.filename is not None:
-        return on_file(error, error.filename)
+    if isinstance(error, OSError) and (error.filename is not None or error.errno in _FULL):
+        return on_file(error, error.filename or constants.HF_HUB_CACHE)
     if any(base.__name__ == "TransportError" for base in type(error).__mro__):
         return HubError(
             f"{repo_id}: {constants.ENDPOINT} cannot be reached, or broke off ({type(error).__name__}: {told}); check the "
@@ -138,7 +139,7 @@ def _first_line(error: BaseException) -> str:
 def on_file(error: OSError, path: object) -> FileError:
     """The error for one of the system about a file."""
     number = error.errno or 0
-    if number in (errno.ENOSPC, errno.EDQUOT):
+    if number in _FULL:
         return DiskFullError(
             number, "no room is left on the disk; free some, or point HF_HOME (or cache_dir=) at another", str(path)
         )

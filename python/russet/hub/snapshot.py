@@ -93,6 +93,9 @@ def _chosen(files: dict[str, RemoteFile], selection: Selection, repo_id: str) ->
     if not paths:
         listed = ", ".join(sorted(map(ascii, files))[:20])
         raise MissingFileError(2, f"none of the files that are needed is in the repository, which has {listed or 'none'}", repo_id)
+    unknown = [path for path in paths if path not in files]
+    if unknown:
+        raise MissingFileError(2, f"allow_patterns gave what is not in the repository: {unknown[0]!r}", repo_id)
     return [files[names.check_path(path, repo_id)] for path in paths]
 
 
