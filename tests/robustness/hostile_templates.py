@@ -117,6 +117,14 @@ TIME = {
     "dates-in-loop": "{% for i in range(99999) %}{% for j in range(99999) %}{% set x = strftime_now('%Y') %}{% endfor %}{% endfor %}",
     "long-date-format": "{{ strftime_now('%Y' * 100000) }}",
     "exceptions-of-attributes": "{% for i in range(99999) %}{% for j in range(99999) %}{% set x = 'a'.b %}{% set x = 'a'['b'] %}{% endfor %}{% endfor %}",
+    "lists-compared-in-loop": "{% for i in range(99999) %}{% for j in range(99) %}{{ '' if [i, j] == [j, i] }}{% endfor %}{% endfor %}",
+    "format-in-loop": "{% for i in range(99999) %}{% for j in range(99) %}{% set x='{0}{1}'.format(i, j) %}{% endfor %}{% endfor %}",
+    "sets-in-loop": "{% set d = {}.fromkeys(range(90000)) %}{% for i in range(99999) %}{% set x = d.keys() - [] %}{% endfor %}",
+    "equal-dicts-in-loop": "{% set d = {}.fromkeys(range(90000)) %}{% set e = {}.fromkeys(range(90000)) %}{% for i in range(99999) %}{% set x = d == e %}{% endfor %}",
+    "startswith-in-loop": "{% set t = ('a'*100000)|list %}{% for i in range(99999) %}{% set x = 'b'.startswith(('c',)*90000) %}{% endfor %}",
+    "rsplit-in-loop": "{% set s='a b '*100000 %}{% for i in range(99999) %}{% set x = s.rsplit(' ', 1) %}{% endfor %}",
+    "undefined-in-loop": "{% set ns=namespace(l=none) %}{% for i in range(99999) %}{% for j in range(99)%}{% set ns.l = (ns.l, 'a'.x, 'a'.y, 'a'.z, i.a, i.b, i.c) %}{% endfor %}{% endfor %}",
+    "text-of-tuples-in-loop": "{% for i in range(99999) %}{% for j in range(99) %}{% set x=(i,j)|string %}{% endfor %}{% endfor %}",
 }
 
 #: Take memory or time, and end in TemplateLimitError.
@@ -318,6 +326,43 @@ SIZE = {
     "long-chain-of-filters": "{{ 1" + "|abs" * 20000 + " }}",
     "long-chain-of-attributes": "{{ a" + ".b" * 20000 + " }}",
     "long-source": "a{{ b }}" * 20000,
+    "markup-escape": "{% set l = [1]*1000 %}{% set l=[l]*1000 %}{% set l=[l]*12 %}{{ ('a'|safe).escape(l)|length }}",
+    "sort-big-texts": "{% set s = 'A' * 1000000 %}{{ ([s] * 900) | sort | length }}",
+    "unique-big-texts": "{% set s = 'A' * 1000000 %}{{ ([s] * 900) | unique|list | length }}",
+    "groupby-big-texts": "{% set s = {'a':'A' * 1000000} %}{{ ([s] * 900) | groupby('a') | length }}",
+    "slice-of-text": "{{ ('一' * 8000000) | slice(2) | first | length }}",
+    "json-ascii": "{{ ('😀' * 15000000) | tojson(ensure_ascii=true) | length }}",
+    "json-ascii-list": "{{ ['😀' * 15000000] | tojson(ensure_ascii=true) | length }}",
+    "format-many-fields": "{{ ('{0}' * 2600000).format('a') | length }}",
+    "percent-many-widths": "{{ ('%55s' * 4000000) % {} }}",
+    "urlize-parentheses": "{{ ('www.a.b' ~ '(' * 400000 ~ 'x' ~ ')' * 400000) | urlize | length }}",
+    "striptags-tags": "{{ ('<a>' * 3000000) | striptags | length }}",
+    "file-size-of-digits": "{{ ('1' * 16000000) | filesizeformat }}",
+    "float-of-digits": "{{ ('1' * 16000000) | float }}",
+    "names-kept": "{% set d = {}.fromkeys(range(90000)|map('string')|list) %}{% set ns=namespace(l=none) %}{% for i in range(99999) %}{% set ns.l=(ns.l, namespace(**d)) %}{% endfor %}",
+    "names-of-macros-kept": "{% set d = {}.fromkeys(range(90000)|map('string')|list) %}{% set ns=namespace(l=none) %}{% macro f() %}{% set ns.l=(ns.l, kwargs) %}{% endmacro %}{% for i in range(99999) %}{{ f(**d) }}{% endfor %}",
+    "equal-hashes": "{{ {}.fromkeys(range(0, (2**61-1)*90000, 2**61-1)) | length }}",
+    "equal-hashes-unique": "{{ range(0, (2**61-1)*90000, 2**61-1) | unique | list | length }}",
+    "equal-hashes-dict": "{{ dict(range(0, (2**61-1)*90000, 2**61-1) | batch(2)) | length }}",
+    "equal-hashes-fromkeys": "{{ dict.fromkeys(range(0, (2**61-1)*90000, 2**61-1)) | length }}",
+    "equal-hashes-difference": "{{ ({}.keys() - range(0, (2**61-1)*90000, 2**61-1)) | length }}",
+    "view-chain-text": "{% set ns = namespace(g=[1]) %}{% for i in range(99999) %}{% set ns.g = {'a': ns.g}.values() %}{% endfor %}{{ ns.g }}",
+    "mapping-chain-text": "{% set ns = namespace(g=[1]) %}{% for i in range(99999) %}{% set ns.g = {'a': ns.g}.values().mapping %}{% endfor %}{{ ns.g }}",
+    "shared-mapping-text": "{% set ns = namespace(g=[1]) %}{% for i in range(40) %}{% set ns.g = {'a': ns.g, 'b': ns.g}.values().mapping %}{% endfor %}{{ ns.g }}",
+    "shared-mapping-equal": "{% set ns = namespace(g=[1],h=[1]) %}{% for i in range(40) %}{% set ns.g = {'a': ns.g, 'b': ns.g}.values().mapping %}{% set ns.h = {'a': ns.h, 'b': ns.h}.values().mapping %}{% endfor %}{{ ns.g == ns.h }}",
+    "namespace-chain-text": "{% set ns = namespace(g=[1]) %}{% for i in range(99999) %}{% set ns.g = namespace(g=ns.g) %}{% endfor %}{{ ns.g }}",
+    "loop-chain": "{% set ns = namespace(l=range(99999)) %}{% for i in range(9999) %}{% for x in ns.l %}{% set ns.l = loop %}{% break %}{% endfor %}{% endfor %}ok",
+    "loop-chain-filtered": "{% set ns = namespace(l=range(99999)) %}{% for i in range(9999) %}{% for x in ns.l if true %}{% set ns.l = loop %}{% break %}{% endfor %}{% endfor %}ok",
+    "deep-dict-json": "{% set ns = namespace(g=[1]) %}{% for i in range(99999) %}{% set ns.g = {'a': ns.g} %}{% endfor %}{{ ns.g | tojson }}",
+    "big-partitions": "{% set s='a'*10000000 %}{% set ns=namespace(l=[]) %}{% for i in range(9999) %}{% set ns.l = ns.l + [s.partition('b'), s.rpartition('b')] %}{% endfor %}",
+    "numbers-kept": "{% set ns=namespace(l=none, n=2**16000) %}{% for i in range(99999) %}{% for j in range(99)%}{% set ns.l = (ns.l, ns.n + i) %}{% endfor %}{% endfor %}",
+    "methods-kept": "{% set ns=namespace(l=none) %}{% for i in range(99999) %}{% for j in range(99)%}{% set ns.l = (ns.l, 'a'.upper, 'a'.lower, ''.join, ''.format) %}{% endfor %}{% endfor %}",
+    "floats-kept": "{% set ns=namespace(l=none) %}{% for i in range(99999) %}{% for j in range(99)%}{% set ns.l = (ns.l, i/3, i/4, i/5, i/6, i/7, i/8, i/9, i//2, i*3) %}{% endfor %}{% endfor %}",
+    "slices-kept": "{% set t=range(1000)|list %}{% set ns=namespace(l=none) %}{% for i in range(99999) %}{% for j in range(99)%}{% set ns.l = (ns.l, t[1:], t[2:]) %}{% endfor %}{% endfor %}",
+    "batches-kept": "{% set ns=namespace(l=none) %}{% for i in range(9999) %}{% set ns.l = (ns.l, range(99999)|batch(1)|list) %}{% endfor %}",
+    "items-kept": "{% set d = {}.fromkeys(range(90000)) %}{% set ns=namespace(l=none) %}{% for i in range(9999) %}{% set ns.l = (ns.l, d.items()|list) %}{% endfor %}",
+    "sorted-dicts-kept": "{% set d = {}.fromkeys(range(90000)) %}{% set ns=namespace(l=none) %}{% for i in range(9999) %}{% set ns.l = (ns.l, d|dictsort) %}{% endfor %}",
+    "upper-twice": "{% set s='ß'*2000000 %}{{ s|upper|upper|length }}{{ ('ΐ'*5000000)|upper|length }}",
 }
 
 #: End in TemplateError: the sandbox refuses, or the template is none.
@@ -405,7 +450,7 @@ REFUSED = {
     "json-key": "{{ {(1, 2): 3} | tojson }}",
 }
 
-#: Give nothing.
+#: Give nothing, and do nothing else.
 HARMLESS = {
     "format-globals": "{{ '{0.__globals__}'.format(raise_exception) }}",
     "format-dunder-item": "{{ '{0[__class__]}'.format('a') }}",
@@ -416,6 +461,17 @@ HARMLESS = {
     "private-of-loop": "{% for x in [1] %}{{ loop._iterable }}{{ loop._recurse }}{% endfor %}",
     "clear-printed": "{{ messages.clear }}{{ messages[0].update }}",
     "environment-variable": "{{ environment }}{{ context }}{{ budget }}{{ concat }}{{ resolve }}",
+    "generator-chain": "{% set ns = namespace(g=[1]) %}{% for i in range(99999) %}{% set ns.g = ns.g | map('abs') %}{% endfor %}",
+    "generator-chain-selected": "{% set ns = namespace(g=[1]) %}{% for i in range(99999) %}{% set ns.g = ns.g | select %}{% endfor %}",
+    "generator-chain-consumed": "{% set ns = namespace(g=[1]) %}{% for i in range(99999) %}{% set ns.g = ns.g | select %}{% endfor %}{{ '' if ns.g|list }}",
+    "generator-chain-in-lists": "{% set ns = namespace(g=[1]) %}{% for i in range(99999) %}{% set ns.g = [ns.g | map('abs')] %}{% endfor %}",
+    "generator-chain-of-items": "{% set ns = namespace(g=[1]) %}{% for i in range(99999) %}{% set ns.g = {'a': ns.g} | items %}{% endfor %}",
+    "method-chain": "{% set ns = namespace(g=[1]) %}{% for i in range(99999) %}{% set ns.g = [ns.g].index %}{% endfor %}",
+    "view-chain": "{% set ns = namespace(g=[1]) %}{% for i in range(99999) %}{% set ns.g = {'a': ns.g}.values() %}{% endfor %}",
+    "mapping-chain": "{% set ns = namespace(g=[1]) %}{% for i in range(99999) %}{% set ns.g = {'a': ns.g}.values().mapping %}{% endfor %}",
+    "cycler-chain": "{% set ns = namespace(g=[1]) %}{% for i in range(99999) %}{% set ns.g = cycler(ns.g) %}{% endfor %}",
+    "namespace-chain": "{% set ns = namespace(g=[1]) %}{% for i in range(99999) %}{% set ns.g = namespace(g=ns.g) %}{% endfor %}",
+    "macro-chain-of-defaults": "{% set ns = namespace(g=[1]) %}{% for i in range(99999) %}{% set g = ns.g %}{% macro m(x=g) %}{{ g }}{% endmacro %}{% set ns.g = m %}{% endfor %}",
 }
 
 CASES = {**TIME, **SIZE, **REFUSED, **HARMLESS}

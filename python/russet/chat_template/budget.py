@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
-from types import GeneratorType
+from types import GeneratorType, MappingProxyType
 from typing import Any, NoReturn
 
 from jinja2.runtime import Undefined
@@ -40,6 +40,15 @@ MAX_NESTING = 200
 INTEGER_BITS = 16384
 INTEGER_LIMIT = 1 << INTEGER_BITS
 
+#: Filters that give their items one by one and take from another that does, in one rendering. Python runs such chains, and takes
+#: them apart, on the C stack; after this many the items are put into a list between them.
+MAX_CHAINED = 100
+#: Python's hashes of whole numbers are the same for all multiples of this.
+_HASH_MODULUS = 2**61 - 1
+_WORD = 1 << 128
+#: Values with fewer nodes are measured again rather than remembered.
+_SMALL = 16
+
 #: Values of these types have no parts.
 SCALARS = frozenset({str, int, float, bool, type(None), Undefined, complex})
 _SHORT = 64
@@ -60,13 +69,26 @@ current: ContextVar[Budget] = ContextVar("russet_template_budget")
 class Budget:
     """The counters of one rendering. Every method that charges raises :class:`russet.TemplateLimitError` when nothing is left."""
 
-    __slots__ = ("call_depth", "kept", "max_output", "max_steps", "memory", "position", "spans", "steps", "trees", "weights")
+    __slots__ = (
+        "call_depth",
+        "chained",
+        "kept",
+        "max_output",
+        "max_steps",
+        "memory",
+        "position",
+        "spans",
+        "steps",
+        "trees",
+        "weights",
+    )
 
     def __init__(self, max_steps: int, max_output: int, trees: set[int]) -> None:
         self.max_steps, self.max_output = max_steps, max_output
         self.steps = max_steps
         self.memory = max_output * MEMORY_PER_OUTPUT
         self.call_depth = 0
+        self.chained = 0
         #: The ids of lists and dicts that the caller gave. They are trees, so their text is as long as they are large.
         self.trees = trees
         #: Nodes and characters of what was measured, by id; `kept` keeps the ids from being used again.
@@ -130,6 +152,9 @@ class Budget:
         return value
 
     def check_integer(self, value: int) -> None:
+        if -_WORD < value < _WORD:
+            return
+        self.take_memory(32 + (value.bit_length() >> 3))
         if not -INTEGER_LIMIT < value < INTEGER_LIMIT:
             raise TemplateLimitError(
                 f"the chat template computes a number of {value.bit_length()} bits",
@@ -170,7 +195,7 @@ class Budget:
         stays = True
         if isinstance(value, _COLLECTIONS):
             pass
-        elif isinstance(value, dict):
+        elif isinstance(value, (dict, MappingProxyType)):
             children = (part for pair in value.items() for part in pair)
         elif isinstance(value, _ITEMS):
             children = (part for pair in value for part in pair)
@@ -191,7 +216,7 @@ class Budget:
             nodes += child_nodes
             size += child_size + 4
             stays = stays and child_stays
-        if stays:
+        if stays and nodes > _SMALL:
             self.weights[id(value)] = nodes, size
             self.kept.append(value)
         return (nodes, size), stays
@@ -214,6 +239,25 @@ class Budget:
         if type(value) not in SCALARS:
             self.measure(value)
         return value
+
+    def keys(self, values: Any) -> None:
+        """Charges for a set or a dict of `values`: whole numbers can be chosen so that all have one hash."""
+        if isinstance(values, range):
+            large = len(values) if max(abs(values.start), abs(values.stop)) >= _HASH_MODULUS else 0
+        elif isinstance(values, (list, tuple)):
+            large = 0
+            for value in values:
+                first = value[0] if isinstance(value, (list, tuple)) and value else value
+                if type(first) is int and not -_HASH_MODULUS < first < _HASH_MODULUS:
+                    large += 1
+            self.tick(len(values) >> 4)
+        else:
+            return
+        self.tick(large * large >> 4)
+
+    def room_for_names(self, names: dict[str, Any]) -> None:
+        """Charges for ``**names`` in a call, which copies them."""
+        self.take_memory(104 * len(names))
 
     # Text
 
@@ -296,6 +340,7 @@ class Budget:
         if type(left) not in _NUMBERS:
             self.key(left)
             self.key(right)
+            self.keys(right)
         return self._number(left - right)
 
     def multiply(self, left: Any, right: Any) -> Any:
@@ -333,6 +378,7 @@ class Budget:
 
     def before_printf(self, template: str | bytes, values: Any) -> None:
         """Charges for ``template % values`` by its widths and by what can be put in."""
+        self.tick(len(template) >> 2)
         described = template if isinstance(template, str) else template.decode("latin-1")
         nodes, size = self.measure(values)
         size += 8 * nodes
@@ -344,7 +390,6 @@ class Budget:
         if not isinstance(values, tuple):
             size *= max(1, len(specifications))  # a mapping's values can be named again and again
         self.reserve(len(template) + size + numbers)
-        self.tick(len(template) >> 5)
 
     def contains(self, item: Any, container: Any) -> bool:
         """``item in container``."""

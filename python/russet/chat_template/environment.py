@@ -32,6 +32,7 @@ MAX_LOREM_IPSUM_WORDS = 20_000
 MAX_DATE_FORMAT = 1_000
 
 _METHODS = (BuiltinMethodType, MethodType)
+_OTHER_ATTRIBUTES: dict[type, frozenset[str]] = {kind: frozenset(dir(kind)) for kind in (int, float, bool, type(None), list, tuple)}
 _ALL_STRING_ATTRIBUTES = frozenset(dir(str))
 _STRING_ATTRIBUTES = frozenset(name for name in dir(str) if name[0] != "_" and name not in ("format", "format_map"))
 _DICT_ATTRIBUTES = frozenset(dir(dict))
@@ -171,6 +172,8 @@ class ChatEnvironment(ImmutableSandboxedEnvironment):
             values = object.__getattribute__(obj, _NAMESPACE_VALUES)
             if attribute in values:
                 return values[attribute]
+        elif kind in _OTHER_ATTRIBUTES and attribute not in _OTHER_ATTRIBUTES[kind]:
+            return self.undefined(obj=obj, name=attribute)
         return super().getattr(obj, attribute)
 
     def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:
@@ -183,6 +186,8 @@ class ChatEnvironment(ImmutableSandboxedEnvironment):
             if kwargs:
                 kwargs.pop("_loop_vars", None)
                 kwargs.pop("_block_vars", None)
+                if len(kwargs) > 8:
+                    budget.room_for_names(kwargs)
             budget.call_depth += 1
             if budget.call_depth > MAX_CALL_DEPTH:
                 budget.too_deep()
@@ -218,6 +223,9 @@ class ChatEnvironment(ImmutableSandboxedEnvironment):
         for argument in args:
             if type(argument) not in SCALARS:
                 budget.measure(argument)
+                budget.keys(argument)
+        if kwargs:
+            budget.room_for_names(kwargs)
         return budget.made(super().call(__context, __obj, *args, **kwargs))
 
     def _generation(self, budget: Budget, caller: Macro) -> str:

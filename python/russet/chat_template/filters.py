@@ -16,8 +16,8 @@ from jinja2.filters import FILTERS as DEFAULT_FILTERS
 from jinja2.tests import TESTS as DEFAULT_TESTS
 from jinja2.utils import _PassArg, pass_context
 
-from russet.chat_template.budget import SCALARS, Budget, short
-from russet.chat_template.methods import LINE_ENDS, before_replace, before_strip
+from russet.chat_template.budget import MAX_CHAINED, SCALARS, Budget, short
+from russet.chat_template.methods import LINE_ENDS, before_replace, before_strip, before_striptags
 from russet.errors import TemplateError
 
 Function = Callable[..., Any]
@@ -39,6 +39,8 @@ LINEAR = frozenset({
 })
 #: Filters that give their items one by one, at most as many as they are given.
 BOUNDED = frozenset({"reject", "rejectattr", "select", "selectattr"})
+#: Filters that give their items one by one.
+LAZY = BOUNDED | {"batch", "items", "map", "slice", "unique"}
 # fmt: on
 #: What the slow ones take for each item, or character.
 STEPS_PER_ITEM = {
@@ -108,9 +110,25 @@ def _wordwrap(
 
 
 def _striptags(budget: Budget, text: Any) -> None:
-    # Every comment taken out copies the rest.
     if isinstance(text, str):
-        budget.tick(len(text) // 8 + text.count("<!") * len(text) // 4096)
+        before_striptags(budget, text)
+
+
+def _urlize(budget: Budget, text: Any, *args: Any, **kwargs: Any) -> None:
+    # Each parenthesis after a word copies the rest of the word.
+    length = _length(text)
+    budget.tick(length * length >> 14)
+
+
+def _traversal(budget: Budget, values: Any, *args: Any, **kwargs: Any) -> None:
+    # Texts are compared, and kept, in lower case.
+    if not isinstance(values, str):
+        budget.take_memory(budget.measure(values)[1])
+
+
+def _unique(budget: Budget, values: Any, *args: Any, **kwargs: Any) -> None:
+    _traversal(budget, values)
+    budget.keys(values)
 
 
 def _escape(budget: Budget, text: Any) -> None:
@@ -125,6 +143,7 @@ def _quoted(budget: Budget, value: Any, *args: Any) -> None:
 def _pprint(budget: Budget, value: Any) -> None:
     nodes, size = budget.measure(value)
     budget.tick(20 * nodes + size)
+    budget.tick(nodes * _depth(value))
 
 
 def _sum(budget: Budget, values: Any, attribute: Any = None, start: Any = 0) -> None:
@@ -140,7 +159,7 @@ def _batch(budget: Budget, values: Any, linecount: Any, fill_with: Any = None) -
 
 
 def _slice(budget: Budget, values: Any, slices: Any, fill_with: Any = None) -> None:
-    budget.take_memory(8 * _length(values))
+    budget.take_memory((84 if isinstance(values, str) else 8) * _length(values))
 
 
 def _list(budget: Budget, values: Any) -> None:
@@ -177,6 +196,14 @@ EXPANSIONS: dict[str, Callable[..., None]] = {
     "round": _round,
     "slice": _slice,
     "striptags": _striptags,
+    "dictsort": _traversal,
+    "groupby": _traversal,
+    "max": _traversal,
+    "min": _traversal,
+    "sort": _traversal,
+    "unique": _unique,
+    "urlize": _urlize,
+    "filesizeformat": _int,
     "sum": _sum,
     "trim": _trim,
     "urlencode": _quoted,
@@ -201,6 +228,7 @@ def _charged_filter(name: str, function: Function) -> Function:
     leading = _leading(function)
     expansion = EXPANSIONS.get(name)
     per_item = STEPS_PER_ITEM.get(name, 0)
+    lazy = name in LAZY
     text, linear, picks, bounded = name in TEXT, name in LINEAR, name in PICKS, name in BOUNDED
     deep = name in TRAVERSAL or name in ("join", "urlencode")
 
@@ -218,6 +246,10 @@ def _charged_filter(name: str, function: Function) -> Function:
                     value = list(value)
                     budget.tick(per_item * len(value))
                 budget.measure(value)
+            if kind is GeneratorType and lazy:
+                budget.chained += 1
+                if budget.chained > MAX_CHAINED:
+                    value = list(value)
             if text:
                 budget.before_text(value)
             elif linear:
@@ -286,9 +318,9 @@ def tojson(
     if indent is not None and (len(indent) if isinstance(indent, str) else int(indent)) > MAX_INDENT:
         raise TemplateError(f"JSON is indented by at most {MAX_INDENT} characters")
     if type(value) is str:
-        budget.reserve(len(value))
+        budget.reserve(len(value) * (12 if ensure_ascii and not value.isascii() else 1))
     elif type(value) not in SCALARS and id(value) not in budget.trees:
-        _before_json(budget, value, indent, separators)
+        _before_json(budget, value, ensure_ascii, indent, separators)
     if indent is None and separators is None and ensure_ascii is False and sort_keys is False:
         written = _PLAIN_JSON.encode(value)
     else:
@@ -299,10 +331,10 @@ def tojson(
     return written
 
 
-def _before_json(budget: Budget, value: Any, indent: Any, separators: Any) -> None:
+def _before_json(budget: Budget, value: Any, ensure_ascii: Any, indent: Any, separators: Any) -> None:
     """Charges for JSON of what the template made, which can be much longer than the value is large."""
     nodes, size = budget.measure(value)
-    budget.reserve(size + 4 * nodes)
+    budget.reserve(size * (12 if ensure_ascii else 1) + 4 * nodes)
     budget.take_memory(96 * nodes)
     if indent is not None:
         budget.tick(nodes)
@@ -373,7 +405,7 @@ _COMPARISONS = frozenset({
     "lessthan", "<=", "le", "filter", "test",
 })
 # fmt: on
-_FREE = frozenset({"abs", "attr", "count", "d", "default", "filesizeformat", "length"})
+_FREE = frozenset({"abs", "attr", "count", "d", "default", "length"})
 
 
 def filters() -> dict[str, Function]:

@@ -102,11 +102,23 @@ def _copy(budget: Budget, value: Any) -> None:
 def _from_keys(budget: Budget, value: Any, keys: Any = (), default: Any = None) -> None:
     if hasattr(keys, "__len__"):
         budget.take_memory(64 + 104 * len(keys))
+        budget.keys(keys)
 
 
 def _replace(budget: Budget, text: Any, old: Any = "", new: Any = "", count: Any = -1) -> None:
     if isinstance(old, (str, bytes)) and isinstance(new, (str, bytes)):
         before_replace(budget, text, old, new, count)
+
+
+def _escape(budget: Budget, receiver: Any, value: Any = "") -> None:
+    budget.before_text(value)
+    if isinstance(value, str):
+        budget.reserve(5 * len(value))
+
+
+def before_striptags(budget: Budget, text: str) -> None:
+    """Charges for taking tags out, which copies the rest for each in some versions of MarkupSafe."""
+    budget.tick((len(text) >> 3) + (text.count("<") * len(text) >> 14))
 
 
 def _search_list(budget: Budget, values: Any, *args: Any) -> None:
@@ -120,6 +132,7 @@ _CHARGES: dict[str, Callable[..., None]] = {
     "count": _search_list,
     "decode": _encode,
     "encode": _encode,
+    "escape": _escape,
     "expandtabs": _expand_tabs,
     "fromkeys": _from_keys,
     "hex": _hex,
@@ -134,7 +147,7 @@ _CHARGES: dict[str, Callable[..., None]] = {
     "split": _split,
     "splitlines": _split_lines,
     "strip": before_strip,
-    "striptags": lambda budget, text: budget.tick(len(text) // 8 + text.count("<!") * len(text) // 4096),
+    "striptags": before_striptags,
     "to_bytes": _to_bytes,
     "translate": _translate,
     "zfill": _width,
@@ -183,7 +196,7 @@ class BudgetedEscapeFormatter(SandboxedEscapeFormatter):
 
 def _before_format(format_string: str, args: Any, kwargs: Any) -> None:
     budget = current.get()
-    budget.tick(1 + (len(format_string) >> 3))
+    budget.tick(1 + len(format_string))
     budget.reserve(len(format_string))
     budget.measure(args)
     budget.measure(kwargs)
