@@ -14,6 +14,7 @@ from russet.pretrained.components import Json, Parts
 from russet.pretrained.settings import Settings, no_tokenizer
 from russet.pretrained.vocabulary_files import SentencePiece, ranked_pairs, sentencepiece, word_pieces
 from russet.tokenizers._added_token import AddedToken
+from russet.tokenizers._scores import with_exact_scores
 
 #: The SentencePiece models of the classes; tokenizer.model counts for all.
 _PIECES = ("tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "spm.model", "sentencepiece.model")
@@ -145,4 +146,4 @@ def _core_of(parts: Parts) -> _core.Tokenizer:
         "decoder": parts.decoder,
         "model": parts.model,
     }
-    return _core.Tokenizer.from_str(json.dumps(saved))
+    return _core.Tokenizer.from_str(with_exact_scores(json.dumps(saved, ensure_ascii=False, separators=(",", ":"))))

@@ -614,7 +614,9 @@ def _shell_of(tokenizer: Any, file: Any) -> Tokenizer:
         state = tokenizer._ready()
         return Tokenizer._over(state.core._with_limits(state.truncation, state.padding))
     if callable(getattr(tokenizer, "to_str", None)):
-        return Tokenizer._over(_core.Tokenizer.from_str(tokenizer.to_str()))
+        from russet.tokenizers._scores import with_exact_scores
+
+        return Tokenizer._over(_core.Tokenizer.from_str(with_exact_scores(tokenizer.to_str())))
     raise ArgumentError(f"tokenizer_object is {type(tokenizer).__name__}, and no tokenizer", argument="tokenizer_object")
 
 
