@@ -10,8 +10,9 @@ from russet import _core
 from russet.errors import ConfigError, UnsupportedModelError
 from russet.hub import resolve_tokenizer
 from russet.pretrained import classes, components
-from russet.pretrained.components import Json, Parts
+from russet.pretrained.components import Parts
 from russet.pretrained.settings import Settings, no_tokenizer
+from russet.pretrained.stages import Json, byte_level
 from russet.pretrained.vocabulary_files import SentencePiece, ranked_pairs, sentencepiece, word_pieces
 from russet.tokenizers._added_token import AddedToken
 from russet.tokenizers._scores import with_exact_scores
@@ -131,7 +132,7 @@ def _tiktoken(path: Path, settings: Settings) -> Built:
         numbered = [names.get(id, f"<|reserved_token_{id}|>") for id in range(size, last + 1)]
         extra = [*numbered, *(token for token in extra if token not in numbered)]
     core, _ = core._with_added_tokens([(text, False, False, False, False, True) for text in extra])
-    return Built(core._with_part("post_processor", json.dumps(components.byte_level(True, True, False))), settings, None)
+    return Built(core._with_part("post_processor", json.dumps(byte_level(True, True, False))), settings, None)
 
 
 def _core_of(parts: Parts) -> _core.Tokenizer:

@@ -6,16 +6,13 @@ tokens have ids. With the same files the ids are those of the class of that name
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from russet.errors import ArgumentError, ConfigError
+from russet.pretrained.stages import Ids, Json, bpe, byte_level, metaspace, precompiled, replace, sequence, template, unigram
 from russet.pretrained.vocabulary_files import SentencePiece, merges_of
 from russet.tokenizers._added_token import AddedToken
-
-Json = dict[str, Any]
-Ids = Callable[[str], int | None]
 
 
 class Parts(NamedTuple):
@@ -35,73 +32,6 @@ class Parts(NamedTuple):
     fixed: Json = {}  # noqa: RUF012
 
 
-# Models
-
-
-def bpe(vocab: dict[str, int], merges: Sequence[tuple[str, str]], **options: Any) -> Json:
-    return {
-        "type": "BPE",
-        "dropout": None,
-        "unk_token": None,
-        "continuing_subword_prefix": None,
-        "end_of_word_suffix": None,
-        "fuse_unk": False,
-        "byte_fallback": False,
-        "ignore_merges": False,
-        "vocab": vocab,
-        "merges": [list(pair) for pair in merges],
-        **options,
-    }
-
-
-def unigram(vocab: Sequence[tuple[str, float]], unk_id: int, byte_fallback: bool = False) -> Json:
-    return {"type": "Unigram", "unk_id": unk_id, "vocab": [list(piece) for piece in vocab], "byte_fallback": byte_fallback}
-
-
-# Stages
-
-
-def sequence(key: str, *stages: Json | None) -> Json:
-    return {"type": "Sequence", key: [stage for stage in stages if stage is not None]}
-
-
-def replace(pattern: Json, content: str) -> Json:
-    return {"type": "Replace", "pattern": pattern, "content": content}
-
-
-def metaspace(scheme: str, split: bool = True) -> Json:
-    return {"type": "Metaspace", "replacement": "▁", "prepend_scheme": scheme, "split": split}
-
-
-def byte_level(prefix_space: bool, use_regex: bool = True, trim_offsets: bool = True) -> Json:
-    return {"type": "ByteLevel", "add_prefix_space": prefix_space, "trim_offsets": trim_offsets, "use_regex": use_regex}
-
-
-def precompiled(charsmap: bytes) -> Json | None:
-    return {"type": "Precompiled", "precompiled_charsmap": base64.b64encode(charsmap).decode()} if charsmap else None
-
-
-def template(pieces: str, pair: str, ids: Ids) -> Json:
-    """A template in the notation of ``tokenizers``: ``[CLS]:0 $A:0 [SEP]:0``."""
-    tokens: Json = {}
-
-    def read(text: str) -> list[Json]:
-        made = []
-        for piece in text.split(" "):
-            name, _, number = piece.rpartition(":") if piece[-2:-1] == ":" and piece[-1:].isdigit() else (piece, "", "0")
-            if name in ("$A", "$B"):
-                made.append({"Sequence": {"id": name[1], "type_id": int(number)}})
-                continue
-            id = ids(name)
-            if id is None:
-                raise ArgumentError(f"{name!r} is put around texts, and is no token")
-            tokens[name] = {"id": name, "ids": [id], "tokens": [name]}
-            made.append({"SpecialToken": {"id": name, "type_id": int(number)}})
-        return made
-
-    return {"type": "TemplateProcessing", "single": read(pieces), "pair": read(pair), "special_tokens": tokens}
-
-
 # Classes of words
 
 
@@ -116,6 +46,7 @@ def _bert(settings: Json, tokens: dict[str, str], first_type: int = 0) -> Json:
 
 
 def bert(vocab: dict[str, int], settings: Json, tokens: dict[str, str]) -> Parts:
+    """As ``BertTokenizer``."""
     cls, sep = tokens["cls_token"], tokens["sep_token"]
     return Parts(
         {
@@ -133,10 +64,12 @@ def bert(vocab: dict[str, int], settings: Json, tokens: dict[str, str]) -> Parts
 
 
 def dpr(vocab: dict[str, int], settings: Json, tokens: dict[str, str]) -> Parts:
+    """As ``DPRContextEncoderTokenizer``, which lower-cases whatever its settings say."""
     return bert(vocab, {**settings, "do_lower_case": True}, tokens)
 
 
 def funnel(vocab: dict[str, int], settings: Json, tokens: dict[str, str]) -> Parts:
+    """As ``FunnelTokenizer``."""
     parts = bert(vocab, settings, tokens)
     cls, sep = tokens["cls_token"], tokens["sep_token"]
     return parts._replace(
@@ -146,6 +79,7 @@ def funnel(vocab: dict[str, int], settings: Json, tokens: dict[str, str]) -> Par
 
 
 def mpnet(vocab: dict[str, int], settings: Json, tokens: dict[str, str]) -> Parts:
+    """As ``MPNetTokenizer``, whose special tokens have flags of their own."""
     names = ("bos_token", "eos_token", "sep_token", "cls_token", "unk_token", "pad_token")
     fixed = {name: _added(settings.get(name, tokens[name])) for name in names}
     fixed["mask_token"] = _added(settings.get("mask_token", tokens["mask_token"]), lstrip=True)
@@ -182,27 +116,32 @@ def _split(pattern: str, behavior: str, invert: bool = False) -> Json:
 
 
 def gpt2(vocab: dict[str, int], merges: Merges, settings: Json, tokens: dict[str, str]) -> Parts:
+    """As ``GPT2Tokenizer``."""
     spaced = bool(settings.get("add_prefix_space", False))
     model = bpe(vocab, merges, continuing_subword_prefix="", end_of_word_suffix="")
     return Parts(model, None, byte_level(spaced), byte_level(True))
 
 
 def codegen(vocab: dict[str, int], merges: Merges, settings: Json, tokens: dict[str, str]) -> Parts:
+    """As ``CodeGenTokenizer``."""
     return gpt2(vocab, merges, settings, tokens)._replace(post_processor=lambda ids: byte_level(True, True, False), is_first=True)
 
 
 def roberta(vocab: dict[str, int], merges: Merges, settings: Json, tokens: dict[str, str]) -> Parts:
+    """As ``RobertaTokenizer``."""
     spaced, trims = bool(settings.get("add_prefix_space", False)), settings.get("trim_offsets", True)
     return gpt2(vocab, merges, settings, tokens)._replace(post_processor=_roberta(tokens, trims, spaced))
 
 
 def qwen2(vocab: dict[str, int], merges: Merges, settings: Json, tokens: dict[str, str]) -> Parts:
+    """As ``Qwen2Tokenizer``."""
     spaced = bool(settings.get("add_prefix_space"))
     pre_tokenizer = sequence("pretokenizers", _split(_QWEN, "Isolated"), byte_level(spaced, use_regex=False))
     return gpt2(vocab, merges, settings, tokens)._replace(normalizer={"type": "NFC"}, pre_tokenizer=pre_tokenizer)
 
 
 def gpt_neox(vocab: dict[str, int], merges: Merges, settings: Json, tokens: dict[str, str]) -> Parts:
+    """As ``GPTNeoXTokenizer``."""
     parts = gpt2(vocab, merges, settings, tokens)
     trims = settings.get("trim_offsets", True)
     pre_tokenizer = {**(parts.pre_tokenizer or {}), "trim_offsets": trims}
@@ -210,6 +149,7 @@ def gpt_neox(vocab: dict[str, int], merges: Merges, settings: Json, tokens: dict
 
 
 def clip(vocab: dict[str, int], merges: Merges, settings: Json, tokens: dict[str, str]) -> Parts:
+    """As ``CLIPTokenizer``."""
     return Parts(
         bpe(vocab, merges, continuing_subword_prefix="", end_of_word_suffix="</w>", unk_token=tokens["unk_token"]),
         sequence("normalizers", {"type": "NFC"}, replace({"Regex": r"\s+"}, " "), {"type": "Lowercase"}),
@@ -220,6 +160,7 @@ def clip(vocab: dict[str, int], merges: Merges, settings: Json, tokens: dict[str
 
 
 def deberta(vocab: dict[str, int], merges: Merges, settings: Json, tokens: dict[str, str]) -> Parts:
+    """As ``DebertaTokenizer``."""
     cls, sep = tokens["cls_token"], tokens["sep_token"]
     return gpt2(vocab, merges, settings, tokens)._replace(
         post_processor=lambda ids: template(f"{cls} $A {sep}", f"{cls} $A {sep} {sep} $B {sep}", ids)
@@ -227,6 +168,7 @@ def deberta(vocab: dict[str, int], merges: Merges, settings: Json, tokens: dict[
 
 
 def herbert(vocab: dict[str, int], merges: Merges, settings: Json, tokens: dict[str, str]) -> Parts:
+    """As ``HerbertTokenizer``."""
     cls, sep = tokens["cls_token"], tokens["sep_token"]
     return Parts(
         bpe(vocab, merges, unk_token=tokens["unk_token"], end_of_word_suffix="</w>"),
@@ -238,6 +180,7 @@ def herbert(vocab: dict[str, int], merges: Merges, settings: Json, tokens: dict[
 
 
 def openai_gpt(vocab: dict[str, int], merges: Merges, settings: Json, tokens: dict[str, str]) -> Parts:
+    """As ``OpenAIGPTTokenizer``."""
     return Parts(
         bpe(vocab, merges, continuing_subword_prefix="", end_of_word_suffix="</w>", unk_token=tokens["unk_token"]),
         {"type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True, "strip_accents": None, "lowercase": True},
@@ -285,6 +228,7 @@ def plain(model: SentencePiece, settings: Json, tokens: dict[str, str]) -> Parts
 
 
 def llama(model: SentencePiece, settings: Json, tokens: dict[str, str]) -> Parts:
+    """As ``LlamaTokenizer``: the space before a text comes at its start alone, unless ``legacy`` is set."""
     vocab, merges = _ranked(model)
     spaced = settings.get("add_prefix_space")
     spaced = True if spaced is None else bool(spaced)
@@ -295,6 +239,7 @@ def llama(model: SentencePiece, settings: Json, tokens: dict[str, str]) -> Parts
 
 
 def gemma(model: SentencePiece, settings: Json, tokens: dict[str, str]) -> Parts:
+    """As ``GemmaTokenizer``."""
     vocab, merges = _ranked(model)
     split = {"type": "Split", "pattern": {"String": " "}, "behavior": "MergedWithPrevious", "invert": False}
     made = bpe(vocab, merges, unk_token=tokens["unk_token"], fuse_unk=True, byte_fallback=True)
@@ -302,6 +247,7 @@ def gemma(model: SentencePiece, settings: Json, tokens: dict[str, str]) -> Parts
 
 
 def t5(model: SentencePiece, settings: Json, tokens: dict[str, str]) -> Parts:
+    """As ``T5Tokenizer``, which has ``extra_ids`` after the pieces."""
     count = settings.get("extra_ids", 100)
     vocab = _scored(model) + [(f"<extra_id_{number}>", 0.0) for number in range(count - 1, -1, -1)]
     return Parts(
@@ -314,6 +260,7 @@ def t5(model: SentencePiece, settings: Json, tokens: dict[str, str]) -> Parts:
 
 
 def xlm_roberta(model: SentencePiece, settings: Json, tokens: dict[str, str]) -> Parts:
+    """As ``XLMRobertaTokenizer``."""
     names = [tokens[name] for name in ("bos_token", "pad_token", "eos_token", "unk_token")]
     vocab = [*((name, 0.0) for name in names), *_scored(model)[3:], (tokens["mask_token"], 0.0)]
     bos, eos = tokens["bos_token"], tokens["eos_token"]
@@ -327,6 +274,7 @@ def xlm_roberta(model: SentencePiece, settings: Json, tokens: dict[str, str]) ->
 
 
 def camembert(model: SentencePiece, settings: Json, tokens: dict[str, str]) -> Parts:
+    """As ``CamembertTokenizer``, which puts names in place of the model's first pieces."""
     _check_unigram(model)
     first = [
         ("<s>NOTUSED", 0.0),
@@ -354,6 +302,7 @@ def _accents(settings: Json, keeps: bool, lowers: bool) -> list[Json | None]:
 
 
 def albert(model: SentencePiece, settings: Json, tokens: dict[str, str]) -> Parts:
+    """As ``AlbertTokenizer``."""
     cls, sep = tokens["cls_token"], tokens["sep_token"]
     named = {"[CLS]": cls, "[SEP]": sep}
     return Parts(
@@ -367,6 +316,7 @@ def albert(model: SentencePiece, settings: Json, tokens: dict[str, str]) -> Part
 
 
 def xlnet(model: SentencePiece, settings: Json, tokens: dict[str, str]) -> Parts:
+    """As ``XLNetTokenizer``."""
     cls, sep = tokens["cls_token"], tokens["sep_token"]
     lowers = {"type": "Lowercase"} if settings.get("do_lower_case", False) else None
     return Parts(
@@ -380,6 +330,7 @@ def xlnet(model: SentencePiece, settings: Json, tokens: dict[str, str]) -> Parts
 
 
 def deberta_v2(model: SentencePiece, settings: Json, tokens: dict[str, str]) -> Parts:
+    """As ``DebertaV2Tokenizer``."""
     cls, sep = tokens["cls_token"], tokens["sep_token"]
     vocab = _scored(model)
     unknown = (tokens["unk_token"], 0.0)
@@ -409,6 +360,7 @@ def _check_unigram(model: SentencePiece) -> None:
 
 
 def barthez(model: SentencePiece, settings: Json, tokens: dict[str, str]) -> Parts:
+    """As ``BarthezTokenizer``."""
     _check_unigram(model)
     scheme = _scheme(settings)
     fixed = _mask(settings, tokens)
@@ -418,6 +370,7 @@ def barthez(model: SentencePiece, settings: Json, tokens: dict[str, str]) -> Par
 
 
 def pegasus(model: SentencePiece, settings: Json, tokens: dict[str, str]) -> Parts:
+    """As ``PegasusTokenizer``, which puts its masks and unused names before the pieces."""
     eos = tokens["eos_token"]
     count = settings.get("offset", 103)
     mask, sentence = str(settings.get("mask_token", "<mask_1>")), str(settings.get("mask_token_sent", "<mask_2>"))
