@@ -97,11 +97,14 @@ def _with_pieces(values: Json, model: SentencePiece, name: str | None) -> Json:
     """Settings with the control and user-defined pieces as added tokens, unless they name extra tokens themselves."""
     pieces: list[Any] = [AddedToken(text, normalized=False, special=kind == 3) for text, _, kind in model.pieces if kind in (3, 4)]
     if name == "T5":
-        count = values.get("extra_ids", 100)
+        count = components.count_of(values, "extra_ids", 100)
         if not any("<extra_id_" in str(piece) for piece in pieces):
             pieces += [f"<extra_id_{number}>" for number in range(count)]
     elif name == "Pegasus":
-        pieces = [values.get("mask_token_sent", "<mask_1>"), *(f"<unk_{number}>" for number in range(2, values.get("offset", 103)))]
+        pieces = [
+            values.get("mask_token_sent", "<mask_1>"),
+            *(f"<unk_{number}>" for number in range(2, components.count_of(values, "offset", 103))),
+        ]
     return values if "extra_special_tokens" in values else {**values, "extra_special_tokens": pieces}
 
 
@@ -147,4 +150,8 @@ def _core_of(parts: Parts) -> _core.Tokenizer:
         "decoder": parts.decoder,
         "model": parts.model,
     }
-    return _core.Tokenizer.from_str(with_exact_scores(json.dumps(saved, ensure_ascii=False, separators=(",", ":"))))
+    try:
+        text = json.dumps(saved, ensure_ascii=False, separators=(",", ":"))
+    except TypeError as error:
+        raise ConfigError(f"a setting that a part of the tokenizer has is of another type: {error}") from error
+    return _core.Tokenizer.from_str(with_exact_scores(text))

@@ -192,6 +192,18 @@ def openai_gpt(vocab: dict[str, int], merges: Merges, settings: Json, tokens: di
 # Classes of SentencePiece
 
 
+def count_of(settings: Json, name: str, usual: int) -> int:
+    """How many tokens a setting asks for.
+
+    Raises:
+        ArgumentError: if it is no number up to a million.
+    """
+    count = settings.get(name, usual)
+    if not isinstance(count, int) or not 0 <= count <= 1_000_000:
+        raise ArgumentError(f"{name}={count!r}: it is a number of tokens, up to 1,000,000", argument=name)
+    return count
+
+
 def _scored(model: SentencePiece) -> list[tuple[str, float]]:
     return [(text, score) for text, score, _ in model.pieces]
 
@@ -248,7 +260,7 @@ def gemma(model: SentencePiece, settings: Json, tokens: dict[str, str]) -> Parts
 
 def t5(model: SentencePiece, settings: Json, tokens: dict[str, str]) -> Parts:
     """As ``T5Tokenizer``, which has ``extra_ids`` after the pieces."""
-    count = settings.get("extra_ids", 100)
+    count = count_of(settings, "extra_ids", 100)
     vocab = _scored(model) + [(f"<extra_id_{number}>", 0.0) for number in range(count - 1, -1, -1)]
     return Parts(
         unigram(vocab, 2),
@@ -372,7 +384,7 @@ def barthez(model: SentencePiece, settings: Json, tokens: dict[str, str]) -> Par
 def pegasus(model: SentencePiece, settings: Json, tokens: dict[str, str]) -> Parts:
     """As ``PegasusTokenizer``, which puts its masks and unused names before the pieces."""
     eos = tokens["eos_token"]
-    count = settings.get("offset", 103)
+    count = count_of(settings, "offset", 103)
     mask, sentence = str(settings.get("mask_token", "<mask_1>")), str(settings.get("mask_token_sent", "<mask_2>"))
     names = [tokens["pad_token"], eos, *([mask] if mask != "None" else []), *([sentence] if sentence not in ("None", mask) else [])]
     vocab = [*((name, 0.0) for name in names), *((f"<unk_{number}>", -100.0) for number in range(2, count)), *_scored(model)[2:]]

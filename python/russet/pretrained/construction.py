@@ -8,7 +8,7 @@ from russet import _core
 from russet.errors import ArgumentError
 from russet.pretrained.special_tokens import NAMES, SpecialTokens, Token, own_token
 from russet.tokenizers import Tokenizer
-from russet.tokenizers._added_token import AddedToken
+from russet.tokenizers._added_token import AddedToken, flags_of, from_flags, is_added_token
 
 
 def shell_of(tokenizer: Any, file: Any) -> Tokenizer:
@@ -72,6 +72,14 @@ def special_of(values: dict[str, Any]) -> SpecialTokens:
     )
 
 
+def added_of(values: dict[str, Any]) -> dict[int, AddedToken]:
+    """The added tokens of the settings by id."""
+    added = values.get("added_tokens_decoder") or {}
+    if not isinstance(added, dict) or not all(isinstance(id, int) and is_added_token(token) for id, token in added.items()):
+        raise ArgumentError("added_tokens_decoder is no dict of AddedTokens by id", argument="added_tokens_decoder")
+    return {id: token if isinstance(token, AddedToken) else from_flags(flags_of(token)) for id, token in added.items()}
+
+
 def side_of(values: dict[str, Any], name: str) -> str:
     side = values.get(name, "right")
     if side not in ("right", "left"):
@@ -85,11 +93,15 @@ def of_kind(value: Any, kind: Any, name: str) -> Any:
     return value
 
 
-def named_templates(template: Any) -> Any:
+def named_templates(template: Any) -> str | dict[str, str] | None:
     """A chat template, or those of a list by name."""
-    if isinstance(template, (list, tuple)):
-        try:
-            return {one["name"]: one["template"] for one in template}
-        except (TypeError, KeyError):
-            raise ArgumentError("chat_template: a list has a name and a template in each part", argument="chat_template") from None
-    return template
+    if isinstance(template, (list, tuple)) and all(isinstance(one, dict) for one in template):
+        template = {one.get("name"): one.get("template") for one in template}
+    if template is None or isinstance(template, str):
+        return template
+    if isinstance(template, dict) and all(isinstance(text, str) for pair in template.items() for text in pair):
+        return template
+    raise ArgumentError(
+        f"chat_template={template!r}: it is a text, or several by name, or a list with a name and a template in each part",
+        argument="chat_template",
+    )

@@ -55,6 +55,8 @@ def read_json(path: Path) -> dict[str, Any] | None:
         raise LimitError(f"{path} is above 64 MB", value=len(content), limit=_BYTES_LIMIT)
     try:
         parsed = json.loads(content)
+        if b"\\u" in content:
+            json.dumps(parsed, ensure_ascii=False).encode()  # half a character, which JSON can write, is none
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path} is no JSON: {error}", place=path.name) from error
     if not isinstance(parsed, dict):
@@ -117,7 +119,7 @@ def read_settings(
             for id, token in added_by_file().items():
                 added[id] = from_flags(flags_of(token))
                 by_text[added[id].content] = added[id]
-    values = {key: _with_tokens(value, key) for key, value in values.items()}
+    values = {key: _with_tokens(value, key) for key, value in values.items() if key != "added_tokens_decoder"}
     for name in NAMES:
         token = values.get(name)
         if token is not None:
@@ -136,7 +138,7 @@ def _read_older(
         if isinstance(value, dict) and key != "extra_special_tokens":
             value = _token({**value, "special": True}, place)
         elif key == "extra_special_tokens" and isinstance(value, list):
-            joined = list(values.get("extra_special_tokens") or [])
+            joined = list(_extra(values))
             for token in value:
                 token = _token({**token, "special": True}, place) if isinstance(token, dict) else token
                 if token not in joined:
@@ -144,17 +146,24 @@ def _read_older(
             value = joined
         values[key] = value
     if isinstance(values.get("extra_special_tokens"), dict):
-        own = values.setdefault("model_specific_special_tokens", {})
-        own.update(values.pop("extra_special_tokens"))
+        own = _object(values.get("model_specific_special_tokens") or {}, "model_specific_special_tokens")
+        values["model_specific_special_tokens"] = {**own, **values.pop("extra_special_tokens")}
     tokens = read_json(folder / "added_tokens.json")
     if tokens:
         special = {str(values[name]) for name in NAMES if values.get(name)}
-        special |= {str(token) for token in values.get("extra_special_tokens") or ()}
+        special |= {str(token) for token in _extra(values)}
         for text, number in tokens.items():
             if type(number) is not int or number < 0:
                 raise ConfigError(f"added_tokens.json: {number!r} is no id of {text!r}", place="added_tokens.json")
             is_special = text in special
             by_text[text] = added[number] = AddedToken(text, normalized=not is_special, special=is_special)
+
+
+def _extra(values: dict[str, Any]) -> list[Any]:
+    extra = values.get("extra_special_tokens") or []
+    if not isinstance(extra, list):
+        raise ConfigError(f"extra_special_tokens={extra!r}: it is a list, or an object by name", place="extra_special_tokens")
+    return extra
 
 
 def _is_own_token(key: str, value: Any) -> bool:

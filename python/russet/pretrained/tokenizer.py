@@ -16,7 +16,7 @@ from russet.errors import ArgumentError, MissingFileError
 from russet.pretrained.batch_encoding import BatchEncoding
 from russet.pretrained.calls import Wanted, inputs_of, limits_of, padding_of, to_arrays, to_lists, truncation_of
 from russet.pretrained.chat import ChatMixin
-from russet.pretrained.construction import named_templates, of_kind, settings_of_limits, shell_of, side_of, special_of
+from russet.pretrained.construction import added_of, named_templates, of_kind, settings_of_limits, shell_of, side_of, special_of
 from russet.pretrained.decoding import clean_up, decode
 from russet.pretrained.post_processor import PostProcessorMixin
 from russet.pretrained.settings import VERY_LARGE_INTEGER
@@ -109,8 +109,7 @@ class PreTrainedTokenizer(VocabularyMixin, PostProcessorMixin, ChatMixin):
         if self.split_special_tokens:
             tokenizer.encode_special_tokens = True
         core = tokenizer._ready().core
-        added = values.get("added_tokens_decoder") or {}
-        adding = missing_tokens(core.get_added_tokens_decoder(), added, self._special)
+        adding = missing_tokens(core.get_added_tokens_decoder(), added_of(values), self._special)
         if adding:
             tokenizer.add_tokens(list[str | AddedToken](adding))
         if updates or core._part("post_processor", False) is None:
