@@ -6,6 +6,7 @@ import copy
 import doctest
 import json
 import pickle
+import re
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -19,6 +20,7 @@ import tokenizers
 
 import fixtures
 import russet
+from russet.pretrained import components
 from russet.pretrained.calls import Wanted, to_arrays, to_lists
 from russet.tokenizers import AddedToken, Tokenizer
 
@@ -410,6 +412,10 @@ def test_document(monkeypatch: pytest.MonkeyPatch) -> None:
     results = doctest.testfile(str(root / "docs" / "pretrained-tokenizers.md"), module_relative=False)
     assert results.attempted > 5
     assert results.failed == 0
+    rows = (root / "docs" / "pretrained-tokenizers.md").read_text(encoding="utf-8").splitlines()
+    for start, made in ("vocab.txt", components.WORDS), ("vocab.json", components.PAIRS), ("a SentencePiece", components.PIECES):
+        (row,) = (row for row in rows if row.startswith(f"| {start}"))
+        assert sorted(re.findall(r"`(\w+)`", row)) == sorted(made)
 
 
 def test_saving(pair: Pair, tmp_path: Path) -> None:
