@@ -60,8 +60,9 @@ test-rust: check-rust ## Run the crate's tests; they need no Python
 	else cargo test --quiet --package russet; fi
 
 .PHONY: test-python
-test-python: develop ## Run the package's tests; PYTEST_ARGS is passed on
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+test-python: develop ## Run the package's tests on all cores, then those that want the machine alone; PYTEST_ARGS is passed on
+	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal -m "not alone" $(PYTEST_ARGS) || [ $$? -eq 5 ]
+	@$(BIN)/python -m pytest -m alone $(PYTEST_ARGS) || [ $$? -eq 5 ]
 
 .PHONY: test-reference
 test-reference: develop ## Run the sampler and models behind packages beside the real transformers, if pip finds torch for processors

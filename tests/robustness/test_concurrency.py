@@ -7,6 +7,7 @@ import sys
 import pytest
 from isolated import run
 
+pytestmark = pytest.mark.alone
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs fork and signals")
 
 SERIAL_AND_THREADS = """

@@ -50,6 +50,7 @@ print(json.dumps([name for name in {HEAVY!r} if name in sys.modules]))
     assert json.loads(run(code)) == []
 
 
+@pytest.mark.alone
 def test_import_takes_at_most_60_ms_more_than_numpy() -> None:
     code = "import time, numpy; start = time.process_time(); import russet; print(time.process_time() - start)"
     assert min(float(run(code)) for _ in range(5)) < 0.060
