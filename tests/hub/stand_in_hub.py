@@ -47,7 +47,7 @@ class Request:
 class Fault:
     """What goes wrong when a path that fits ``where`` (a regular expression, searched) is asked for by ``method``.
 
-    One of: ``status`` answers so, with ``headers``; ``body`` sends other bytes than the file's; ``cut`` closes the connection behind
+    One of: ``status`` answers so, with ``headers`` and ``body``; ``body`` alone sends other bytes than the file's; ``cut`` closes the connection behind
     this many bytes of the file, ``stall`` sends nothing more behind them; ``ignore_range`` sends the file from its start whatever is
     asked; ``drop`` closes the connection without an answer; ``reached`` is called when ``at`` bytes of the file were sent. ``times`` counts down; None is for ever.
     """
@@ -310,7 +310,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         if self.fault is not None and self.fault.status is not None:
-            self._send(self.fault.status, b"", self.fault.headers)
+            self._send(self.fault.status, self.fault.body or b"", self.fault.headers)
             return
         path = unquote(urlsplit(self.path).path)
         query = parse_qs(urlsplit(self.path).query)

@@ -177,13 +177,34 @@ def test_waits() -> None:
     assert failures.TRIES == 5
 
 
-def test_answers_that_make_no_sense(world: World) -> None:
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *({"status": 200, "body": body} for body in (b"", b"{", b"[]", b"{}", b"3", b'"x"', b"[3]", b'[{"type": "file"}]', b"\xff", b"null")),
+        {"status": 200, "body": b'[{"type": "file", "path": 3, "size": 1, "oid": "x"}, {"type": "file", "path": "x", "size": 1, "oid": "x"}]'},
+        {"status": 200, "body": b'[{"type": "file", "path": "x", "size": "many", "oid": "x"}]'},
+        {"status": 200, "body": b'{"sha": 3}'},
+        {"status": 302, "headers": {"Location": "/elsewhere"}},
+        {"status": 302, "headers": {"Location": "file:///etc/passwd"}},
+        {"status": 302},
+        {"status": 204},
+    ],
+    ids=ascii,
+)  # fmt: skip
+def test_answers_that_make_no_sense(world: World, answer: dict[str, Any]) -> None:
     world.hub.put("owner/name", FILES)
-    for answer in ({"status": 200}, {"status": 302, "headers": {"Location": "/elsewhere"}}, {"status": 302}):
-        for where in ("/revision/", "/tree/"):
-            world.hub.fault(where, **answer)
+    for where in ("/revision/", "/tree/"):
+        world.hub.fault(where, **answer)
+        if (where, answer.get("body")) == ("/tree/", b"{}") or (where, answer.get("body")) == ("/tree/", b"[]"):
+            # A repository without files.
+            assert world.fails(allow_patterns=["config.json"]).name == "MissingFileError"
+        else:
             assert world.fails().name == "HubError"
-            world.hub.faults.clear()
+        world.hub.faults.clear()
+    with pytest.raises(Failed) as caught:
+        world.hub.fault("/api/models/owner/name", **answer)
+        world.processes.start("info", repo_id="owner/name").result()
+    assert caught.value.name == "HubError"
 
 
 # Content that is not what it should be.

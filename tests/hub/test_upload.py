@@ -96,9 +96,22 @@ def test_what_a_card_does_not_know_it_leaves_out(world: World, folder: Path) -> 
     assert "How exact" not in card and "/home/" not in card
 
 
+def test_the_card_of_a_tokenizer(world: World, folder: Path) -> None:
+    for package in folder.glob("*.mlpackage"):
+        shutil.rmtree(package)
+    push(world, folder)
+    card = (folder / "README.md").read_text()
+    assert front_matter(card) == {"library_name": "russet", "tags": ["russet"], "base_model": "austen/base"}
+    assert 'AutoTokenizer.from_pretrained("someone/toy")' in card and "LanguageModel" not in card
+
+
 def test_damaged_files_are_not_uploaded(world: World, folder: Path) -> None:
     (folder / "parity.json").write_text("{")
     with pytest.raises(Failed, match="ConfigError"):
+        push(world, folder)
+    (folder / "parity.json").unlink()
+    next(folder.rglob("model.mlmodel")).write_bytes(b"\xff" * 100)
+    with pytest.raises(Failed, match="PackageError"):
         push(world, folder)
     assert "someone/toy" not in world.hub.repositories
     assert not (folder / "README.md").exists()

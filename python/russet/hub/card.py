@@ -1,13 +1,14 @@
-"""The README.md of a folder that ``russet.convert`` made: what it is, how it was made, how exact it is, how it is used."""
+"""The README.md of a folder that ``russet.convert`` made, or of a tokenizer: what it is, how exact, how it is used."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from russet.errors import ConfigError
+from russet.errors import ConfigError, UnsupportedModelError
 from russet.hub import names
 
 _WORDS = {"int8": "8-bit", "int4": "4-bit in blocks", "palette4": "4-bit palettes", "palette6": "6-bit palettes"}
@@ -25,7 +26,7 @@ def card(folder: Path, repo_id: str) -> str:
     packages = [_Package(path) for path in sorted(folder.glob("*.mlpackage"))]
     config, parity = _read(folder / "config.json"), _read(folder / "parity.json")
     base = _base_model(packages, config)
-    fields: dict[str, Any] = {"library_name": "russet", "tags": ["coreml", "russet"]}
+    fields: dict[str, Any] = {"library_name": "russet", "tags": ["coreml", "russet"] if packages else ["russet"]}
     if packages:
         fields["pipeline_tag"] = packages[0].metadata.get("co.huggingface.exporters.task", "text-generation")
     if base is not None:
@@ -42,10 +43,12 @@ class _Package:
     def __init__(self, path: Path) -> None:
         from russet.coreml.package import Package
 
-        package = Package(path)
         self.name = path.name
-        self.size = package.size()
-        self.metadata: Mapping[str, str] = package.program.description.metadata
+        self.size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+        self.metadata: Mapping[str, str] = {}
+        # A model of another kind can be uploaded; only a damaged one cannot.
+        with suppress(UnsupportedModelError):
+            self.metadata = Package(path).program.description.metadata
         self.quantized = self.metadata.get("russet.quantize")
 
     def weights(self) -> str:
@@ -68,17 +71,21 @@ def _base_model(packages: list[_Package], config: Mapping[str, Any]) -> str | No
 def _text(folder: Path, repo_id: str, base: str | None, packages: list[_Package], parity: Mapping[str, Any]) -> Iterator[str]:
     yield f"# {repo_id.rpartition('/')[2]}"
     yield ""
-    source = f"[{base}](https://huggingface.co/{base})" if base else "a checkpoint in safetensors"
-    yield f"Converted from {source} to Core ML by [Russet](https://pypi.org/project/russet/)."
+    by = "[Russet](https://pypi.org/project/russet/)"
+    of = f"[{base}](https://huggingface.co/{base})" if base else "a checkpoint"
+    if not packages:
+        yield from (f"The tokenizer of {of}, saved by {by}." if base else f"A tokenizer, saved by {by}.", "", "```python")
+        yield from ("from russet import AutoTokenizer", "", f'tokenizer = AutoTokenizer.from_pretrained("{repo_id}")', "```")
+        return
+    yield f"Converted from {of} to Core ML by {by}."
     yield ""
-    if packages:
-        yield "| package | weights | form | context | size |"
-        yield "|---|---|---|---:|---:|"
-        for it in packages:
-            context = it.metadata.get("russet.context_length", "not told")
-            form = it.metadata.get("russet.form", "not told")
-            yield f"| `{it.name}` | {it.weights()} | {form} | {context} | {it.size / 1e6:,.1f} MB |"
-        yield ""
+    yield "| package | weights | form | context | size |"
+    yield "|---|---|---|---:|---:|"
+    for it in packages:
+        context = it.metadata.get("russet.context_length", "not told")
+        form = it.metadata.get("russet.form", "not told")
+        yield f"| `{it.name}` | {it.weights()} | {form} | {context} | {it.size / 1e6:,.1f} MB |"
+    yield ""
     if isinstance(parity.get("difference"), float | int) and isinstance(parity.get("rows"), int):
         yield "## How exact it is"
         yield ""

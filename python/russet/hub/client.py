@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import huggingface_hub
 from huggingface_hub import constants
@@ -58,24 +58,19 @@ class Client:
     def __init__(self, repo_id: str, token: str | bool | None = None) -> None:
         self.repo_id = repo_id
         self.token = token
-        self._api = huggingface_hub.HfApi(token=token, library_name="russet", library_version=__version__)
 
     def commit(self, revision: str, tries: int = failures.TRIES) -> str:
         """The hash of the commit that a branch, tag or short hash points to."""
-        info = failures.retried(
-            lambda: self._api.model_info(self.repo_id, revision=revision, timeout=constants.HF_HUB_ETAG_TIMEOUT),
-            self.repo_id,
-            revision,
-            tries,
-        )
-        return names.check_hex(info.sha, names.COMMIT, "the commit's hash", self.repo_id)
+        what = f"revision/{quote(revision, safe='')}"
+        told = failures.retried(lambda: self._get(what).json()["sha"], self.repo_id, revision, tries)
+        return names.check_hex(told, names.COMMIT, "the commit's hash", self.repo_id)
 
     def information(self, revision: str) -> Any:
         """What the Hub tells of a repository, with the sizes and hashes of its files."""
+        # Importing this takes longer than all else does that a warm start needs; it is for this one question.
+        api = huggingface_hub.HfApi(token=self.token, library_name="russet", library_version=__version__)
         return failures.retried(
-            lambda: self._api.model_info(
-                self.repo_id, revision=revision, files_metadata=True, timeout=constants.HF_HUB_ETAG_TIMEOUT
-            ),
+            lambda: api.model_info(self.repo_id, revision=revision, files_metadata=True, timeout=constants.HF_HUB_ETAG_TIMEOUT),
             self.repo_id,
             revision,
         )
@@ -95,18 +90,24 @@ class Client:
         huggingface_hub would wait for an answer as long as it takes, try again beside us, and send the token to whatever host an
         answer names for the next page, which a mirror may get wrong.
         """
-        url = f"{constants.ENDPOINT}/api/models/{self.repo_id}/tree/{commit}?{query}"
-        session = huggingface_hub.get_session()
-        response = session.get(url, headers=self._headers(), timeout=constants.HF_HUB_ETAG_TIMEOUT, follow_redirects=True)
-        huggingface_hub.hf_raise_for_status(response)
+        response = self._get(f"tree/{commit}?{query}")
         found = {}
         for entry in response.json():
             if entry["type"] == "file":
-                large = entry.get("lfs")
+                path, large = entry["path"], entry.get("lfs")
+                if not isinstance(path, str):
+                    raise TypeError(f"a file is called {path!r}")
                 hash = entry["oid"] if large is None else large["oid"]
-                found[entry["path"]] = RemoteFile(entry["path"], int(entry["size"]), hash, entry.get("xetHash") is not None)
+                found[path] = RemoteFile(path, int(entry["size"]), hash, entry.get("xetHash") is not None)
         following = response.links.get("next", {}).get("url")
         return found, None if following is None else urlsplit(following).query
+
+    def _get(self, what: str) -> Any:
+        """The Hub's answer to a question about the repository."""
+        url, session = f"{constants.ENDPOINT}/api/models/{self.repo_id}/{what}", huggingface_hub.get_session()
+        response = session.get(url, headers=self._headers(), timeout=constants.HF_HUB_ETAG_TIMEOUT, follow_redirects=True)
+        huggingface_hub.hf_raise_for_status(response)
+        return response
 
     def _headers(self) -> dict[str, str]:
         headers = {"User-Agent": f"russet/{__version__}; hf_hub/{huggingface_hub.__version__}"}
