@@ -16,6 +16,8 @@ PEERS_ARGS :=
 SAMPLING_ARGS :=
 RUNTIME_ARGS :=
 CONVERSION_ARGS :=
+PRETRAINED_ARGS :=
+INTEGRATION_ARGS :=
 LARGE_ARGS :=
 
 .PHONY: help
@@ -105,6 +107,22 @@ bench-runtime: release ## Run the portable runtime beside torch on a decoder of 
 .PHONY: bench-conversion
 bench-conversion: release ## Run conversion beside coremltools' own way: memory and time; CONVERSION_ARGS="--size 1.1b" takes a large model
 	@$(BIN)/python benches/conversion.py $(CONVERSION_ARGS)
+
+.PHONY: bench-pretrained
+bench-pretrained: release ## Run AutoTokenizer beside transformers: loading in fresh processes, and calls; PRETRAINED_ARGS names folders
+	@$(BIN)/python benches/pretrained.py $(PRETRAINED_ARGS)
+
+.PHONY: bench-integration
+bench-integration: release ## Run transformers' tokenizers on Russet and as they are; INTEGRATION_ARGS=--write keeps the table
+	@$(BIN)/python benches/integration.py $(INTEGRATION_ARGS)
+
+.PHONY: bench-templates
+bench-templates: release ## Render chat templates beside transformers
+	@$(BIN)/python benches/chat_templates.py
+
+.PHONY: bench-generation
+bench-generation: release ## Measure what the loop of generation costs a token
+	@$(BIN)/python benches/generation.py
 
 .PHONY: instructions
 instructions: check-rust ## Count the instructions of the main paths under callgrind, beside benches/instructions.json
