@@ -24,7 +24,7 @@ TUPLE = DOUBLE % ("(1,)", 40, "(ns.x, ns.x)")
 OTHER_TUPLE = TUPLE.replace("ns", "mm")
 OTHER_LIST = LIST.replace("ns", "mm")
 DICT = DOUBLE % ("{}", 40, "{'a': ns.x, 'b': ns.x}")
-DEEP_TUPLE = DOUBLE % ("(1,)", 90000, "(ns.x,)")
+DEEP_TUPLE = DOUBLE % ("(1,)", 20000, "(ns.x,)")
 BIG = "{% set s = 'ab' * 4000000 %}"
 
 #: Take time, and end in TemplateLimitError.
@@ -63,7 +63,7 @@ TIME = {
     "max-in-loop": "{% set l = range(99999) %}{% for i in range(99999) %}{% set x = l | max %}{% endfor %}",
     "groupby-in-loop": "{% set l = range(9999) | list %}{% for i in range(99999) %}{% set x = l | groupby('real') %}{% endfor %}",
     "map-in-loop": "{% for i in range(99999) %}{% set x = range(99999) | map('abs') | select('odd') | list %}{% endfor %}",
-    "select-chain": "{% for i in range(99999) %}{% set x = range(99999)"
+    "select-chain": "{% for i in range(20000) %}{% set x = range(20000)"
     + " | select" * 50
     + " | first %}{% set y = range(99999)"
     + " | reject" * 50
@@ -326,6 +326,11 @@ SIZE = {
     "long-chain-of-filters": "{{ 1" + "|abs" * 20000 + " }}",
     "long-chain-of-attributes": "{{ a" + ".b" * 20000 + " }}",
     "long-source": "a{{ b }}" * 20000,
+    "many-branches": "".join(f"{{% if a %}}{{% set b{i} = 1 %}}{{% endif %}}" for i in range(1900)),
+    "many-branches-in-macro": "{% macro m() %}"
+    + "".join(f"{{% if a %}}{{% set b{i} = 1 %}}{{% endif %}}" for i in range(1800))
+    + "{% endmacro %}",
+    "many-elifs": "{% if a %}" + "".join(f"{{% elif a %}}{{% set b{i} = 1 %}}" for i in range(1900)) + "{% endif %}",
     "markup-escape": "{% set l = [1]*1000 %}{% set l=[l]*1000 %}{% set l=[l]*12 %}{{ ('a'|safe).escape(l)|length }}",
     "sort-big-texts": "{% set s = 'A' * 1000000 %}{{ ([s] * 900) | sort | length }}",
     "unique-big-texts": "{% set s = 'A' * 1000000 %}{{ ([s] * 900) | unique|list | length }}",
@@ -346,13 +351,13 @@ SIZE = {
     "equal-hashes-dict": "{{ dict(range(0, (2**61-1)*90000, 2**61-1) | batch(2)) | length }}",
     "equal-hashes-fromkeys": "{{ dict.fromkeys(range(0, (2**61-1)*90000, 2**61-1)) | length }}",
     "equal-hashes-difference": "{{ ({}.keys() - range(0, (2**61-1)*90000, 2**61-1)) | length }}",
-    "view-chain-text": "{% set ns = namespace(g=[1]) %}{% for i in range(99999) %}{% set ns.g = {'a': ns.g}.values() %}{% endfor %}{{ ns.g }}",
-    "mapping-chain-text": "{% set ns = namespace(g=[1]) %}{% for i in range(99999) %}{% set ns.g = {'a': ns.g}.values().mapping %}{% endfor %}{{ ns.g }}",
+    "view-chain-text": "{% set ns = namespace(g=[1]) %}{% for i in range(20000) %}{% set ns.g = {'a': ns.g}.values() %}{% endfor %}{{ ns.g }}",
+    "mapping-chain-text": "{% set ns = namespace(g=[1]) %}{% for i in range(20000) %}{% set ns.g = {'a': ns.g}.values().mapping %}{% endfor %}{{ ns.g }}",
     "shared-mapping-text": "{% set ns = namespace(g=[1]) %}{% for i in range(40) %}{% set ns.g = {'a': ns.g, 'b': ns.g}.values().mapping %}{% endfor %}{{ ns.g }}",
     "shared-mapping-equal": "{% set ns = namespace(g=[1],h=[1]) %}{% for i in range(40) %}{% set ns.g = {'a': ns.g, 'b': ns.g}.values().mapping %}{% set ns.h = {'a': ns.h, 'b': ns.h}.values().mapping %}{% endfor %}{{ ns.g == ns.h }}",
-    "namespace-chain-text": "{% set ns = namespace(g=[1]) %}{% for i in range(99999) %}{% set ns.g = namespace(g=ns.g) %}{% endfor %}{{ ns.g }}",
-    "loop-chain": "{% set ns = namespace(l=range(99999)) %}{% for i in range(9999) %}{% for x in ns.l %}{% set ns.l = loop %}{% break %}{% endfor %}{% endfor %}ok",
-    "loop-chain-filtered": "{% set ns = namespace(l=range(99999)) %}{% for i in range(9999) %}{% for x in ns.l if true %}{% set ns.l = loop %}{% break %}{% endfor %}{% endfor %}ok",
+    "namespace-chain-text": "{% set ns = namespace(g=[1]) %}{% for i in range(20000) %}{% set ns.g = namespace(g=ns.g) %}{% endfor %}{{ ns.g }}",
+    "loop-chain": "{% set ns = namespace(l=range(20000)) %}{% for i in range(9999) %}{% for x in ns.l %}{% set ns.l = loop %}{% break %}{% endfor %}{% endfor %}ok",
+    "loop-chain-filtered": "{% set ns = namespace(l=range(20000)) %}{% for i in range(9999) %}{% for x in ns.l if true %}{% set ns.l = loop %}{% break %}{% endfor %}{% endfor %}ok",
     "deep-dict-json": "{% set ns = namespace(g=[1]) %}{% for i in range(99999) %}{% set ns.g = {'a': ns.g} %}{% endfor %}{{ ns.g | tojson }}",
     "big-partitions": "{% set s='a'*10000000 %}{% set ns=namespace(l=[]) %}{% for i in range(9999) %}{% set ns.l = ns.l + [s.partition('b'), s.rpartition('b')] %}{% endfor %}",
     "numbers-kept": "{% set ns=namespace(l=none, n=2**16000) %}{% for i in range(99999) %}{% for j in range(99)%}{% set ns.l = (ns.l, ns.n + i) %}{% endfor %}{% endfor %}",
@@ -460,22 +465,27 @@ HARMLESS = {
     "private-of-macro": "{% macro f() %}{% endmacro %}{{ f._environment }}{{ f._func }}",
     "private-of-loop": "{% for x in [1] %}{{ loop._iterable }}{{ loop._recurse }}{% endfor %}",
     "clear-printed": "{{ messages.clear }}{{ messages[0].update }}",
+    # Expressions that an optimizer would walk again and again.
+    "compiled-attributes": "{% if a %}" + ("{{ a" + ".b" * 80 + " }}") * 300 + "{% endif %}",
+    "compiled-filters": "{% if a %}" + ("{{ a" + "|abs" * 80 + " }}") * 150 + "{% endif %}",
+    "compiled-ands": "{% if a %}" + ("{{ " + "a and " * 80 + "a }}") * 100 + "{% endif %}",
+    "compiled-sums": "{% if a %}" + ("{{ " + "a+" * 80 + "a }}") * 300 + "{% endif %}",
     "environment-variable": "{{ environment }}{{ context }}{{ budget }}{{ concat }}{{ resolve }}",
-    "generator-chain": "{% set ns = namespace(g=[1]) %}{% for i in range(99999) %}{% set ns.g = ns.g | map('abs') %}{% endfor %}",
-    "generator-chain-selected": "{% set ns = namespace(g=[1]) %}{% for i in range(99999) %}{% set ns.g = ns.g | select %}{% endfor %}",
-    "generator-chain-consumed": "{% set ns = namespace(g=[1]) %}{% for i in range(99999) %}{% set ns.g = ns.g | select %}{% endfor %}{{ '' if ns.g|list }}",
-    "generator-chain-in-lists": "{% set ns = namespace(g=[1]) %}{% for i in range(99999) %}{% set ns.g = [ns.g | map('abs')] %}{% endfor %}",
-    "generator-chain-of-items": "{% set ns = namespace(g=[1]) %}{% for i in range(99999) %}{% set ns.g = {'a': ns.g} | items %}{% endfor %}",
-    "method-chain": "{% set ns = namespace(g=[1]) %}{% for i in range(99999) %}{% set ns.g = [ns.g].index %}{% endfor %}",
-    "view-chain": "{% set ns = namespace(g=[1]) %}{% for i in range(99999) %}{% set ns.g = {'a': ns.g}.values() %}{% endfor %}",
-    "mapping-chain": "{% set ns = namespace(g=[1]) %}{% for i in range(99999) %}{% set ns.g = {'a': ns.g}.values().mapping %}{% endfor %}",
-    "cycler-chain": "{% set ns = namespace(g=[1]) %}{% for i in range(99999) %}{% set ns.g = cycler(ns.g) %}{% endfor %}",
-    "namespace-chain": "{% set ns = namespace(g=[1]) %}{% for i in range(99999) %}{% set ns.g = namespace(g=ns.g) %}{% endfor %}",
-    "macro-chain-of-defaults": "{% set ns = namespace(g=[1]) %}{% for i in range(99999) %}{% set g = ns.g %}{% macro m(x=g) %}{{ g }}{% endmacro %}{% set ns.g = m %}{% endfor %}",
+    "generator-chain": "{% set ns = namespace(g=[1]) %}{% for i in range(20000) %}{% set ns.g = ns.g | map('abs') %}{% endfor %}",
+    "generator-chain-selected": "{% set ns = namespace(g=[1]) %}{% for i in range(20000) %}{% set ns.g = ns.g | select %}{% endfor %}",
+    "generator-chain-consumed": "{% set ns = namespace(g=[1]) %}{% for i in range(20000) %}{% set ns.g = ns.g | select %}{% endfor %}{{ '' if ns.g|list }}",
+    "generator-chain-in-lists": "{% set ns = namespace(g=[1]) %}{% for i in range(20000) %}{% set ns.g = [ns.g | map('abs')] %}{% endfor %}",
+    "generator-chain-of-items": "{% set ns = namespace(g=[1]) %}{% for i in range(20000) %}{% set ns.g = {'a': ns.g} | items %}{% endfor %}",
+    "method-chain": "{% set ns = namespace(g=[1]) %}{% for i in range(20000) %}{% set ns.g = [ns.g].index %}{% endfor %}",
+    "view-chain": "{% set ns = namespace(g=[1]) %}{% for i in range(20000) %}{% set ns.g = {'a': ns.g}.values() %}{% endfor %}",
+    "mapping-chain": "{% set ns = namespace(g=[1]) %}{% for i in range(20000) %}{% set ns.g = {'a': ns.g}.values().mapping %}{% endfor %}",
+    "cycler-chain": "{% set ns = namespace(g=[1]) %}{% for i in range(20000) %}{% set ns.g = cycler(ns.g) %}{% endfor %}",
+    "namespace-chain": "{% set ns = namespace(g=[1]) %}{% for i in range(20000) %}{% set ns.g = namespace(g=ns.g) %}{% endfor %}",
+    "macro-chain-of-defaults": "{% set ns = namespace(g=[1]) %}{% for i in range(20000) %}{% set g = ns.g %}{% macro m(x=g) %}{{ g }}{% endmacro %}{% set ns.g = m %}{% endfor %}",
 }
 
 CASES = {**TIME, **SIZE, **REFUSED, **HARMLESS}
-FEWER_STEPS = 100_000
+FEWER_STEPS = 50_000
 
 
 def outcome(source: str, max_steps: int | None = None) -> dict[str, Any]:

@@ -118,7 +118,7 @@ def test_errors_name_the_line() -> None:
     with pytest.raises(russet.TemplateLimitError) as limit:
         ChatTemplate("\n\n{{ 'a' * 10 ** 9 }}").render([])
     assert (limit.value.line, limit.value.limit) == (3, 16 << 20)
-    with pytest.raises(russet.TemplateLimitError, match="131073 characters"):
+    with pytest.raises(russet.TemplateLimitError, match="65537 characters"):
         ChatTemplate("a" * (MAX_SOURCE + 1))
     assert ChatTemplate("a" * MAX_SOURCE).render([]).text == "a" * MAX_SOURCE
     with pytest.raises(TypeError, match="a chat template is a string, not dict"):

@@ -1,6 +1,7 @@
 """The Python code of a chat template, with every repetition and every value that can grow charged to the budget.
 
-Jinja compiles templates to Python functions. This generator writes the same functions, with calls of the render's
+Jinja compiles templates to Python functions. Its optimizer is off: it walks each expression once for each of its parts, which takes
+minutes for expressions made for it. This generator writes the same functions, with calls of the render's
 :class:`~russet.chat_template.budget.Budget` (``budget``) where Jinja writes plain operators.
 What a loop or a macro costs per turn follows from its nodes and is written into the code as a number.
 """
@@ -12,7 +13,7 @@ from copy import copy
 from typing import Any
 
 from jinja2 import nodes
-from jinja2.compiler import CodeGenerator, Frame, operators, optimizeconst
+from jinja2.compiler import CodeGenerator, Frame, operators
 
 from russet.chat_template.budget import INTEGER_LIMIT
 
@@ -151,7 +152,6 @@ class BudgetedCodeGenerator(CodeGenerator):
             )
         super().signature(node, frame, extra_kwargs)
 
-    @optimizeconst
     def visit_Concat(self, node: nodes.Concat, frame: Frame) -> None:
         if frame.eval_ctx.volatile:
             self.write("(budget.join_markup if context.eval_ctx.volatile else budget.join)((")
@@ -176,7 +176,6 @@ class BudgetedCodeGenerator(CodeGenerator):
             self.write(", ")
         self.write("}")
 
-    @optimizeconst
     def visit_Getitem(self, node: nodes.Getitem, frame: Frame) -> None:
         if isinstance(node.arg, nodes.Slice):
             self.write("budget.cut(")
@@ -205,9 +204,16 @@ class BudgetedCodeGenerator(CodeGenerator):
 
     # Values that are traversed
 
-    @optimizeconst
     def visit_Compare(self, node: nodes.Compare, frame: Frame) -> None:
         first, *others = node.ops
+        if not others and first.op in ("in", "notin") and _is_list_of_scalars(first.expr):
+            # Each comparison ends at once, so that nothing need be charged.
+            self.write("(")
+            self.visit(node.expr, frame)
+            self.write(f" {operators[first.op]} ")
+            self.visit(first.expr, frame)
+            self.write(")")
+            return
         if not others and first.op in ("in", "notin"):
             self.write("budget.contains(" if first.op == "in" else "(not budget.contains(")
             self.visit(node.expr, frame)
@@ -223,6 +229,10 @@ class BudgetedCodeGenerator(CodeGenerator):
             self.write(f" {operators[operation.op]} ")
             self._charged("items" if operation.op in ("in", "notin") else "operand", operation.expr, frame, free=free)
         self.write(")")
+
+
+def _is_list_of_scalars(node: nodes.Expr) -> bool:
+    return isinstance(node, (nodes.List, nodes.Tuple)) and len(node.items) <= 64 and all(map(_is_scalar, node.items))
 
 
 def _is_scalar(node: nodes.Expr) -> bool:

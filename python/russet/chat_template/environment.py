@@ -141,7 +141,9 @@ class ChatEnvironment(ImmutableSandboxedEnvironment):
     concat = staticmethod(concat_blocks)
 
     def __init__(self) -> None:
-        super().__init__(trim_blocks=True, lstrip_blocks=True, extensions=[GenerationBlock, loopcontrols], cache_size=0)
+        super().__init__(
+            trim_blocks=True, lstrip_blocks=True, extensions=[GenerationBlock, loopcontrols], cache_size=0, optimized=False
+        )
         self.filters.update(filters.filters())
         self.tests.update(filters.tests())
         tests: dict[str, Any] = self.tests

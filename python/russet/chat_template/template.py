@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from russet.chat_template.budget import Budget
 
 #: Characters of a template. The longest published ones have some 20,000.
-MAX_SOURCE = 1 << 17
+MAX_SOURCE = 1 << 16
+#: Branches times names that are set. Jinja copies all names at each branch while it compiles.
+MAX_BRANCHED_NAMES = 500_000
 #: Compiled templates that are kept.
 CACHE_SIZE = 64
 #: Pieces of output that are joined at once.
@@ -142,13 +144,31 @@ def _compile(source: str) -> jinja2.Template:
     from russet.chat_template.environment import environment
 
     try:
-        return environment().from_string(source)
+        tree = environment().parse(source)
+        _check_size(tree)
+        return environment().from_string(tree)
+    except TemplateLimitError:
+        raise
     except jinja2.TemplateSyntaxError as error:
         raise TemplateError(f"the chat template is not valid, line {error.lineno}: {error.message}", line=error.lineno) from error
     except (RecursionError, MemoryError) as error:
         raise TemplateLimitError("the chat template is nested too deep") from error
     except Exception as error:
         raise TemplateError(f"the chat template is not valid: {error}") from error
+
+
+def _check_size(tree: jinja2.nodes.Template) -> None:
+    """Raises :class:`russet.TemplateLimitError` for a template that takes too long to compile."""
+    from jinja2 import nodes
+
+    branches = sum(1 + len(branch.elif_) for branch in tree.find_all(nodes.If))
+    names = len({name.name for name in tree.find_all(nodes.Name) if name.ctx == "store"})
+    if branches * names > MAX_BRANCHED_NAMES:
+        raise TemplateLimitError(
+            f"the chat template has {branches} branches and sets {names} names",
+            value=branches * names,
+            limit=MAX_BRANCHED_NAMES,
+        )
 
 
 def _run(template: jinja2.Template, values: dict[str, Any], budget: Budget) -> str:
