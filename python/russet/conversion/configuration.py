@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from russet.coreml.settings import read_json
 from russet.errors import ConfigError, MissingFileError, UnsupportedModelError
+from russet.json_objects import read_object
 
 #: Fields of other families that change results, each with the values that do not.
 _REFUSED: dict[str, tuple[Any, ...]] = {
@@ -92,9 +92,10 @@ class Config:
             ConfigError: if it is damaged.
         """
         path = folder / "config.json"
-        if not path.is_file():
+        fields = read_object(path)
+        if fields is None:
             raise MissingFileError(2, "there is no config.json: a folder with a checkpoint is needed", str(path))
-        return cls(read_json(path))
+        return cls(fields)
 
     def _get(self, name: str) -> Any:
         self._read.add(name)

@@ -16,6 +16,7 @@ from russet.coreml import load, settings
 from russet.coreml.backend import Backend
 from russet.coreml.encoder_batches import Encoded, EncoderBatches, Take, Text, first, names_of
 from russet.errors import ArgumentError, ConfigError, MissingTokenError, PackageError, UnsupportedModelError
+from russet.json_objects import read_object
 from russet.pretrained import AutoTokenizer, PreTrainedTokenizer
 
 __all__ = ["EncoderModel", "FilledMask", "Label"]
@@ -368,11 +369,11 @@ def _target(tokenizer: Tokenizer, target: str) -> int:
 
 
 def _config(folder: Path) -> dict[str, Any]:
-    config = settings.read_json(folder / "config.json")
-    pooling = settings.read_json(folder / "1_Pooling" / "config.json")
+    config = read_object(folder / "config.json") or {}
+    pooling = read_object(folder / "1_Pooling" / "config.json") or {}
     if pooling:
         config["pooling"] = _pooling(pooling)
-    sentence = settings.read_json(folder / "sentence_bert_config.json")
+    sentence = read_object(folder / "sentence_bert_config.json") or {}
     if "max_seq_length" in sentence:
         config["max_seq_length"] = sentence["max_seq_length"]
     return config

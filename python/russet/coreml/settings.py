@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,8 +10,9 @@ from typing import Any
 
 from russet import Tokenizer, hub
 from russet.coreml.backend import ModelDescription
-from russet.errors import ConfigError, FolderError, HubError, MissingFileError
+from russet.errors import FolderError, HubError, MissingFileError
 from russet.generation import GenerationConfig
+from russet.json_objects import read_object
 from russet.pretrained import AutoTokenizer, PreTrainedTokenizer
 
 #: Metadata of packages that Russet writes.
@@ -91,7 +91,7 @@ def read(
         ConfigError: if a file is damaged.
     """
     folder = package.parent
-    config = read_json(folder / "config.json")
+    config = read_object(folder / "config.json") or {}
     metadata = description.metadata
     reason = None
     if tokenizer is None:
@@ -144,23 +144,6 @@ def _generation_config(
         if begin is not None:
             known["bos_token_id"] = begin
     return found.updated(known)
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """The object in a file, or an empty one if there is no file.
-
-    Raises:
-        ConfigError: if the file is damaged.
-    """
-    if not path.is_file():
-        return {}
-    try:
-        found = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{path.name}: it is no JSON: {error}") from None
-    if not isinstance(found, dict):
-        raise ConfigError(f"{path.name}: it holds no object")
-    return found
 
 
 def _integer(value: Any) -> int | None:

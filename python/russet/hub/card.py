@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from russet.errors import ConfigError, UnsupportedModelError
+from russet.errors import UnsupportedModelError
 from russet.hub import names
+from russet.json_objects import read_object
 
 _WORDS = {"int8": "8-bit", "int4": "4-bit in blocks", "palette4": "4-bit palettes", "palette6": "6-bit palettes"}
 
@@ -24,7 +24,7 @@ def card(folder: Path, repo_id: str) -> str:
     from huggingface_hub import ModelCardData
 
     packages = [_Package(path) for path in sorted(folder.glob("*.mlpackage"))]
-    config, parity = _read(folder / "config.json"), _read(folder / "parity.json")
+    config, parity = (read_object(folder / name) or {} for name in ("config.json", "parity.json"))
     base = _base_model(packages, config)
     fields: dict[str, Any] = {"library_name": "russet", "tags": ["coreml", "russet"] if packages else ["russet"]}
     if packages:
@@ -114,15 +114,3 @@ def _text(folder: Path, repo_id: str, base: str | None, packages: list[_Package]
     if any((folder / name).is_file() for name in ("LICENSE", "LICENSE.txt", "LICENSE.md")):
         yield ""
         yield "The checkpoint's licence is beside it."
-
-
-def _read(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        return {}
-    try:
-        found = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{path.name}: it is no JSON: {error}") from None
-    if not isinstance(found, dict):
-        raise ConfigError(f"{path.name}: it holds no object")
-    return found

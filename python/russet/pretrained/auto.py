@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 
 from russet import _core
 from russet.errors import ArgumentError, ConfigError
+from russet.json_objects import read_object
 from russet.pretrained import classes
-from russet.pretrained.settings import chat_templates, read_json, read_settings
+from russet.pretrained.settings import chat_templates, read_settings
 from russet.pretrained.tokenizer import PreTrainedTokenizer
 from russet.tokenizers import Tokenizer
 
@@ -110,8 +111,8 @@ def load(
         )
     if subfolder:
         folder = folder / subfolder
-    settings = read_json(folder / "tokenizer_config.json") or {}
-    model = read_json(folder / "config.json")
+    settings = read_object(folder / "tokenizer_config.json") or {}
+    model = read_object(folder / "config.json")
     if config is not None:
         names = ("model_type", "tokenizer_class", "transformers_version")
         model = {name: config.get(name) if isinstance(config, dict) else getattr(config, name, None) for name in names}

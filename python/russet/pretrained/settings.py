@@ -5,13 +5,13 @@ Files are foreign: a part with another type than it has to have is a :class:`Con
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from russet.errors import ConfigError, FileError, ForbiddenFileError, LimitError, MissingFileError
+from russet.errors import ConfigError, MissingFileError
+from russet.json_objects import read_object
 from russet.pretrained.special_tokens import NAMES
 from russet.tokenizers._added_token import AddedToken, flags_of, from_flags, is_added_token
 
@@ -19,8 +19,6 @@ from russet.tokenizers._added_token import AddedToken, flags_of, from_flags, is_
 VERY_LARGE_INTEGER = int(1e30)
 #: Greater lengths mean that there is no limit.
 LARGE_INTEGER = int(1e20)
-
-_BYTES_LIMIT = 64 << 20
 
 
 class Settings(NamedTuple):
@@ -30,38 +28,6 @@ class Settings(NamedTuple):
     values: dict[str, Any]
     #: Added tokens by id, which the tokenizer has or gets.
     added_tokens: dict[int, AddedToken]
-
-
-def read_json(path: Path) -> dict[str, Any] | None:
-    """The object in a file; ``None`` where there is no such file.
-
-    Raises:
-        ConfigError: if it is no JSON object.
-        FileError: if it cannot be read.
-        LimitError: above 64 MB.
-    """
-    try:
-        with open(path, "rb") as file:
-            content = file.read(_BYTES_LIMIT + 1)
-    except FileNotFoundError:
-        return None
-    except IsADirectoryError:
-        return None
-    except PermissionError as error:
-        raise ForbiddenFileError(error.errno, error.strerror, os.fspath(path)) from error
-    except OSError as error:
-        raise FileError(error.errno, error.strerror, os.fspath(path)) from error
-    if len(content) > _BYTES_LIMIT:
-        raise LimitError(f"{path} is above 64 MB", value=len(content), limit=_BYTES_LIMIT)
-    try:
-        parsed = json.loads(content)
-        if b"\\u" in content:
-            json.dumps(parsed, ensure_ascii=False).encode()  # half a character, which JSON can write, is none
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{path} is no JSON: {error}", place=path.name) from error
-    if not isinstance(parsed, dict):
-        raise ConfigError(f"{path}: an object is expected, not {type(parsed).__name__}", place=path.name)
-    return parsed
 
 
 def read_settings(
@@ -131,7 +97,7 @@ def _read_older(
     folder: Path, values: dict[str, Any], given: dict[str, Any], added: dict[int, AddedToken], by_text: dict[str, AddedToken]
 ) -> None:
     """special_tokens_map.json and added_tokens.json, which count where added_tokens_decoder is not there."""
-    for key, value in (read_json(folder / "special_tokens_map.json") or {}).items():
+    for key, value in (read_object(folder / "special_tokens_map.json") or {}).items():
         if given.get(key):
             continue
         place = f"special_tokens_map.json: {key}"
@@ -148,7 +114,7 @@ def _read_older(
     if isinstance(values.get("extra_special_tokens"), dict):
         own = _object(values.get("model_specific_special_tokens") or {}, "model_specific_special_tokens")
         values["model_specific_special_tokens"] = {**own, **values.pop("extra_special_tokens")}
-    tokens = read_json(folder / "added_tokens.json")
+    tokens = read_object(folder / "added_tokens.json")
     if tokens:
         special = {str(values[name]) for name in NAMES if values.get(name)}
         special |= {str(token) for token in _extra(values)}

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from russet.errors import ConfigError, FileError, LimitError, MissingFileError
-from russet.pretrained.settings import read_json
+from russet.json_objects import read_object
 
 _BYTES_LIMIT = 256 << 20
 #: What Rust's ``trim_end`` takes off, which is not what Python's ``rstrip`` does.
@@ -51,7 +51,7 @@ def word_pieces(path: Path) -> dict[str, int]:
 
 def ranked_pairs(vocab: Path, merges: Path) -> tuple[dict[str, int], list[tuple[str, str]]]:
     """The tokens of a vocab.json, and the pairs of a merges.txt in their order."""
-    tokens = read_json(vocab)
+    tokens = read_object(vocab)
     if tokens is None:
         raise MissingFileError(2, "No such file", os.fspath(vocab))
     if not all(type(id) is int and id >= 0 for id in tokens.values()):
