@@ -15,7 +15,7 @@ import russet
 from russet.chat_template import ChatTemplate
 
 reference = pytest.importorskip("transformers.utils.chat_template_utils", reason="the reference is the package transformers")
-pytestmark = pytest.mark.filterwarnings("default")
+pytestmark = pytest.mark.filterwarnings("ignore:invalid escape:DeprecationWarning")
 
 #: How many mutations a seed makes; more by the environment variable.
 COUNT = int(os.environ.get("RUSSET_TEMPLATE_MUTATIONS", "80"))
