@@ -193,6 +193,8 @@ def test_ctrl_c(call: str) -> None:
     """KeyboardInterrupt comes within 100 ms of the signal, with room for a busy test machine."""
     code = f"""
 import signal, threading
+# A shell has processes in the background ignore it, and so do their children.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 tokenizer = fixture("bpe-gpt2")
 line = (fixtures.DATA / "text" / "multilingual.txt").read_text(encoding="utf-8")
 text = line * 12_000
