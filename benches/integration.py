@@ -2,7 +2,7 @@
 
     python benches/integration.py --rounds 12
     python benches/integration.py --wall           wall time with as many threads as each takes by itself
-    make bench-integration                          all of it
+    make bench-integration
     python benches/integration.py --write          and put the table into docs/transformers.md
 
 Each round takes 64 chat messages of 100 to 500 characters that no tokenizer of this process has seen: cut from the texts of the
