@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
@@ -90,3 +91,51 @@ def test_failures(arguments: list[str], status: int, message: str) -> None:
 
 def test_version() -> None:
     assert command("--version").stdout.split()[1] == russet.__version__
+
+
+def conversation(folder: Path, content: str | None, system: str | None = None, prompt: str | None = None) -> object:
+    from russet.commands.conversation import read
+
+    if content is not None:
+        (folder / "chat.json").write_text(content, encoding="utf-8")
+    chat = None if content is None else str(folder / "chat.json")
+    return read(argparse.Namespace(chat=chat, system=system), prompt)
+
+
+def test_options_make_a_conversation(tmp_path: Path) -> None:
+    user, system = {"role": "user", "content": "Hi"}, {"role": "system", "content": "Be brief."}
+    chat = json.dumps([user])
+    assert conversation(tmp_path, None, prompt="x") == ("x", {})
+    assert conversation(tmp_path, None, "Be brief.", "Hi") == ([system, user], {})
+    assert conversation(tmp_path, chat) == ([user], {})
+    assert conversation(tmp_path, chat, "Be brief.", "Hi") == ([system, user, user], {})
+    # The option takes the place of the file's.
+    assert conversation(tmp_path, json.dumps([{"role": "system", "content": "Be long."}, user]), "Be brief.") == (
+        [system, user],
+        {},
+    )
+    assert conversation(tmp_path, json.dumps({"messages": [user], "tools": [{}], "documents": None})) == ([user], {"tools": [{}]})
+
+
+@pytest.mark.parametrize("content", ["{", "[1]", '{"message": []}', '[{"content": "x"}]', "[]", '"text"', "[" * 100_000])
+def test_what_is_no_conversation_is_refused(tmp_path: Path, content: str) -> None:
+    with pytest.raises(russet.ConfigError, match=r"chat\.json"):
+        conversation(tmp_path, content)
+
+
+def test_conversations_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "latin.json").write_bytes(b'["\xe9"]')
+    chat = str(tmp_path / "latin.json")
+    assert "no UTF-8" in command("generate", "--chat", chat).stderr
+    assert "no such file" in command("generate", "--chat", str(tmp_path / "none")).stderr
+    done = command("generate", "--chat", "-", "--prompt", "-", stdin="[]")
+    assert done.returncode == 1 and "both" in done.stderr
+    assert command("generate", "--system", "x").returncode == 2
+
+
+def test_encode_a_conversation() -> None:
+    chat = json.dumps([{"role": "user", "content": "Where is Emma?"}])
+    model = str(Path(russet.__file__).parent / "onboard" / "model")
+    tokenizer = russet.AutoTokenizer.from_pretrained(model)
+    expected = tokenizer.apply_chat_template(json.loads(chat), add_generation_prompt=True, return_dict=False)
+    assert command("encode", "-m", model, "--chat", "-", stdin=chat).stdout.split() == list(map(str, expected))

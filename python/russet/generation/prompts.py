@@ -42,7 +42,8 @@ class Reader:
             ArgumentError: if it is no prompt; if an id is not among the model's.
         """
         is_conversation = isinstance(prompt, Sequence) and len(prompt) > 0 and isinstance(prompt[0], Mapping)
-        if self.template and not is_conversation:
+        # A negative prompt may be a text beside a conversation.
+        if self.template and not is_conversation and name == "prompt":
             raise argument_error(next(iter(self.template)), f"is for conversations, and {name} is none")
         if isinstance(prompt, str):
             encoded = self._tokenizer(name, "a text").encode(prompt, add_special_tokens=self.add_special_tokens)
