@@ -94,33 +94,11 @@ def first_difference(expected: Any, got: Any, place: str = "") -> str | None:
     return None if expected == got else f"{place}: reference {expected!r}, candidate {got!r}"
 
 
-def shrink(text: str, fails: Callable[[str], bool], calls: int = 2000) -> str:
-    """A small text that still fails: parts are left out, then characters are made simple."""
-    left = calls
+def shrunk(text: str, fails: Callable[[str], bool]) -> str:
+    """A small text that still fails."""
+    from russet.doctor.shrinking import shrink
 
-    def tried(candidate: str) -> bool:
-        nonlocal left
-        left -= 1
-        return left > 0 and fails(candidate)
-
-    size = max(1, len(text) // 2)
-    while left > 0:
-        position, shorter = 0, False
-        while position < len(text):
-            candidate = text[:position] + text[position + size :]
-            if tried(candidate):
-                text, shorter = candidate, True
-            else:
-                position += size
-        if size == 1 and not shorter:
-            break
-        size = max(1, size // 2)
-    for n, char in enumerate(text):
-        for simple in ("a", " ", "é"):
-            if char != simple and ord(char) > ord(simple) and tried(text[:n] + simple + text[n + 1 :]):
-                text = text[:n] + simple + text[n + 1 :]
-                break
-    return text
+    return shrink(text, fails, 2000, ("a", " ", "é"))
 
 
 Call = Callable[[Any, str], Any]
@@ -146,7 +124,7 @@ def assert_same(reference: Any, candidate: Any, texts: Sequence[str], call: Call
     for text in texts:
         if difference_on(reference, candidate, text, call) is None:
             continue
-        smallest = shrink(text, lambda shorter: difference_on(reference, candidate, shorter, call) is not None)
+        smallest = shrunk(text, lambda shorter: difference_on(reference, candidate, shorter, call) is not None)
         found = difference_on(reference, candidate, smallest, call)
         if found is None:  # the difference depends on earlier calls
             smallest, found = text, difference_on(reference, candidate, text, call) or "only in the first call"

@@ -1,4 +1,4 @@
-"""The command ``russet``: encode, decode, inspect, doctor, generate, describe, bench, convert.
+"""The command ``russet``: encode, decode, inspect, doctor, generate, describe, bench, convert, download.
 
 Results go to stdout, one line per text (a JSON object with ``--json``). An error is one line on stderr. The exit code is 0 on
 success, 1 if something is wrong with a file or a text, 2 if the command itself is wrong.
@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
     parser = _parser()
     options, more = parser.parse_known_args(arguments)
-    # argparse takes no positional arguments behind an option that follows FILE: they come here.
+    # argparse takes no positional arguments behind an option that follows others: they come here.
     if more and hasattr(options, "texts") and not any(argument.startswith("-") for argument in more):
         options.texts += more
     elif more and hasattr(options, "ids") and all(argument.isdecimal() for argument in more):

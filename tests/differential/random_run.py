@@ -31,7 +31,7 @@ import tokenizers
 
 import comparison
 import fixtures
-from comparison import difference_on, encoded, same_on, shrink
+from comparison import difference_on, encoded, same_on, shrunk
 from texts import code_points, random_texts
 
 SHOWN_PER_TOKENIZER = 3
@@ -75,7 +75,7 @@ def compare(source: str, candidate_name: str, texts: Iterable[str], call: compar
         if found is None:
             continue
         if len(mismatches) < SHOWN_PER_TOKENIZER:
-            text = shrink(text, lambda shorter: difference_on(reference, candidate, shorter, call) is not None)
+            text = shrunk(text, lambda shorter: difference_on(reference, candidate, shorter, call) is not None)
             found = difference_on(reference, candidate, text, call) or found
         mismatches.append(f"{source}: {call.__name__}({text!r})\n  {found}")
     return characters, mismatches

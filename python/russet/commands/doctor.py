@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from russet.commands.models import as_json
 
 
 def add_to(commands: Any) -> None:
@@ -54,7 +55,7 @@ def _doctor(options: argparse.Namespace) -> int:
         print(f"russet doctor: {error}", file=sys.stderr)
         return 2
     if options.json:
-        print(json.dumps(report.plain(), ensure_ascii=False))
+        print(as_json(report.plain()))
         return 1 if report.findings else 0
     for finding in report.findings:
         print(f"wrong  {finding}")

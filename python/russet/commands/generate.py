@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from typing import TYPE_CHECKING, Any
 
 from russet.commands import conversation
-from russet.commands.models import add_model, load, peak_megabytes
+from russet.commands.models import add_model, as_json, load, peak_megabytes
 
 if TYPE_CHECKING:
     from russet.generation import Generation, GenerationPiece
@@ -50,7 +49,7 @@ def _generate(options: argparse.Namespace) -> None:
     if options.json:
         whole = model.generate(prompt, **values)
         assert not isinstance(whole, list)
-        print(_json(_report(whole)))
+        print(as_json(_report(whole)))
         if options.stats:
             _print_stats(
                 whole.usage.prompt_tokens, whole.usage.completion_tokens, whole.timings.prompt, whole.timings.generation, start
@@ -100,7 +99,3 @@ def _print_stats(prompt: int, generated: int, prompt_seconds: float, seconds: fl
         f"peak memory {peak_megabytes():.0f} MB",
         file=sys.stderr,
     )
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)

@@ -121,7 +121,7 @@ def _describe(options: argparse.Namespace) -> int | None:
 
         findings = lint(package)
         if options.json:
-            print(_json([vars(finding) for finding in findings]))
+            print(as_json([vars(finding) for finding in findings]))
         else:
             for finding in findings:
                 print(f"{finding.level:<8} {finding.rule}: {finding.place}: {finding.message}")
@@ -129,7 +129,7 @@ def _describe(options: argparse.Namespace) -> int | None:
         return int(any(finding.level == "error" for finding in findings))
     report = describe(package)
     if options.json:
-        print(_json(report))
+        print(as_json(report))
         return None
     print(f"package         {report['package']}, {report['bytes'] / 1e6:.1f} MB, specification {report['specification_version']}")
     for name in ("short_description", "author", "license", "version"):
@@ -193,7 +193,7 @@ def _bench(options: argparse.Namespace) -> None:
         "peak_memory_megabytes": peak_megabytes(),
     }
     if options.json:
-        print(_json(report))
+        print(as_json(report))
         return
     print(f"load            {loaded:.2f} s; the first token of a prompt comes {loaded + first:.2f} s after start")
     print(f"prompt          {options.prompt_tokens / prompt:.1f} tokens/s ({options.prompt_tokens} tokens)")
@@ -211,5 +211,6 @@ def peak_megabytes() -> float:
     return peak / 1e6 if sys.platform == "darwin" else peak / 1024
 
 
-def _json(value: Any) -> str:
+def as_json(value: Any) -> str:
+    """As all commands print values."""
     return json.dumps(value, ensure_ascii=False)

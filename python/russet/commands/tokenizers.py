@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from russet import AddedToken, Tokenizer, _core, hub
 from russet.commands import conversation
-from russet.commands.models import add_revision
+from russet.commands.models import add_revision, as_json
 from russet.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def _encode(options: argparse.Namespace) -> None:
             truncation=options.max_length,
         )
         if options.json:
-            print(_json({"ids": encoding.ids, "tokens": encoding.tokens, "offsets": encoding.offsets}))
+            print(as_json({"ids": encoding.ids, "tokens": encoding.tokens, "offsets": encoding.offsets}))
         else:
             print(*(encoding.tokens if options.tokens else encoding.ids))
 
@@ -104,7 +104,7 @@ def _decode(options: argparse.Namespace) -> None:
             skip_special_tokens=not options.keep_special_tokens,
             on_unknown="skip" if options.skip_unknown else "error",
         )
-        print(_json(text) if options.json else text)
+        print(as_json(text) if options.json else text)
 
 
 def _ids(line: str) -> list[int]:
@@ -116,7 +116,7 @@ def _ids(line: str) -> list[int]:
 def _inspect(options: argparse.Namespace) -> None:
     report = inspect(_load(options).core, hub.resolve_tokenizer(options.model, options.revision))
     if options.json:
-        print(_json(report))
+        print(as_json(report))
         return
     print(f"model           {report['model']}, {report['vocabulary']} tokens")
     for name in ("normalizer", "pre_tokenizer", "post_processor", "decoder"):
@@ -127,10 +127,10 @@ def _inspect(options: argparse.Namespace) -> None:
     for token in report["added_tokens"]:
         flags = "".join(f" {flag}" for flag in token["flags"])
         declared = f" (the file says {token['declared']})" if token["declared"] not in (None, token["id"]) else ""
-        print(f"  {token['id']:>8} {_json(token['content'])}{flags}{declared}")
+        print(f"  {token['id']:>8} {as_json(token['content'])}{flags}{declared}")
     print(f"patterns        {len(report['patterns'])}")
     for pattern in report["patterns"]:
-        print(f"  {pattern['place']}: {_json(pattern['pattern'])}\n    runs as {pattern['engine']}")
+        print(f"  {pattern['place']}: {as_json(pattern['pattern'])}\n    runs as {pattern['engine']}")
 
 
 def inspect(tokenizer: Tokenizer, path: Path | None = None) -> dict[str, Any]:
@@ -192,7 +192,3 @@ def _declared_ids(path: Path | None) -> dict[str, int]:
         return {token["content"]: token["id"] for token in tokens}
     except (ValueError, KeyError, TypeError):
         return {}  # another format, which declares none
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)

@@ -12,6 +12,7 @@ from russet import Tokenizer, hub
 from russet.coreml.backend import ModelDescription
 from russet.errors import FolderError, HubError, MissingFileError
 from russet.generation import GenerationConfig
+from russet.hub import selection
 from russet.json_objects import read_object
 from russet.pretrained import AutoTokenizer, PreTrainedTokenizer
 
@@ -60,17 +61,14 @@ def package_in(path: Path, variant: str | None = None) -> Path:
         return path
     if not path.is_dir():
         raise MissingFileError(2, "there is no package and no folder with one", str(path))
-    called = "" if variant is None else f" called {variant!r}"
     for suffix in (".mlpackage", ".mlmodelc"):
-        found = sorted(path.glob(f"*{suffix}"))
-        if variant is not None:
-            exact = [each for each in found if variant in (each.name, each.stem)]
-            found = exact or [each for each in found if variant.lower() in each.stem.lower()]
+        found = selection.called(sorted(each.name for each in path.glob(f"*{suffix}")), variant)
         if len(found) > 1:
-            raise FolderError(21, f"there are several packages, name one: {', '.join(each.name for each in found)}", str(path))
+            raise FolderError(21, f"there are several packages, name one: {', '.join(found)}", str(path))
         if found:
-            return found[0]
-    raise MissingFileError(2, f"there is no .mlpackage{called} in the folder", str(path))
+            return path / found[0]
+    name = "" if variant is None else f" called {variant!r}"
+    raise MissingFileError(2, f"there is no .mlpackage{name} in the folder", str(path))
 
 
 def read(

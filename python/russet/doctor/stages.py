@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from russet.doctor.shrinking import shrink
 from russet.tokenizers import Tokenizer
 
 #: In the order in which they run.
@@ -122,7 +123,7 @@ class _Comparison:
 
     def difference(self, stages: tuple[str, ...], texts: list[str]) -> Difference:
         shortest = min(texts, key=len)
-        text = _shrunk(shortest, lambda shorter: not self.same(shorter) and self.stages(shorter) == stages)
+        text = shrink(shortest, lambda shorter: not self.same(shorter) and self.stages(shorter) == stages, _SHRINKING_CALLS)
         place, expected, got = _first_difference(_results(self._reference, text), _results(self._candidate, text))
         there, here = self._forms
         changed = [stage for stage in stages if stage in self._changed]
@@ -215,35 +216,6 @@ def _pieces(tokenizer: Any, text: str) -> list[tuple[str, tuple[int, int]]]:
 
 def _tokens(tokenizer: Any, piece: str) -> list[tuple[int, str, tuple[int, int]]]:
     return [(token.id, token.value, token.offsets) for token in tokenizer.model.tokenize(piece)]
-
-
-def _shrunk(text: str, fails: Callable[[str], bool]) -> str:
-    """A small text that still fails: parts are left out, then characters are made simple."""
-    left = _SHRINKING_CALLS
-
-    def tried(candidate: str) -> bool:
-        nonlocal left
-        left -= 1
-        return left > 0 and fails(candidate)
-
-    size = max(1, len(text) // 2)
-    while left > 0:
-        position, shorter = 0, False
-        while position < len(text):
-            candidate = text[:position] + text[position + size :]
-            if tried(candidate):
-                text, shorter = candidate, True
-            else:
-                position += size
-        if size == 1 and not shorter:
-            break
-        size = max(1, size // 2)
-    for index, char in enumerate(text):
-        for simple in ("a", " "):
-            if char != simple and ord(char) > ord(simple) and tried(text[:index] + simple + text[index + 1 :]):
-                text = text[:index] + simple + text[index + 1 :]
-                break
-    return text
 
 
 def _first_difference(expected: dict[str, Any], got: dict[str, Any]) -> tuple[str, str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from russet.errors import MissingTokenizerError
 from russet.generation.loop import FinishReason
@@ -124,9 +124,7 @@ AnyTokenizer = TextTokenizer | ChatTokenizer
 
 def core_of(tokenizer: AnyTokenizer) -> TextTokenizer:
     """What makes texts of ids."""
-    core: Any = getattr(tokenizer, "core", tokenizer)
-    found: TextTokenizer = core
-    return found
+    return cast("TextTokenizer", getattr(tokenizer, "core", tokenizer))
 
 
 class Detokenizer:

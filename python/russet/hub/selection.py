@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from fnmatch import fnmatchcase
+from pathlib import PurePosixPath
 
 from russet.errors import ArgumentError, MissingFileError
 
@@ -104,19 +105,21 @@ def the_package(paths: Collection[str], variant: str | None = None) -> str:
     found = packages(paths)
     if not found:
         raise MissingFileError(2, "there is no .mlpackage in the repository; russet.convert makes one of a checkpoint")
-    if variant is not None:
-        exact = [it for it in found if variant.removesuffix(".mlpackage") in (it.removesuffix(".mlpackage"), _stem(it))]
-        fitting = exact or [it for it in found if variant.lower() in _stem(it).lower()]
-        if not fitting:
-            raise MissingFileError(2, f"no package is called {variant!r}; there are {', '.join(found)}")
-        found = fitting
-    if len(found) > 1:
-        raise ArgumentError(f"there are several packages, name one: {', '.join(found)}", argument="variant")
-    return found[0]
+    fitting = called(found, variant)
+    if not fitting:
+        raise MissingFileError(2, f"no package is called {variant!r}; there are {', '.join(found)}")
+    if len(fitting) > 1:
+        raise ArgumentError(f"there are several packages, name one: {', '.join(fitting)}", argument="variant")
+    return fitting[0]
 
 
-def _stem(package: str) -> str:
-    return package.rpartition("/")[2].removesuffix(".mlpackage")
+def called(found: Sequence[str], variant: str | None) -> list[str]:
+    """The packages of this path or name, with or without its suffix, else those with it as a part of their names; all, if None."""
+    if variant is None:
+        return list(found)
+    paths = {path: PurePosixPath(path) for path in found}
+    exact = [text for text, path in paths.items() if variant in (text, str(path.with_suffix("")), path.name, path.stem)]
+    return exact or [text for text, path in paths.items() if variant.lower() in path.stem.lower()]
 
 
 def package(variant: str | None = None) -> Select:

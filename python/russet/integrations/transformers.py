@@ -27,6 +27,7 @@ from transformers import BatchEncoding, PreTrainedTokenizerBase, PreTrainedToken
 
 from russet import _core
 from russet.errors import ArgumentError
+from russet.pretrained.calls import array_of_small
 from russet.tokenizers import Encoding, Tokenizer, decoders
 from russet.tokenizers._added_token import flags_of
 from russet.tokenizers._scores import with_exact_scores
@@ -336,19 +337,11 @@ def _arrays(rows: dict[str, list[Any]], encodings: list[Encoding]) -> dict[str, 
         if name == "input_ids":
             array = np.stack([encoding._core.ids_array for encoding in encodings]).astype(np.int64)
         elif name in ("attention_mask", "token_type_ids", "special_tokens_mask"):
-            array = _small(values)
+            array = array_of_small(values)
         else:
             array = np.asarray(values)
         arrays[name] = array
     return arrays
-
-
-def _small(values: list[list[int]]) -> NDArray[np.int64]:
-    try:
-        joined = b"".join(map(bytes, values))
-    except ValueError:  # above 255
-        return np.asarray(values)
-    return np.frombuffer(joined, np.uint8).reshape(len(values), -1).astype(np.int64)
 
 
 def _as_it_is(array: NDArray[np.int64]) -> Any:

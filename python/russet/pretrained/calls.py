@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from russet import _core
 from russet.errors import ArgumentError
@@ -200,14 +201,23 @@ def to_arrays(encodings: Sequence[_core.Encoding], wanted: Wanted) -> tuple[dict
         ids[index] = row.ids_array
     data: dict[str, Any] = {"input_ids": ids}
     if wanted.token_type_ids:
-        data["token_type_ids"] = np.array([row.type_ids for row in rows], np.int64)
+        data["token_type_ids"] = array_of_small([row.type_ids for row in rows])
     if wanted.attention_mask:
-        data["attention_mask"] = np.array([row.attention_mask for row in rows], np.int64)
+        data["attention_mask"] = array_of_small([row.attention_mask for row in rows])
     _fill_rest(data, encodings, rows, wanted)
     for name, value in data.items():
         if isinstance(value, list):
             data[name] = np.asarray(value)
     return data, rows
+
+
+def array_of_small(rows: Sequence[list[int]]) -> NDArray[np.int64]:
+    """Rows of one length as an array, mostly of numbers below 256: as bytes, over twice as fast as number by number."""
+    try:
+        joined = b"".join(map(bytes, rows))
+    except ValueError:  # above 255
+        return np.asarray(rows, np.int64)
+    return np.frombuffer(joined, np.uint8).reshape(len(rows), -1).astype(np.int64)
 
 
 def _fill_rest(data: dict[str, Any], encodings: Sequence[_core.Encoding], rows: list[_core.Encoding], wanted: Wanted) -> None:
