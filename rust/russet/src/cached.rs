@@ -59,27 +59,57 @@ impl IdSink for usize {
 #[derive(Debug, Default)]
 pub(crate) struct IdLists {
     ids: Vec<u32>,
-    ends: Vec<usize>,
+    /// Where each list is.
+    places: Vec<Range<usize>>,
 }
 
 impl IdLists {
     /// Appends the list of ids that `append` appends to those of the others.
     #[inline]
     pub(crate) fn push(&mut self, append: impl FnOnce(&mut Vec<u32>) -> Result<()>) -> Result<()> {
+        let start = self.ids.len();
         append(&mut self.ids)?;
-        self.ends.push(self.ids.len());
+        self.places.push(start..self.ids.len());
         Ok(())
     }
 
+    /// Appends a list without ids; its number.
     #[inline]
-    pub(crate) fn get(&self, index: usize) -> &[u32] {
-        let start = index.checked_sub(1).map_or(0, |before| self.ends[before]);
-        &self.ids[start..self.ends[index]]
+    pub(crate) fn add(&mut self) -> usize {
+        self.places.push(0..0);
+        self.places.len() - 1
+    }
+
+    /// Makes a list the ids that `append` appends to those of the others.
+    #[inline]
+    pub(crate) fn set<T>(&mut self, list: usize, append: impl FnOnce(&mut Vec<u32>) -> T) -> T {
+        let start = self.ids.len();
+        let appended = append(&mut self.ids);
+        self.places[list] = start..self.ids.len();
+        appended
+    }
+
+    /// The ids of all lists.
+    pub(crate) fn ids_mut(&mut self) -> &mut [u32] {
+        &mut self.ids
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, list: usize) -> &[u32] {
+        &self.ids[self.places[list].clone()]
+    }
+
+    /// Forgets the lists from this number on; the ids of all are forgotten only with the first.
+    pub(crate) fn truncate(&mut self, lists: usize) {
+        self.places.truncate(lists);
+        if lists == 0 {
+            self.ids.clear();
+        }
     }
 
     fn clear(&mut self) {
         self.ids.clear();
-        self.ends.clear();
+        self.places.clear();
     }
 }
 

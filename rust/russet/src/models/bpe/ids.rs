@@ -6,7 +6,7 @@
 
 use super::backtrack::Backtracker;
 use super::merges::NEVER;
-use super::pairs::{Pairs, NO_TOKEN};
+use super::pairs::Pairs;
 use super::short::{self, Symbols, MOST};
 use super::{repeats, Bpe, Parts, Scratch, MAX_PIECE_BYTES};
 use crate::cached::IdLists;
@@ -21,15 +21,6 @@ const TOKENS_FOR_A_PIECE: usize = if cfg!(test) { usize::MAX } else { 64 };
 
 /// No longer piece has so few symbols.
 const MOST_BYTES: usize = 4 * MOST;
-
-/// How the ids of a piece are found that the cache does not know.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Way {
-    /// It is merged with others that have as few symbols.
-    Short,
-    Longer,
-    Other,
-}
 
 impl Bpe {
     /// Appends the ids of a piece, without their places: what [`tokenize`](Self::tokenize) gives, by the faster way where there
@@ -69,48 +60,30 @@ impl Bpe {
         scratch: &mut Scratch,
         lists: &mut IdLists,
     ) -> Result<()> {
-        scratch.ways.clear();
-        scratch.short.clear();
-        scratch.longer.clear();
-        if let Some(pairs) = self.pairs(pieces.len()) {
-            for piece in pieces {
-                let piece = &text[piece.clone()];
-                let is_merged = self.units_for(piece).is_none() && !self.may_be_whole(piece);
-                let symbols = is_merged.then(|| self.symbols(piece, pairs)).flatten();
-                let way = match symbols.map(|symbols| (symbols, symbols.few())) {
-                    Some((_, Some(few))) => {
-                        scratch.short.push(few);
-                        Way::Short
-                    }
-                    Some((symbols, None)) => {
-                        scratch.longer.push(symbols);
-                        Way::Longer
-                    }
-                    None => Way::Other,
-                };
-                scratch.ways.push(way);
-            }
-            short::merge(&mut scratch.short, pairs);
-            short::merge(&mut scratch.longer, pairs);
-        }
-        let (mut short, mut longer) = (0, 0);
+        let Some(pairs) = self.pairs(pieces.len()) else {
+            return pieces
+                .iter()
+                .try_for_each(|piece| lists.push(|ids| self.ids_by_units(cache, &text[piece.clone()], scratch, ids)));
+        };
+        let Scratch { together, others, .. } = &mut *scratch;
+        others.clear();
+        let mut symbols = Symbols::EMPTY;
         for (index, piece) in pieces.iter().enumerate() {
-            lists.push(|ids| {
-                let merged = match scratch.ways.get(index) {
-                    Some(Way::Short) => {
-                        short += 1;
-                        scratch.short[short - 1].as_slice()
-                    }
-                    Some(Way::Longer) => {
-                        longer += 1;
-                        scratch.longer[longer - 1].as_slice()
-                    }
-                    Some(Way::Other) | None => return self.ids_by_units(cache, &text[piece.clone()], scratch, ids),
-                };
-                ids.extend_from_slice(merged);
-                Ok(())
-            })?;
+            let (piece, list) = (&text[piece.clone()], lists.add());
+            let units = self.units_for(piece);
+            let is_merged = units.is_none() && !self.may_be_whole(piece) && self.read_symbols(piece, pairs, &mut symbols);
+            match is_merged {
+                true => together.push(&symbols, list, pairs),
+                false => others.push((index, units.is_some())),
+            }
         }
+        together.merge(pairs, lists);
+        let others = std::mem::take(others);
+        for &(index, has_units) in &others {
+            let (piece, units) = (&text[pieces[index].clone()], self.raw_units().filter(|_| has_units));
+            lists.set(index, |ids| self.ids_by_way(units, cache, piece, scratch, ids))?;
+        }
+        scratch.others = others;
         Ok(())
     }
 
@@ -146,18 +119,20 @@ impl Bpe {
         self.pairs.get()?.as_ref()
     }
 
-    /// The symbols of a piece, if they are not too many and each is a token.
+    /// Reads the symbols of a piece, those joined that are sure to merge; false if they are too many or one is no token.
     #[inline]
-    fn symbols(&self, piece: &str, pairs: &Pairs) -> Option<Symbols<MOST>> {
-        let mut symbols = Symbols::default();
-        let mut push = |number: u32| number != NO_TOKEN && symbols.push(number);
-        let is_short = match &self.parts {
-            Parts::Bytes { .. } => piece.len() <= MOST_BYTES && pairs.starts()?.push_all(piece, pairs, push),
-            Parts::Characters { characters, .. } => {
-                piece.chars().all(|character| characters.id(character, false, false).is_some_and(|id| push(pairs.number(id))))
+    fn read_symbols(&self, piece: &str, pairs: &Pairs, symbols: &mut Symbols) -> bool {
+        symbols.clear();
+        let is_read = match &self.parts {
+            Parts::Bytes { .. } => {
+                piece.len() <= MOST_BYTES
+                    && pairs.starts().is_some_and(|starts| starts.push_all(piece, pairs, |number| symbols.push(number)))
             }
+            Parts::Characters { characters, .. } => piece
+                .chars()
+                .all(|character| characters.id(character, false, false).is_some_and(|id| symbols.push(pairs.number(id)))),
         };
-        is_short.then_some(symbols)
+        is_read && symbols.join(pairs)
     }
 
     /// Appends the ids of a piece of few symbols, each repeated many times, and returns true, or returns false of any other.
@@ -180,17 +155,11 @@ impl Bpe {
     /// Appends the ids of a piece of few symbols and returns true, or false if there are more, or one is no token.
     fn merge_few(&self, piece: &str, ids: &mut Vec<u32>) -> bool {
         let Some(pairs) = self.pairs(0) else { return false };
-        let Some(mut symbols) = self.symbols(piece, pairs) else { return false };
-        match symbols.few() {
-            Some(mut few) => {
-                short::merge(std::slice::from_mut(&mut few), pairs);
-                ids.extend_from_slice(few.as_slice());
-            }
-            None => {
-                short::merge(std::slice::from_mut(&mut symbols), pairs);
-                ids.extend_from_slice(symbols.as_slice());
-            }
+        let mut symbols = Symbols::EMPTY;
+        let is_read = self.read_symbols(piece, pairs, &mut symbols);
+        if is_read {
+            short::merge_alone(&symbols, pairs, ids);
         }
-        true
+        is_read
     }
 }

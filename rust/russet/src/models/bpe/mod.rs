@@ -18,6 +18,7 @@ mod merge;
 mod merges;
 #[cfg(test)]
 mod naive;
+mod near;
 mod pairs;
 mod queue;
 mod repeats;
@@ -47,7 +48,7 @@ use merges::{Listed, Merge, Merges};
 use pairs::Pairs;
 use queue::QueueScratch;
 use scored::{Scored, ScoredScratch};
-use short::Symbols;
+use short::Together;
 use std::ops::Range;
 use std::sync::atomic::AtomicUsize;
 use units::RawUnits;
@@ -107,9 +108,9 @@ pub(super) struct Scratch {
     mapped: String,
     backtrack: backtrack::Scratch,
     scored: ScoredScratch,
-    short: Vec<Symbols>,
-    longer: Vec<Symbols<{ short::MOST }>>,
-    ways: Vec<ids::Way>,
+    together: Together,
+    /// The pieces that are worked out one by one, and whether by their units.
+    others: Vec<(usize, bool)>,
     units: UnitScratch,
     /// For units.
     batch: BatchScratch,

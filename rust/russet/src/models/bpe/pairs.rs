@@ -10,11 +10,13 @@
 
 use super::alphabet::ByteIds;
 use super::merges::{Merges, NEVER, SINGLE};
+use super::near::{is_near, Near, NEAR};
 use super::starts::Starts;
 use super::unmade::Unmade;
 use crate::memory::{self, Zeroable, Zeroed};
 use crate::simd::Level;
 use crate::vocab::Vocabulary;
+use hashbrown::HashSet;
 use std::hash::{BuildHasher, RandomState};
 
 /// Numbers are less than this.
@@ -22,8 +24,6 @@ const NUMBERS: usize = 1 << NUMBER_BITS;
 pub(super) const NUMBER_BITS: u32 = 21;
 /// No token: it is in no pair.
 pub(super) const NO_TOKEN: u32 = NUMBERS as u32 - 1;
-/// Pairs of numbers below this have a table of their own.
-const NEAR: usize = 256;
 /// So many pairs ahead memory is asked for.
 const AHEAD: usize = 12;
 /// There is a bucket for this many pairs.
@@ -36,8 +36,7 @@ pub(super) struct Pairs {
     numbers: Zeroed<u32>,
     /// By number; `NO_TOKEN` for numbers that no token has.
     ids: Zeroed<u32>,
-    /// What pairs of small numbers make, or 0.
-    near: Zeroed<u32>,
+    near: Near,
     /// The buckets of each segment, one behind the other.
     buckets: Zeroed<Bucket>,
     places: Places,
@@ -158,7 +157,6 @@ impl Pairs {
             *segment = begin;
             begin += count;
         }
-        let mut near = Zeroed::new(NEAR * NEAR);
         let mut table = Zeroed::<Bucket>::new(begin as usize);
         let buckets = table.as_mut_slice();
         for (index, &key) in made.iter().enumerate() {
@@ -170,7 +168,6 @@ impl Pairs {
             let number = (first + index) as u32;
             let (left, right) = parts(key);
             if is_near(left, right) {
-                near.as_mut_slice()[left as usize * NEAR + right as usize] = number;
                 continue;
             }
             let mut place = places.bucket(left, right);
@@ -187,6 +184,8 @@ impl Pairs {
                 }
             }
         }
+        let late: HashSet<u32> = merges.late().flat_map(|made| [made.left, made.right]).map(|id| numbers[id as usize]).collect();
+        let near = Near::new(first as u32, made.iter().map(|&key| parts(key)), |number| late.contains(&number));
         let unmade = Unmade::new(&never, vocabulary, raw.is_some());
         let level = Level::of_process().unwrap_or(Level::Scalar);
         let mut pairs = Self { numbers, ids, near, buckets: table, places, level, unmade, starts: None };
@@ -195,7 +194,6 @@ impl Pairs {
                 let (left, right) = parts(key);
                 [left, right, number]
             });
-            let late = merges.late().flat_map(|made| [made.left, made.right]).map(|id| pairs.number(id)).collect();
             Starts::new(ids, &pairs, made, late, vocabulary)
         });
         Some(pairs)
@@ -235,15 +233,27 @@ impl Pairs {
     #[inline(always)]
     pub(super) fn get(&self, left: u32, right: u32) -> u32 {
         match is_near(left, right) {
-            true => self.near[left as usize * NEAR + right as usize],
+            true => self.near.get(left, right).1,
             false => self.look(left, right, self.places.bucket(left, right)),
         }
     }
 
-    /// The buckets of pairs of which one number at least is not small.
+    /// Whether two tokens are near, and the number of what they merge to then, or 0.
     #[inline(always)]
-    pub(super) fn buckets<const L: usize>(&self, left: &[u32; L], right: &[u32; L]) -> [u32; L] {
-        std::array::from_fn(|lane| self.places.bucket(left[lane], right[lane]))
+    pub(super) fn near(&self, left: u32, right: u32) -> (bool, u32) {
+        self.near.get(left, right)
+    }
+
+    /// The bucket of a pair of which one number at least is not small.
+    #[inline(always)]
+    pub(super) fn bucket(&self, left: u32, right: u32) -> u32 {
+        self.places.bucket(left, right)
+    }
+
+    /// Joins all pairs of a piece's symbols that are sure to merge; how many symbols are left.
+    #[inline(always)]
+    pub(super) fn join(&self, symbols: &mut [u32]) -> usize {
+        self.near.join(symbols)
     }
 
     /// Asks the processor to fetch a bucket.
@@ -259,13 +269,11 @@ impl Pairs {
         let slots = self.buckets[bucket as usize].0;
         // What has this key is a number alone, and all else more.
         let least = slots.map(|slot| slot ^ key).into_iter().fold(u64::MAX, u64::min);
-        if least < NUMBERS as u64 {
-            return least as u32;
+        let is_here = least < NUMBERS as u64;
+        if !is_here & (slots[LAST] & HAS_MORE != 0) {
+            return self.look_behind(key, bucket);
         }
-        if slots[LAST] & HAS_MORE == 0 {
-            return 0;
-        }
-        self.look_behind(key, bucket)
+        std::hint::select_unpredictable(is_here, least as u32, 0)
     }
 
     #[cold]
@@ -282,11 +290,6 @@ impl Pairs {
             bucket = self.places.next(bucket, left, right);
         }
     }
-}
-
-#[inline(always)]
-fn is_near(left: u32, right: u32) -> bool {
-    (left | right) < NEAR as u32
 }
 
 #[inline(always)]

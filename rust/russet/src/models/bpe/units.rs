@@ -188,10 +188,24 @@ impl Bpe {
         if piece.len() <= WHOLE_BYTES || piece.len() > MAX_PIECE_BYTES || piece.is_ascii() {
             return None;
         }
-        let places = piece.chars().zip(piece.chars().skip(1)).take(TESTED_PLACES);
-        let (free, all) =
-            places.fold((0, 0), |(free, all), (left, right)| (free + usize::from(!units.joints.joins(left, right)), all + 1));
+        let mut characters = piece.chars();
+        let mut left = characters.next()?;
+        let (mut free, mut all) = (0, 0);
+        for right in characters.take(TESTED_PLACES) {
+            free += usize::from(!units.joints.joins(left, right));
+            all += 1;
+            left = right;
+            // Whatever comes, that is a third of them, or is not.
+            if 3 * free >= TESTED_PLACES || 3 * (free + TESTED_PLACES - all) < TESTED_PLACES {
+                break;
+            }
+        }
         (3 * free >= all).then_some(units)
+    }
+
+    /// What is known of units.
+    pub(super) fn raw_units(&self) -> Option<&RawUnits> {
+        self.raw_units.as_ref()
     }
 
     /// Appends the ids of a piece that `cache` does not know, by way of its units where that is of use.
@@ -202,7 +216,19 @@ impl Bpe {
         scratch: &mut Scratch,
         ids: &mut Vec<u32>,
     ) -> Result<()> {
-        let (Some(units), Some(backtracker)) = (self.units_for(piece), &self.backtracker) else {
+        self.ids_by_way(self.units_for(piece), cache, piece, scratch, ids)
+    }
+
+    /// Appends the ids of a piece that `cache` does not know, by way of its `units` if these are given.
+    pub(super) fn ids_by_way(
+        &self,
+        units: Option<&RawUnits>,
+        cache: &PieceCache,
+        piece: &str,
+        scratch: &mut Scratch,
+        ids: &mut Vec<u32>,
+    ) -> Result<()> {
+        let (Some(units), Some(backtracker)) = (units, &self.backtracker) else {
             return self.ids(piece, scratch, ids);
         };
         if self.may_be_whole(piece) {

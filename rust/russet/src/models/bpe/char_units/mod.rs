@@ -25,7 +25,7 @@ use super::alphabet::Characters;
 use super::compile::each_joint;
 use super::cuts::PairFilter;
 use super::merges::Merges;
-use super::short::{self, Symbols};
+use super::short::{Symbols, Together};
 use super::{too_long, Bpe, Parts, Scratch, MAX_PIECE_BYTES};
 use crate::cached::{IdLists, IdSink};
 use crate::compiled::{damaged, Reader, Writer};

@@ -7,7 +7,7 @@
 use super::block::{word, Block, Character, Lanes, NoLanes, BLOCK, COPIED};
 use super::scratch::{Ends, Gap, UnitScratch};
 use super::table::KNOWN;
-use super::{short, spell, CharUnits, Symbols, BEGINS, ID, NEAR};
+use super::{spell, CharUnits, Symbols, BEGINS, ID, NEAR};
 use crate::cached::{self, IdLists, IdSink};
 use crate::models::bpe::alphabet::Characters;
 use crate::models::bpe::{Bpe, Scratch};
@@ -262,26 +262,31 @@ impl PieceReader<'_> {
                 return;
             }
         }
-        let symbols = self.model.pairs(1).map(|pairs| Symbols::of(characters.iter().map(|&entry| pairs.number(entry & ID))));
-        scratch.short.push(symbols.flatten().unwrap_or_default());
+        let list = scratch.lists.add();
+        if let Some(pairs) = self.model.pairs(1) {
+            let mut symbols = Symbols::EMPTY;
+            if characters.iter().all(|&entry| symbols.push(pairs.number(entry & ID))) && symbols.join(pairs) {
+                scratch.together.push(&symbols, list, pairs);
+            }
+        }
         scratch.gaps.push(Gap { at: scratch.len, unit, key, is_cached });
     }
 
     /// Merges the units of all gaps.
     fn merge(&self, scratch: &mut UnitScratch) {
         if let Some(pairs) = self.model.pairs(0) {
-            short::merge(&mut scratch.short, pairs);
+            scratch.together.merge(pairs, &mut scratch.lists);
         }
     }
 
     /// Gives the ids between two ends to `sink`, after [`merge`](Self::merge).
     fn give<S: IdSink>(&self, from: Ends, to: Ends, scratch: &mut UnitScratch, bpe: &mut Scratch, sink: &mut S) -> Result<()> {
-        let UnitScratch { ids, gaps, short, merged, text, .. } = scratch;
+        let UnitScratch { ids, gaps, lists, merged, text, .. } = scratch;
         let mut start = from.ids;
-        for (gap, symbols) in gaps.iter().zip(short.iter()).take(to.gaps).skip(from.gaps) {
+        for (list, gap) in gaps.iter().enumerate().take(to.gaps).skip(from.gaps) {
             sink.take_ids(&ids[start..gap.at]);
             start = gap.at;
-            let mut unit = symbols.as_slice();
+            let mut unit = lists.get(list);
             if unit.is_empty() {
                 merged.clear();
                 let mut unit_text = &self.text[gap.unit.clone()];

@@ -4,8 +4,8 @@
 //! when its ids are found. Ids are put there in arrays of fixed length, of which some count: there is room for more behind the last.
 
 use super::block::COPIED;
-use super::Symbols;
-use crate::cached::BatchScratch;
+use super::Together;
+use crate::cached::{BatchScratch, IdLists};
 use std::ops::Range;
 
 /// For how many ids there is room; a unit of more characters makes more.
@@ -18,8 +18,9 @@ pub(in crate::models::bpe) struct UnitScratch {
     pub(super) ids: Vec<u32>,
     pub(super) len: usize,
     pub(super) gaps: Vec<Gap>,
-    /// The symbols of the gaps' units, or none.
-    pub(super) short: Vec<Symbols>,
+    /// The units of the gaps that are merged together, and for each gap its ids, or none.
+    pub(super) together: Together,
+    pub(super) lists: IdLists,
     /// Of the pieces so far: the ends of their ids and gaps.
     pub(super) ends: Vec<Ends>,
     /// For parts of a long piece.
@@ -54,7 +55,8 @@ impl UnitScratch {
     pub(super) fn clear(&mut self) {
         self.len = 0;
         self.gaps.clear();
-        self.short.clear();
+        self.together.truncate(0);
+        self.lists.truncate(0);
         self.ends.clear();
         if self.ids.len() > IDS {
             self.ids = Vec::new();
@@ -81,7 +83,8 @@ impl UnitScratch {
     pub(super) fn truncate(&mut self, end: Ends) {
         self.len = end.ids;
         self.gaps.truncate(end.gaps);
-        self.short.truncate(end.gaps);
+        self.together.truncate(end.gaps);
+        self.lists.truncate(end.gaps);
     }
 
     /// Puts the first `count` of `ids` behind the first `len`.
