@@ -16,8 +16,6 @@ pub(super) const MOST: usize = LARGE - 2;
 const SMALL: usize = 8;
 const MIDDLE: usize = 16;
 const LARGE: usize = 32;
-const SMALL_MOST: usize = SMALL - 2;
-const MIDDLE_MOST: usize = MIDDLE - 2;
 
 const PLACE_BITS: u32 = LARGE.trailing_zeros();
 /// A pair that does not merge has at least this, as has the lack of one.
@@ -213,10 +211,13 @@ impl Together {
     /// Takes the symbols of a piece whose ids become the list of this number.
     #[inline(always)]
     pub(super) fn push(&mut self, symbols: &Symbols, list: usize, pairs: &Pairs) {
-        match symbols.len {
-            ..=SMALL_MOST => self.small.push(Lane::new(symbols.as_slice(), list, pairs)),
-            ..=MIDDLE_MOST => self.middle.push(Lane::new(symbols.as_slice(), list, pairs)),
-            _ => self.large.push(Lane::new(symbols.as_slice(), list, pairs)),
+        let symbols = symbols.as_slice();
+        if symbols.len() <= Lane::<SMALL>::MOST {
+            self.small.push(Lane::new(symbols, list, pairs));
+        } else if symbols.len() <= Lane::<MIDDLE>::MOST {
+            self.middle.push(Lane::new(symbols, list, pairs));
+        } else {
+            self.large.push(Lane::new(symbols, list, pairs));
         }
     }
 
@@ -279,8 +280,8 @@ fn merge_lanes<const SIZE: usize>(lanes: &mut Vec<Lane<SIZE>>, going: &mut Vec<u
 /// Appends the ids of a piece that is merged alone, as a unit of a character or two often is.
 pub(super) fn merge_alone(symbols: &Symbols, pairs: &Pairs, ids: &mut Vec<u32>) {
     #[inline(always)]
-    fn merge<const SIZE: usize>(symbols: &Symbols, pairs: &Pairs, ids: &mut Vec<u32>) {
-        let mut lane = Lane::<SIZE>::new(symbols.as_slice(), 0, pairs);
+    fn merge<const SIZE: usize>(symbols: &[u32], pairs: &Pairs, ids: &mut Vec<u32>) {
+        let mut lane = Lane::<SIZE>::new(symbols, 0, pairs);
         lane.begin(pairs);
         while lane.next(pairs) {
             lane.merge(pairs);
@@ -289,10 +290,13 @@ pub(super) fn merge_alone(symbols: &Symbols, pairs: &Pairs, ids: &mut Vec<u32>) 
         lane.give(ids);
         ids[start..].iter_mut().for_each(|number| *number = pairs.id(*number));
     }
-    match symbols.len {
-        ..=SMALL_MOST => merge::<SMALL>(symbols, pairs, ids),
-        ..=MIDDLE_MOST => merge::<MIDDLE>(symbols, pairs, ids),
-        _ => merge::<LARGE>(symbols, pairs, ids),
+    let symbols = symbols.as_slice();
+    if symbols.len() <= Lane::<SMALL>::MOST {
+        merge::<SMALL>(symbols, pairs, ids);
+    } else if symbols.len() <= Lane::<MIDDLE>::MOST {
+        merge::<MIDDLE>(symbols, pairs, ids);
+    } else {
+        merge::<LARGE>(symbols, pairs, ids);
     }
 }
 
