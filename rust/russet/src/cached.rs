@@ -12,7 +12,7 @@ use std::ops::Range;
 /// How many pieces are looked up together.
 const BATCH: usize = 128;
 /// So many holes are enough for a model that works pieces out in turns, and after so many ids those that are known are handed on.
-const HOLES: usize = 32;
+const HOLES: usize = 64;
 const KNOWN_IDS: usize = 1 << 12;
 
 /// Takes ids.

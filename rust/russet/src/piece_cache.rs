@@ -318,7 +318,13 @@ impl Tables {
                 memory::prefetch(self.other_short(place.key));
                 None
             }
-            None => Some(0),
+            None => {
+                if !slots.iter().any(ShortSlot::is_free) {
+                    // Where it will be put in.
+                    memory::prefetch(self.other_short(place.key));
+                }
+                Some(0)
+            }
         }
     }
 

@@ -157,7 +157,7 @@ pub(super) fn unpack(bits: u128, count: usize, ids: &mut [u32; MOST_IDS]) -> Opt
 }
 
 impl ShortSlot {
-    fn is_free(&self) -> bool {
+    pub(super) fn is_free(&self) -> bool {
         count(self.tail.load(Ordering::Relaxed)) == 0
     }
 

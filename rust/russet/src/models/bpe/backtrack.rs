@@ -9,7 +9,7 @@
 //! remembered in a table of fixed size.
 //!
 //! All of this holds without affixes and dropout, and where ids tell texts apart: where the merges are [`Merges::making`]. For up to
-//! 32 symbols `short` is faster.
+//! 62 symbols `short` is faster.
 
 use super::super::Trie;
 use super::alphabet::{byte_level_byte, byte_level_char};
