@@ -206,7 +206,9 @@ impl Tokenizer {
         let tokens: Vec<AddedToken> = added_tokens.into_iter().map(|added| added.token).collect();
         let (added_tokens, _) = AddedTokens::default().with(&tokens, &model, compiled_normalizer.as_deref())?;
         let parts = Parts { normalizer, pre_tokenizer, post_processor, decoder, truncation, padding, ..Parts::default() };
-        Self::from_parts(parts, compiled_normalizer, compiled_pre_tokenizer, model, added_tokens)
+        let made = Self::from_parts(parts, compiled_normalizer, compiled_pre_tokenizer, model, added_tokens)?;
+        made.core.model.make_early();
+        Ok(made)
     }
 
     /// A tokenizer of parts, those that are compiled already and the others.

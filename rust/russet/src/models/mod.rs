@@ -128,6 +128,13 @@ impl Model {
         }))
     }
 
+    /// Makes what the first texts would wait for, when all that is needed for compiling is gone.
+    pub(crate) fn make_early(&self) {
+        if let Kind::Bpe(model) = &self.0 {
+            model.make_early();
+        }
+    }
+
     /// The model's `type` in tokenizer.json.
     pub fn kind(&self) -> &'static str {
         match &self.0 {

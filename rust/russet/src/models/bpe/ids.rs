@@ -15,9 +15,12 @@ use crate::Result;
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 
-/// The table of pairs is made when a piece was worked out without it for each so many tokens: to make it costs about what four times
-/// as many pieces gain by it, and most texts that come so far go on.
+/// Where the table of pairs is not made when the model is, it is made when a piece was worked out without it for each so many tokens: to
+/// make it costs about what four times as many pieces gain by it, and most texts that come so far go on.
 const TOKENS_FOR_A_PIECE: usize = if cfg!(test) { usize::MAX } else { 64 };
+
+/// Models with fewer tokens make it so soon that it need not be made with them, where it would be much beside the file.
+const EARLY_TOKENS: usize = 100_000;
 
 /// No longer piece has so few symbols.
 const MOST_BYTES: usize = 4 * MOST;
@@ -110,13 +113,24 @@ impl Bpe {
         if before < self.vocabulary.len() / TOKENS_FOR_A_PIECE {
             return None;
         }
+        self.set_pairs();
+        self.pairs.get()?.as_ref()
+    }
+
+    /// Makes the pairs of a large model, so that the first text need not wait for them.
+    pub(in crate::models) fn make_early(&self) {
+        if self.vocabulary.len() >= EARLY_TOKENS {
+            self.set_pairs();
+        }
+    }
+
+    fn set_pairs(&self) {
         let ids = self.vocabulary.ids_end().filter(|_| self.backtracker.is_some());
         let raw = match &self.parts {
             Parts::Bytes { ids, .. } => Some(&**ids),
             Parts::Characters { .. } => None,
         };
         self.pairs.set(Box::new(ids.and_then(|ids| Pairs::new(&self.merges, ids, &self.vocabulary, raw))));
-        self.pairs.get()?.as_ref()
     }
 
     /// Reads the symbols of a piece, those joined that are sure to merge; false if they are too many or one is no token.

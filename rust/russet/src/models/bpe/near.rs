@@ -11,7 +11,6 @@
 //! would be made at once. O(1) for a pair; made in O(merges), half a megabyte, of which a text touches a few lines.
 
 use super::pairs::{NO_TOKEN, NUMBER_BITS};
-use crate::memory::Zeroed;
 use std::hint::select_unpredictable;
 
 /// Symbols of smaller numbers than this have pairs here.
@@ -33,7 +32,8 @@ const _: () = assert!(3 * NUMBER_BITS < 64);
 /// What is known of each pair, and of pairs of other symbols: they are joined with nothing, and nothing is sure beside them.
 #[derive(Debug)]
 pub(super) struct Near {
-    entries: Zeroed<u64>,
+    /// Not in huge pages: of half a megabyte a text touches a few lines.
+    entries: Box<[u64]>,
 }
 
 const OTHER: usize = NEAR * NEAR;
@@ -56,14 +56,13 @@ impl Near {
         made: impl ExactSizeIterator<Item = (u32, u32)> + Clone,
         is_late_part: impl Fn(u32) -> bool,
     ) -> Self {
-        let mut entries = Zeroed::new(OTHER + 1);
-        let slice = entries.as_mut_slice();
-        slice[OTHER] = URGENCY << LEFT_SHIFT | URGENCY << RIGHT_SHIFT;
+        let mut entries = vec![0; OTHER + 1].into_boxed_slice();
+        entries[OTHER] = URGENCY << LEFT_SHIFT | URGENCY << RIGHT_SHIFT;
         let mut ends = Ends::new(first, made.len());
         let mut is_known = true;
         for ((left, right), number) in made.clone().zip(first..) {
             if is_near(left, right) {
-                let entry = &mut slice[place(left, right)];
+                let entry = &mut entries[place(left, right)];
                 *entry = *entry & !URGENCY | urgency(number) | if is_late_part(number) { IS_LATE } else { 0 };
             }
             is_known &= ends.set(number, left, right);
@@ -76,7 +75,7 @@ impl Near {
         for ((left, right), number) in made.zip(first..) {
             let (before, behind) = (ends.last(left), ends.first(right));
             let mut note = |left: u32, right: u32, shift: u32| {
-                let entry = &mut slice[place(left, right)];
+                let entry = &mut entries[place(left, right)];
                 let most = (*entry >> shift & URGENCY).max(urgency(number));
                 *entry = *entry & !(URGENCY << shift) | most << shift;
             };
@@ -88,7 +87,7 @@ impl Near {
             }
         }
         if !is_known {
-            slice[..OTHER].iter_mut().for_each(|entry| *entry |= IS_LATE);
+            entries[..OTHER].iter_mut().for_each(|entry| *entry |= IS_LATE);
         }
         Self { entries }
     }

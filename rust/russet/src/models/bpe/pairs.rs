@@ -103,20 +103,15 @@ impl Pairs {
             return None;
         }
         let (mut singles, mut never) = (Vec::new(), Vec::new());
-        // What is made, each with the rank of its merge above it. Large tables are `Zeroed`, for the sake of huge pages.
-        let mut made = Zeroed::<u64>::new(ids_end);
-        let mut made_end = 0;
+        // What is made, each with the rank of its merge above it. What stays is `Zeroed`, for the sake of huge pages.
+        let mut made = Vec::with_capacity(ids_end);
         for id in 0..ids_end as u32 {
             match merges.made(id) {
                 NEVER => never.push(id),
                 SINGLE => singles.push(id),
-                _ => {
-                    made.as_mut_slice()[made_end] = u64::from(merges.rank(id)) << 32 | u64::from(id);
-                    made_end += 1;
-                }
+                _ => made.push(u64::from(merges.rank(id)) << 32 | u64::from(id)),
             }
         }
-        let made = &mut made.as_mut_slice()[..made_end];
         made.sort_unstable();
         if singles.len() > NEAR {
             // Those that merge first, so that they are near.
@@ -129,7 +124,7 @@ impl Pairs {
         }
         // What is made has no small number.
         let first = singles.len().max(NEAR);
-        let (mut numbers, mut ids) = (Zeroed::new(ids_end), Zeroed::new(first + made_end));
+        let (mut numbers, mut ids) = (Zeroed::new(ids_end), Zeroed::new(first + made.len()));
         {
             let (numbers, ids) = (numbers.as_mut_slice(), ids.as_mut_slice());
             numbers.fill(NO_TOKEN);
@@ -142,7 +137,7 @@ impl Pairs {
         }
         // From here on, the keys of the pairs in order of what they make.
         let mut sizes = [0; SEGMENTS];
-        for made in made.iter_mut() {
+        for made in &mut made {
             let token = merges.made(*made as u32);
             let (left, right) = (numbers[token.left as usize], numbers[token.right as usize]);
             *made = key(left, right);
@@ -190,7 +185,7 @@ impl Pairs {
         let level = Level::of_process().unwrap_or(Level::Scalar);
         let mut pairs = Self { numbers, ids, near, buckets: table, places, level, unmade, starts: None };
         pairs.starts = raw.map(|ids| {
-            let made = (first as u32..).zip(&*made).map(|(number, &key)| {
+            let made = (first as u32..).zip(&made).map(|(number, &key)| {
                 let (left, right) = parts(key);
                 [left, right, number]
             });
