@@ -406,7 +406,6 @@ mod tests {
                     let place = tables.found(PieceKind::Word, &text, start, text.len());
                     cache.insert(tables, &place, piece, ids);
                     if piece.len() > AT_ONCE_BYTES {
-                        prop_assert_eq!(find(&cache, PieceKind::Word, &text, start, piece.len()), None);
                         cache.insert(tables, &place, piece, ids);
                     }
                     known.insert(piece.clone(), ids.clone());
@@ -418,6 +417,16 @@ mod tests {
                 prop_assert!(found.is_none_or(|found| found == known[piece]));
                 prop_assert_eq!(find(&cache, PieceKind::Piece, &text, start, piece.len()), None);
             }
+        }
+    }
+
+    #[test]
+    fn a_long_piece_is_kept_when_it_is_met_again() {
+        let (cache, piece) = (PieceCache::new(DEFAULT_LIMIT), vec![b'a'; AT_ONCE_BYTES + 1]);
+        let place = cache.tables().found(PieceKind::Word, &piece, 0, piece.len());
+        for known in [None, Some(vec![7, 8])] {
+            cache.insert(cache.tables(), &place, &piece, &[7, 8]);
+            assert_eq!(find(&cache, PieceKind::Word, &piece, 0, piece.len()), known);
         }
     }
 
