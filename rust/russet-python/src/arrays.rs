@@ -1,6 +1,6 @@
 //! NumPy arrays over the core's memory, without a copy.
 
-use numpy::ndarray::ArrayView1;
+use numpy::ndarray::{ArrayView1, ArrayViewMut1};
 use numpy::{PyArray1, PyArrayMethods, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::PySlice;
@@ -15,6 +15,27 @@ pub fn ids<'py>(encoding: &Bound<'py, PyEncoding>) -> PyResult<Bound<'py, PyArra
     let array = unsafe { PyArray1::borrow_from_array(&view, encoding.clone().into_any()) };
     array.try_readwrite()?.make_nonwriteable();
     Ok(array)
+}
+
+/// Ids that an array has, given back to the core when the array is gone.
+#[pyclass(frozen, module = "russet._core")]
+struct OwnedIds(Vec<u32>);
+
+impl Drop for OwnedIds {
+    fn drop(&mut self) {
+        russet::give_back_ids(std::mem::take(&mut self.0));
+    }
+}
+
+/// The ids as an array that owns them and may be written to.
+pub fn own(py: Python<'_>, mut ids: Vec<u32>) -> PyResult<Bound<'_, PyArray1<u32>>> {
+    let (first, length) = (ids.as_mut_ptr(), ids.len());
+    let owner = Bound::new(py, OwnedIds(ids))?;
+    // SAFETY: the pointer is that of a list of so many ids, which stays where it is while its owner lives, as nobody but the owner's
+    // drop has it.
+    let view = unsafe { ArrayViewMut1::from_shape_ptr(length, first) };
+    // SAFETY: the owner is the array's base object, so the list lives as long as the array, through which alone it is read and written.
+    Ok(unsafe { PyArray1::borrow_from_array(&view, owner.into_any()) })
 }
 
 /// A read-only array with room for `capacity` ids, for [`write`] and [`head`].

@@ -12,6 +12,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
+use crate::arrays;
 use crate::conversation::PyConversation;
 use crate::decode_stream::PyDecodeStream;
 use crate::detach;
@@ -207,7 +208,7 @@ impl PyTokenizer {
         let inputs = Inputs::batch(texts, is_pretokenized, options::surrogates(py, errors)?)?;
         let call = self.call(add_special_tokens, split_special_tokens, truncation, padding, false)?;
         let (ids, splits) = self.run_batch(py, &inputs, &call, |pairs, options| self.core.encode_arrays(pairs, options))?;
-        Ok((PyArray1::from_vec(py, ids), PyArray1::from_vec(py, splits)))
+        Ok((arrays::own(py, ids)?, PyArray1::from_vec(py, splits)))
     }
 
     /// The number of ids that `encode` gives.

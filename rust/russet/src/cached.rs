@@ -6,6 +6,7 @@
 //! batch after the other are collected; they are handed on from hole to hole.
 
 use crate::piece_cache::{PieceCache, PieceKind, Place, Tables, MOST_IDS};
+use crate::spare;
 use crate::{Error, Result};
 use std::ops::Range;
 
@@ -30,7 +31,7 @@ pub(crate) trait IdSink {
 impl IdSink for Vec<u32> {
     /// With room for an id for each 4 bytes, which suffices for most: to grow copies what is there.
     fn for_bytes(bytes: usize) -> Self {
-        Self::with_capacity(bytes / 4 + 8)
+        spare::take(bytes / 4 + 8)
     }
 
     #[inline(always)]

@@ -14,6 +14,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
+use crate::spare;
 use crate::tokenizer::Core;
 use crate::truncation::TruncationDirection;
 use crate::walk::Walked;
@@ -64,6 +65,12 @@ pub(crate) struct Rows {
     details: OnceLock<Details>,
     walked: OnceLock<Option<Box<Walked>>>,
     recipe: Option<Box<dyn Recipe>>,
+}
+
+impl Drop for Rows {
+    fn drop(&mut self) {
+        spare::give_back(std::mem::take(&mut self.ids));
+    }
 }
 
 impl Rows {

@@ -53,6 +53,7 @@ pub mod pre_tokenizers;
 pub mod regex;
 pub mod sampling;
 mod simd;
+mod spare;
 mod string_index;
 mod string_list;
 pub mod text;
@@ -76,5 +77,7 @@ pub use encoding::{TokenRows, TokenRun};
 pub use error::{Error, Result};
 #[doc(hidden)] // for the binding
 pub use memory::prefetch;
+#[doc(hidden)] // for the binding
+pub use spare::give_back as give_back_ids;
 pub use string_list::StringList;
 pub use tokenizer::{EncodeOptions, Input, InputPair, Keep, OnUnknown, PieceToken, Tokenizer, Watch};
