@@ -14,19 +14,22 @@ const MOST: usize = 1 << 20;
 /// A list may have so many times the room that is asked for.
 const MOST_TIMES: usize = 4;
 
-struct Spare(AtomicPtr<Vec<u32>>);
+struct List(Vec<u32>);
+
+/// A place for a list.
+struct Spare(AtomicPtr<List>);
 
 static SPARES: [Spare; 2] = [const { Spare(AtomicPtr::new(std::ptr::null_mut())) }; 2];
 
 impl Spare {
-    fn take(&self) -> Option<Box<Vec<u32>>> {
+    fn take(&self) -> Option<Box<List>> {
         let taken = self.0.swap(std::ptr::null_mut(), Ordering::Acquire);
         // SAFETY: what is not null comes from `Box::into_raw` in `put`, and the swap gives it to nobody else.
         (!taken.is_null()).then(|| unsafe { Box::from_raw(taken) })
     }
 
     /// Keeps a list if there is none, or else gives it back.
-    fn put(&self, list: Box<Vec<u32>>) -> Result<(), Box<Vec<u32>>> {
+    fn put(&self, list: Box<List>) -> Result<(), Box<List>> {
         let list = Box::into_raw(list);
         let put = self.0.compare_exchange(std::ptr::null_mut(), list, Ordering::Release, Ordering::Relaxed);
         // SAFETY: `list` comes from the line above and was given to nobody.
@@ -42,9 +45,9 @@ pub(crate) fn take(capacity: usize) -> Vec<u32> {
         capacity = capacity.next_multiple_of(capacity.next_power_of_two() / 8);
         for spare in &SPARES {
             let Some(mut list) = spare.take() else { continue };
-            if (capacity..=MOST_TIMES * capacity).contains(&list.capacity()) {
-                list.clear();
-                return *list;
+            if (capacity..=MOST_TIMES * capacity).contains(&list.0.capacity()) {
+                list.0.clear();
+                return list.0;
             }
             // It is for others, unless there is a newer one meanwhile.
             drop(spare.put(list));
@@ -56,7 +59,7 @@ pub(crate) fn take(capacity: usize) -> Vec<u32> {
 /// Takes back a list that is not needed any more: its memory may be that of the next one.
 pub fn give_back(list: Vec<u32>) {
     if (LEAST..=MOST).contains(&list.capacity()) {
-        let mut list = Box::new(list);
+        let mut list = Box::new(List(list));
         for spare in &SPARES {
             match spare.put(list) {
                 Ok(()) => return,
