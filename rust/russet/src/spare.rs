@@ -2,7 +2,7 @@
 //!
 //! When memory comes fresh from the system, the first touch of each of its pages is an exception: for the ids of a megabyte of English
 //! these took a third of the time that it takes to encode it. So of the lists that nobody needs any more the last two are kept for the
-//! next ones of about their length, and at most 8 MiB. O(1), without a lock: whoever finds nothing, or no free place, goes to the
+//! next ones of about their length, and at most 8 MiB. O(1), without a lock: whoever finds nothing that fits goes to the
 //! allocator. The wrong place for short lists, for which the allocator does the same.
 
 use std::sync::atomic::{AtomicPtr, Ordering};
@@ -23,23 +23,23 @@ static SPARES: [Spare; 2] = [const { Spare(AtomicPtr::new(std::ptr::null_mut()))
 
 impl Spare {
     fn take(&self) -> Option<Box<List>> {
-        let taken = self.0.swap(std::ptr::null_mut(), Ordering::Acquire);
-        // SAFETY: what is not null comes from `Box::into_raw` in `put`, and the swap gives it to nobody else.
-        (!taken.is_null()).then(|| unsafe { Box::from_raw(taken) })
+        Self::owned(self.0.swap(std::ptr::null_mut(), Ordering::Acquire))
     }
 
-    /// Keeps a list if there is none, or else gives it back.
-    fn put(&self, list: Box<List>) -> Result<(), Box<List>> {
-        let list = Box::into_raw(list);
-        let put = self.0.compare_exchange(std::ptr::null_mut(), list, Ordering::Release, Ordering::Relaxed);
-        // SAFETY: `list` comes from the line above and was given to nobody.
-        put.map(drop).map_err(|_| unsafe { Box::from_raw(list) })
+    /// Keeps a list, and gives back what was there.
+    fn put(&self, list: Box<List>) -> Option<Box<List>> {
+        Self::owned(self.0.swap(Box::into_raw(list), Ordering::AcqRel))
+    }
+
+    /// What a swap took out.
+    fn owned(taken: *mut List) -> Option<Box<List>> {
+        // SAFETY: what is not null comes from `Box::into_raw` in `put`, and a swap gives it to nobody else.
+        (!taken.is_null()).then(|| unsafe { Box::from_raw(taken) })
     }
 }
 
 /// An empty list with room for at least so many ids.
-pub(crate) fn take(capacity: usize) -> Vec<u32> {
-    let mut capacity = capacity;
+pub(crate) fn take(mut capacity: usize) -> Vec<u32> {
     if (LEAST..=MOST).contains(&capacity) {
         // So that those of texts of nearly the same length fit each other. What is not touched costs nothing.
         capacity = capacity.next_multiple_of(capacity.next_power_of_two() / 8);
@@ -49,7 +49,7 @@ pub(crate) fn take(capacity: usize) -> Vec<u32> {
                 list.0.clear();
                 return list.0;
             }
-            // It is for others, unless there is a newer one meanwhile.
+            // It is for others.
             drop(spare.put(list));
         }
     }
@@ -59,12 +59,9 @@ pub(crate) fn take(capacity: usize) -> Vec<u32> {
 /// Takes back a list that is not needed any more: its memory may be that of the next one.
 pub fn give_back(list: Vec<u32>) {
     if (LEAST..=MOST).contains(&list.capacity()) {
-        let mut list = Box::new(List(list));
-        for spare in &SPARES {
-            match spare.put(list) {
-                Ok(()) => return,
-                Err(other) => list = other,
-            }
+        let [last, before] = &SPARES;
+        if let Some(older) = last.put(Box::new(List(list))) {
+            drop(before.put(older));
         }
     }
 }
@@ -87,6 +84,20 @@ mod tests {
             assert!(other.is_empty() && other.capacity() >= length - 500);
             again += usize::from(other.as_ptr() == first);
             give_back(other);
+        }
+        assert!(again > 10, "{again}");
+    }
+
+    #[test]
+    fn lists_of_another_length_take_the_places_of_the_older() {
+        // Other tests take and give meanwhile, so not each time.
+        let mut again = 0;
+        for _ in 0..100 {
+            [take(LEAST), take(LEAST), take(LEAST)].into_iter().for_each(give_back);
+            let long = take(MOST_TIMES * 4 * LEAST);
+            let first = long.as_ptr();
+            give_back(long);
+            again += usize::from(take(MOST_TIMES * 4 * LEAST).as_ptr() == first);
         }
         assert!(again > 10, "{again}");
     }
