@@ -100,15 +100,12 @@ impl IdLists {
         &self.ids[self.places[list].clone()]
     }
 
-    /// Forgets the lists from this number on; the ids of all are forgotten only with the first.
+    /// Forgets the lists from this number on. Their ids stay until [`clear`](Self::clear).
     pub(crate) fn truncate(&mut self, lists: usize) {
         self.places.truncate(lists);
-        if lists == 0 {
-            self.ids.clear();
-        }
     }
 
-    fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.ids.clear();
         self.places.clear();
     }

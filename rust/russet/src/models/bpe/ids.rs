@@ -70,7 +70,7 @@ impl Bpe {
         };
         let Scratch { together, others, .. } = &mut *scratch;
         others.clear();
-        let mut symbols = Symbols::EMPTY;
+        let mut symbols = Symbols::default();
         for (index, piece) in pieces.iter().enumerate() {
             let (piece, list) = (&text[piece.clone()], lists.add());
             let units = self.units_for(piece);
@@ -83,7 +83,7 @@ impl Bpe {
         together.merge(pairs, lists);
         let others = std::mem::take(others);
         for &(index, has_units) in &others {
-            let (piece, units) = (&text[pieces[index].clone()], self.raw_units().filter(|_| has_units));
+            let (piece, units) = (&text[pieces[index].clone()], self.raw_units.as_ref().filter(|_| has_units));
             lists.set(index, |ids| self.ids_by_way(units, cache, piece, scratch, ids))?;
         }
         scratch.others = others;
@@ -169,7 +169,7 @@ impl Bpe {
     /// Appends the ids of a piece of few symbols and returns true, or false if there are more, or one is no token.
     fn merge_few(&self, piece: &str, ids: &mut Vec<u32>) -> bool {
         let Some(pairs) = self.pairs(0) else { return false };
-        let mut symbols = Symbols::EMPTY;
+        let mut symbols = Symbols::default();
         let is_read = self.read_symbols(piece, pairs, &mut symbols);
         if is_read {
             short::merge_alone(&symbols, pairs, ids);

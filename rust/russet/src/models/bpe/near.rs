@@ -163,43 +163,18 @@ impl Ends {
 
 #[cfg(test)]
 mod tests {
-    use super::super::alphabet::byte_level_char;
     use super::super::short::{merge_alone, Symbols};
+    use super::super::starts::tests::config;
     use super::super::{Bpe, Scratch};
-    use crate::formats::config::{BpeConfig, VocabConfig};
-    use crate::StringList;
     use proptest::prelude::*;
 
-    fn mapped(text: &str) -> String {
-        text.bytes().map(byte_level_char).collect()
-    }
-
-    /// A model of all bytes and these texts. Its merges are all that make each of them, in their order, so that some are late; or one
-    /// for each, so that only what has parts is made.
     fn model(texts: &[String], is_listed_whole: bool) -> Bpe {
-        let mut tokens: Vec<String> = (0..=255_u8).map(|byte| byte_level_char(byte).into()).collect();
-        for text in texts {
-            let text = mapped(text);
-            if text.chars().count() > 1 && !tokens.contains(&text) {
-                tokens.push(text);
-            }
-        }
-        let mut merges = StringList::new();
-        for token in &tokens[256..] {
-            let ways = token.char_indices().skip(1).map(|(middle, _)| token.split_at(middle));
-            let known = ways.filter(|(left, right)| [left, right].iter().all(|part| tokens.iter().any(|token| token == *part)));
-            for (left, right) in known.take(if is_listed_whole { usize::MAX } else { 1 }) {
-                merges.push(left);
-                merges.push(right);
-            }
-        }
-        let vocab = VocabConfig { ids: (0..tokens.len() as u32).collect(), tokens: tokens.iter().collect() };
-        Bpe::from_config(BpeConfig { vocab, merges, ..Default::default() }, true).unwrap()
+        Bpe::from_config(config(texts.iter().map(|text| text.clone().into_bytes()), is_listed_whole), true).unwrap()
     }
 
     fn joined(model: &Bpe, piece: &str) -> Symbols {
         let pairs = model.pairs(0).unwrap();
-        let mut symbols = Symbols::EMPTY;
+        let mut symbols = Symbols::default();
         assert!(pairs.starts().unwrap().push_all(piece, pairs, |number| symbols.push(number)));
         assert!(symbols.join(pairs));
         symbols

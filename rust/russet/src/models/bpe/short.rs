@@ -32,16 +32,20 @@ fn packed(number: u32, place: u32) -> u32 {
 }
 
 /// The symbols of a piece, as numbers of `Pairs`. There is room for more than are merged here, as some are joined at once.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct Symbols {
     list: [u32; Self::ROOM],
     len: usize,
 }
 
+impl Default for Symbols {
+    fn default() -> Self {
+        Self { list: [0; Self::ROOM], len: 0 }
+    }
+}
+
 impl Symbols {
     const ROOM: usize = 128;
-
-    pub(super) const EMPTY: Self = Self { list: [0; Self::ROOM], len: 0 };
 
     pub(super) fn clear(&mut self) {
         self.len = 0;
@@ -73,7 +77,7 @@ impl Symbols {
 }
 
 /// A piece that is being merged. Its symbols are at the places from 1 on; keys and numbers are by place.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 #[repr(C, align(32))]
 struct Lane<const SIZE: usize> {
     /// What each symbol merges to with the next one, by [`packed`].
@@ -322,7 +326,7 @@ mod tests {
         let (mut together, mut lists) = (Together::default(), IdLists::default());
         let mut by_one = Vec::new();
         for piece in pieces {
-            let mut symbols = Symbols::EMPTY;
+            let mut symbols = Symbols::default();
             assert!(piece.iter().all(|&id| symbols.push(pairs.number(id))));
             assert!(!is_joined || symbols.join(pairs));
             together.push(&symbols, lists.add(), pairs);

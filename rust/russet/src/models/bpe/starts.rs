@@ -212,7 +212,7 @@ impl Crossing {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::alphabet::byte_level_char;
     use super::super::Bpe;
     use crate::formats::config::{BpeConfig, VocabConfig};
@@ -224,30 +224,35 @@ mod tests {
         text.iter().copied().map(byte_level_char).collect()
     }
 
-    /// A vocabulary of all bytes and of parts of a text, which begin and end anywhere. Its merges are all that make each of these in
-    /// their order, so some are late; or one for each, so that only what has parts is made.
+    /// A vocabulary of all bytes and these parts. Its merges are all that make each of them in their order, so some are late; or one
+    /// for each, so that only what has parts is made.
+    pub(in crate::models::bpe) fn config(parts: impl Iterator<Item = Vec<u8>>, is_listed_whole: bool) -> BpeConfig {
+        let mut tokens: Vec<Vec<u8>> = (0..=255).map(|byte| vec![byte]).collect();
+        for part in parts {
+            if part.len() > 1 && !tokens.contains(&part) {
+                tokens.push(part);
+            }
+        }
+        let mut merges = StringList::new();
+        for token in &tokens[256..] {
+            let ways = (1..token.len()).map(|middle| token.split_at(middle));
+            let known = ways.filter(|(left, right)| [left, right].iter().all(|part| tokens.iter().any(|token| token == *part)));
+            for (left, right) in known.take(if is_listed_whole { usize::MAX } else { 1 }) {
+                merges.push(&mapped(left));
+                merges.push(&mapped(right));
+            }
+        }
+        let ids = (0..tokens.len() as u32).collect();
+        let vocab = VocabConfig { ids, tokens: tokens.iter().map(|token| mapped(token)).collect() };
+        BpeConfig { vocab, merges, ..Default::default() }
+    }
+
+    /// Vocabularies of parts of a text, which begin and end anywhere.
     fn configs() -> impl Strategy<Value = BpeConfig> {
         let parts = proptest::collection::vec(("[ aéèк漢漣か]{1,4}", 0usize..3, 2usize..6), 1..40);
         (parts, any::<bool>()).prop_map(|(parts, is_listed_whole)| {
-            let mut tokens: Vec<Vec<u8>> = (0..=255).map(|byte| vec![byte]).collect();
-            for (text, skipped, length) in parts {
-                let part: Vec<u8> = text.bytes().skip(skipped).take(length).collect();
-                if part.len() > 1 && !tokens.contains(&part) {
-                    tokens.push(part);
-                }
-            }
-            let mut merges = StringList::new();
-            for token in &tokens[256..] {
-                let ways = (1..token.len()).map(|middle| token.split_at(middle));
-                let known = ways.filter(|(left, right)| [left, right].iter().all(|part| tokens.iter().any(|token| token == *part)));
-                for (left, right) in known.take(if is_listed_whole { usize::MAX } else { 1 }) {
-                    merges.push(&mapped(left));
-                    merges.push(&mapped(right));
-                }
-            }
-            let ids = (0..tokens.len() as u32).collect();
-            let vocab = VocabConfig { ids, tokens: tokens.iter().map(|token| mapped(token)).collect() };
-            BpeConfig { vocab, merges, ..Default::default() }
+            let part = |(text, skipped, length): (String, usize, usize)| text.bytes().skip(skipped).take(length).collect();
+            config(parts.into_iter().map(part), is_listed_whole)
         })
     }
 

@@ -203,11 +203,6 @@ impl Bpe {
         (3 * free >= all).then_some(units)
     }
 
-    /// What is known of units.
-    pub(super) fn raw_units(&self) -> Option<&RawUnits> {
-        self.raw_units.as_ref()
-    }
-
     /// Appends the ids of a piece that `cache` does not know, by way of its units where that is of use.
     pub(in crate::models) fn ids_by_units(
         &self,

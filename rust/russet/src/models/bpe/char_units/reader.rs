@@ -7,7 +7,7 @@
 use super::block::{word, Block, Character, Lanes, NoLanes, BLOCK, COPIED};
 use super::scratch::{Ends, Gap, UnitScratch};
 use super::table::KNOWN;
-use super::{spell, CharUnits, Symbols, BEGINS, ID, NEAR};
+use super::{spell, CharUnits, BEGINS, ID, NEAR};
 use crate::cached::{self, IdLists, IdSink};
 use crate::models::bpe::alphabet::Characters;
 use crate::models::bpe::{Bpe, Scratch};
@@ -264,9 +264,10 @@ impl PieceReader<'_> {
         }
         let list = scratch.lists.add();
         if let Some(pairs) = self.model.pairs(1) {
-            let mut symbols = Symbols::EMPTY;
+            let UnitScratch { symbols, together, .. } = scratch;
+            symbols.clear();
             if characters.iter().all(|&entry| symbols.push(pairs.number(entry & ID))) && symbols.join(pairs) {
-                scratch.together.push(&symbols, list, pairs);
+                together.push(symbols, list, pairs);
             }
         }
         scratch.gaps.push(Gap { at: scratch.len, unit, key, is_cached });

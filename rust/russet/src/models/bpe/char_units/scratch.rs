@@ -4,7 +4,7 @@
 //! when its ids are found. Ids are put there in arrays of fixed length, of which some count: there is room for more behind the last.
 
 use super::block::COPIED;
-use super::Together;
+use super::{Symbols, Together};
 use crate::cached::{BatchScratch, IdLists};
 use std::ops::Range;
 
@@ -20,6 +20,8 @@ pub(in crate::models::bpe) struct UnitScratch {
     pub(super) gaps: Vec<Gap>,
     /// The units of the gaps that are merged together, and for each gap its ids, or none.
     pub(super) together: Together,
+    /// Those of a unit that comes to them.
+    pub(super) symbols: Symbols,
     pub(super) lists: IdLists,
     /// Of the pieces so far: the ends of their ids and gaps.
     pub(super) ends: Vec<Ends>,
@@ -56,7 +58,7 @@ impl UnitScratch {
         self.len = 0;
         self.gaps.clear();
         self.together.truncate(0);
-        self.lists.truncate(0);
+        self.lists.clear();
         self.ends.clear();
         if self.ids.len() > IDS {
             self.ids = Vec::new();
