@@ -5,13 +5,14 @@
 //! so many that it pays, the model works out the pieces of all holes together, and they are remembered. Until then the ids of one
 //! batch after the other are collected; they are handed on from hole to hole.
 
-use crate::piece_cache::{PieceCache, PieceKind, Place, Tables, MOST_IDS};
+use crate::piece_cache::{PieceCache, PieceKind, Place, ShortSlots, Tables, MOST_IDS};
 use crate::spare;
 use crate::{Error, Result};
 use std::ops::Range;
 
 /// How many pieces are looked up together.
 const BATCH: usize = 128;
+const BATCH_IDS: usize = MOST_IDS * BATCH;
 /// So many holes are enough for a model that works pieces out in turns, and after so many ids those that are known are handed on.
 const HOLES: usize = 64;
 const KNOWN_IDS: usize = 1 << 12;
@@ -219,33 +220,33 @@ pub(crate) fn ids_of_pieces<S: IdSink>(
     let bytes = text.as_bytes();
     loop {
         let tables = cache.tables();
+        let slots = tables.slots();
         let mut len = 0;
         scratch.holes.clear();
         let mut is_end = false;
         while !is_end && scratch.holes.len() < HOLES && len < KNOWN_IDS {
             let BatchScratch { wanted, known, holes, .. } = &mut *scratch;
-            let mut batch = 0;
-            for (wanted, piece) in wanted.iter_mut().zip(&mut pieces) {
-                (wanted.start, wanted.end) = (piece.start as u32, piece.end as u32);
-                tables.find(kind, bytes, wanted.start, wanted.end, &mut wanted.place);
-                batch += 1;
+            let (wanted, others) = find_batch(tables, slots, kind, bytes, pieces, wanted);
+            pieces = others;
+            is_end = wanted.len() < BATCH;
+            // Once more than the pieces can have, as room for a whole batch is wanted behind the ids of some.
+            if known.len() < len + 2 * BATCH_IDS {
+                known.resize(len + 2 * BATCH_IDS, 0);
             }
-            is_end = batch < BATCH;
-            if known.len() < len + MOST_IDS * BATCH {
-                known.resize(len + MOST_IDS * BATCH, 0);
-            }
-            for wanted in &wanted[..batch] {
-                // There is room for so many ids of each piece.
-                let room = known[len..].first_chunk_mut();
-                let room = room.ok_or_else(|| Error::Internal("a batch has more ids than its pieces can have".into()))?;
-                let mut count = tables.few_ids(&wanted.place, room);
+            let has_too_many = || Error::Internal("a batch has more ids than its pieces can have".into());
+            let mut rest = wanted;
+            loop {
+                let room = known[len..].first_chunk_mut().ok_or_else(has_too_many)?;
+                let (pieces, ids) = read_known(slots, rest, room);
+                len += ids;
+                let [wanted, others @ ..] = &rest[pieces..] else { break };
+                rest = others;
+                let room = known[len..].first_chunk_mut().ok_or_else(has_too_many)?;
+                let more = tables.more_ids(&wanted.place, room);
+                let count = more.unwrap_or(0);
                 if count == 0 {
-                    let more = tables.more_ids(&wanted.place, room);
-                    count = more.unwrap_or(0);
-                    if count == 0 {
-                        let is_unsure = more.is_none();
-                        holes.push(Hole { wanted: *wanted, start: len as u32, is_unsure, ids: HoleIds::Found(0) });
-                    }
+                    let is_unsure = more.is_none();
+                    holes.push(Hole { wanted: *wanted, start: len as u32, is_unsure, ids: HoleIds::Found(0) });
                 }
                 len += count;
             }
@@ -283,6 +284,40 @@ pub(crate) fn ids_of_pieces<S: IdSink>(
             return Ok(());
         }
     }
+}
+
+/// Finds the places of the next pieces, a batch at most; those, and the pieces behind them.
+#[inline(never)]
+fn find_batch<'w, P: Iterator<Item = Range<usize>>>(
+    tables: &Tables,
+    slots: ShortSlots<'_>,
+    kind: PieceKind,
+    text: &[u8],
+    mut pieces: P,
+    wanted: &'w mut [Wanted],
+) -> (&'w [Wanted], P) {
+    let mut count = 0;
+    for (wanted, piece) in wanted.iter_mut().zip(&mut pieces) {
+        (wanted.start, wanted.end) = (piece.start as u32, piece.end as u32);
+        tables.find(slots, kind, text, wanted.start, wanted.end, &mut wanted.place);
+        count += 1;
+    }
+    (&wanted[..count], pieces)
+}
+
+/// Puts the ids of pieces into `ids`, as long as they are among the few that are known at once; how many pieces that were, and how many
+/// ids.
+#[inline(never)]
+fn read_known(slots: ShortSlots<'_>, pieces: &[Wanted], ids: &mut [u32; BATCH_IDS]) -> (usize, usize) {
+    let mut len = 0;
+    for (number, piece) in pieces.iter().enumerate() {
+        let Some(room) = ids.get_mut(len..len + MOST_IDS).and_then(|room| room.first_chunk_mut()) else { return (number, len) };
+        match slots.few_ids(&piece.place, room) {
+            0 => return (number, len),
+            count => len += count,
+        }
+    }
+    (pieces.len(), len)
 }
 
 /// Puts the ids of holes that are known at the second look into `found`, and the pieces of the others, each once, into `unknown`.

@@ -204,6 +204,25 @@ impl PieceCache {
     }
 }
 
+/// The slots for short pieces of some tables.
+#[derive(Clone, Copy)]
+pub(crate) struct ShortSlots<'t>(&'t [ShortPair]);
+
+impl ShortSlots<'_> {
+    /// The first two slots for a piece.
+    #[inline(always)]
+    fn pair(self, key: [u64; 2]) -> usize {
+        short_hash(key) as usize & (self.0.len() - 1)
+    }
+
+    /// Puts the ids of a piece at the beginning of `ids` and returns their number, if they are up to `SHORT_IDS` and in one of the first
+    /// two short slots; or else 0.
+    #[inline(always)]
+    pub(crate) fn few_ids(self, place: &Place, ids: &mut [u32; MOST_IDS]) -> usize {
+        few_ids(&self.0[place.pair as usize].0, place.key, ids)
+    }
+}
+
 impl Tables {
     fn new([short, pages]: [usize; 2]) -> Self {
         Self { short: Zeroed::new(short), store: Store::new(pages), inserted: AtomicUsize::new(0) }
@@ -221,7 +240,7 @@ impl Tables {
     /// The first two slots for a short piece.
     #[inline(always)]
     fn short_pair(&self, key: [u64; 2]) -> usize {
-        short_hash(key) as usize & (self.short.len() - 1)
+        self.slots().pair(key)
     }
 
     /// The other two.
@@ -246,16 +265,22 @@ impl Tables {
         self.store.copy_to(&other.store);
     }
 
+    /// The short slots, to be kept at hand for a batch of pieces.
+    #[inline(always)]
+    pub(crate) fn slots(&self) -> ShortSlots<'_> {
+        ShortSlots(&self.short)
+    }
+
     /// Finds the place of the piece `start..end` of `text`, of kind `kind`; asks the processor to fetch it.
     #[inline(always)]
-    pub(crate) fn find(&self, kind: PieceKind, text: &[u8], start: u32, end: u32, place: &mut Place) {
+    pub(crate) fn find(&self, slots: ShortSlots<'_>, kind: PieceKind, text: &[u8], start: u32, end: u32, place: &mut Place) {
         let length = (end as usize).wrapping_sub(start as usize);
         match text.get(start as usize..start as usize + 16) {
             Some(&[a, b, c, d, e, f, g, h, ref rest @ ..]) if length <= SHORT_BYTES => {
                 let words = [[a, b, c, d, e, f, g, h], *rest.first_chunk().unwrap_or(&[0; 8])].map(u64::from_le_bytes);
                 let key = short_key(kind, words, length);
-                let pair = self.short_pair(key);
-                memory::prefetch(&self.short[pair]);
+                let pair = slots.pair(key);
+                memory::prefetch(&slots.0[pair]);
                 *place = Place { key, pair: pair as u32 };
             }
             _ => *place = self.place_of(kind, &text[start as usize..], length),
@@ -280,7 +305,7 @@ impl Tables {
     /// The ids of the piece with this place, if they are known, or none; `ids` and `more` are for them.
     #[inline(always)]
     pub(crate) fn ids<'i>(&self, place: &Place, ids: &'i mut [u32; MOST_IDS], more: &'i mut Vec<u32>) -> &'i [u32] {
-        let known = match self.few_ids(place, ids) {
+        let known = match self.slots().few_ids(place, ids) {
             0 => self.more_ids(place, ids),
             count => Some(count),
         };
@@ -294,14 +319,7 @@ impl Tables {
         }
     }
 
-    /// Puts the ids of a piece at the beginning of `ids` and returns their number, if they are up to `SHORT_IDS` and in one of the first
-    /// two short slots; or else 0.
-    #[inline(always)]
-    pub(crate) fn few_ids(&self, place: &Place, ids: &mut [u32; MOST_IDS]) -> usize {
-        few_ids(&self.short[place.pair as usize].0, place.key, ids)
-    }
-
-    /// The same for a piece of which [`few_ids`](Self::few_ids) knows nothing: its ids are more, or it is longer. `None` if it may be in
+    /// Does what [`ShortSlots::few_ids`] does for a piece of which that knows nothing: its ids are more, or it is longer. `None` if it may be in
     /// one of the other slots or in the store, which the processor is asked to fetch.
     #[inline(never)]
     pub(crate) fn more_ids(&self, place: &Place, ids: &mut [u32; MOST_IDS]) -> Option<usize> {
@@ -367,7 +385,7 @@ mod tests {
     impl Tables {
         fn found(&self, kind: PieceKind, text: &[u8], start: usize, end: usize) -> Place {
             let mut place = Place::default();
-            self.find(kind, text, start as u32, end as u32, &mut place);
+            self.find(self.slots(), kind, text, start as u32, end as u32, &mut place);
             let alone = self.place_of(kind, &text[start..end], end - start);
             assert_eq!((place.key, place.pair), (alone.key, alone.pair));
             place

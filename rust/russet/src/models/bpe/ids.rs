@@ -68,6 +68,32 @@ impl Bpe {
                 .iter()
                 .try_for_each(|piece| lists.push(|ids| self.ids_by_units(cache, &text[piece.clone()], scratch, ids)));
         };
+        self.begin_few(text, pieces, pairs, scratch, lists);
+        let Scratch { together, others, .. } = &mut *scratch;
+        together.merge(pairs, lists);
+        let others = std::mem::take(others);
+        for &(index, has_units) in &others {
+            let (piece, units) = (&text[pieces[index].clone()], self.raw_units.as_ref().filter(|_| has_units));
+            lists.set(index, |ids| self.ids_by_way(units, cache, piece, scratch, ids))?;
+        }
+        scratch.others = others;
+        Ok(())
+    }
+
+    /// Takes those of the pieces that are merged together, and notes the others.
+    fn begin_few(&self, text: &str, pieces: &[Range<usize>], pairs: &Pairs, scratch: &mut Scratch, lists: &mut IdLists) {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(avx2) = pairs.level().avx2() {
+            return avx2.run(
+                #[inline(always)]
+                |_| self.begin_few_by(text, pieces, pairs, scratch, lists),
+            );
+        }
+        self.begin_few_by(text, pieces, pairs, scratch, lists);
+    }
+
+    #[inline(always)]
+    fn begin_few_by(&self, text: &str, pieces: &[Range<usize>], pairs: &Pairs, scratch: &mut Scratch, lists: &mut IdLists) {
         let Scratch { together, others, .. } = &mut *scratch;
         others.clear();
         let mut symbols = Symbols::default();
@@ -80,14 +106,6 @@ impl Bpe {
                 false => others.push((index, units.is_some())),
             }
         }
-        together.merge(pairs, lists);
-        let others = std::mem::take(others);
-        for &(index, has_units) in &others {
-            let (piece, units) = (&text[pieces[index].clone()], self.raw_units.as_ref().filter(|_| has_units));
-            lists.set(index, |ids| self.ids_by_way(units, cache, piece, scratch, ids))?;
-        }
-        scratch.others = others;
-        Ok(())
     }
 
     /// Appends the ids of a piece or unit by the way for its length and returns true, or false if one of its symbols is no token.
@@ -134,13 +152,12 @@ impl Bpe {
     }
 
     /// Reads the symbols of a piece, those joined that are sure to merge; false if they are too many or one is no token.
-    #[inline]
+    #[inline(always)]
     fn read_symbols(&self, piece: &str, pairs: &Pairs, symbols: &mut Symbols) -> bool {
         symbols.clear();
         let is_read = match &self.parts {
             Parts::Bytes { .. } => {
-                piece.len() <= MOST_BYTES
-                    && pairs.starts().is_some_and(|starts| starts.push_all(piece, pairs, |number| symbols.push(number)))
+                piece.len() <= MOST_BYTES && pairs.starts().is_some_and(|starts| starts.push_all(piece, pairs, symbols))
             }
             Parts::Characters { characters, .. } => piece
                 .chars()

@@ -15,6 +15,11 @@ use std::hint::select_unpredictable;
 
 /// Symbols of smaller numbers than this have pairs here.
 pub(super) const NEAR: usize = 256;
+/// In place of a number: that of any other symbol, of which nothing is known ...
+const OTHER: usize = NEAR;
+/// ... and the lack of one.
+const END: usize = NEAR + 1;
+const WIDTH: usize = NEAR + 2;
 
 /// How early a merge comes: the more, the earlier; 0 for never.
 fn urgency(number: u32) -> u64 {
@@ -22,30 +27,35 @@ fn urgency(number: u32) -> u64 {
 }
 
 const URGENCY: u64 = NO_TOKEN as u64;
-/// In an entry, the urgency of what the pair makes, then those of the first merges that could take a symbol of it ...
+/// In an entry, the urgencies of the first merges that could take a symbol of the pair, the right one lowest, and that of what it makes ...
 const LEFT_SHIFT: u32 = NUMBER_BITS;
-const RIGHT_SHIFT: u32 = 2 * NUMBER_BITS;
-/// ... and whether it must not be joined at once.
+const MADE_SHIFT: u32 = 2 * NUMBER_BITS;
+/// ... and whether it must not be joined at once: then all above `MADE_SHIFT` is a negative number.
 const IS_LATE: u64 = 1 << 63;
-const _: () = assert!(3 * NUMBER_BITS < 64);
+const _: () = assert!(3 * NUMBER_BITS == 63);
 
-/// What is known of each pair, and of pairs of other symbols: they are joined with nothing, and nothing is sure beside them.
+/// What is known of each pair.
 #[derive(Debug)]
 pub(super) struct Near {
     /// Not in huge pages: of half a megabyte a text touches a few lines.
-    entries: Box<[u64]>,
+    entries: Box<[u64; WIDTH * WIDTH]>,
 }
-
-const OTHER: usize = NEAR * NEAR;
 
 #[inline(always)]
 pub(super) fn is_near(left: u32, right: u32) -> bool {
     (left | right) < NEAR as u32
 }
 
+/// The number of a symbol, or `OTHER`.
 #[inline(always)]
-fn place(left: u32, right: u32) -> usize {
-    select_unpredictable(is_near(left, right), left as usize * NEAR + right as usize, OTHER)
+fn or_other(number: u32) -> usize {
+    number.min(OTHER as u32) as usize
+}
+
+/// Two of these are the place of an entry.
+#[inline(always)]
+fn place(left: usize, right: usize) -> usize {
+    left * WIDTH + right
 }
 
 impl Near {
@@ -56,14 +66,21 @@ impl Near {
         made: impl ExactSizeIterator<Item = (u32, u32)> + Clone,
         is_late_part: impl Fn(u32) -> bool,
     ) -> Self {
-        let mut entries = vec![0; OTHER + 1].into_boxed_slice();
-        entries[OTHER] = URGENCY << LEFT_SHIFT | URGENCY << RIGHT_SHIFT;
+        let mut entries = match vec![0; WIDTH * WIDTH].into_boxed_slice().try_into() {
+            Ok(entries) => entries,
+            Err(_) => Box::new([0; WIDTH * WIDTH]),
+        };
+        // They are joined with nothing, and nothing is sure beside them.
+        for number in 0..WIDTH {
+            entries[place(OTHER, number)] = URGENCY << LEFT_SHIFT | URGENCY;
+            entries[place(number, OTHER)] = URGENCY << LEFT_SHIFT | URGENCY;
+        }
         let mut ends = Ends::new(first, made.len());
         let mut is_known = true;
         for ((left, right), number) in made.clone().zip(first..) {
             if is_near(left, right) {
-                let entry = &mut entries[place(left, right)];
-                *entry = *entry & !URGENCY | urgency(number) | if is_late_part(number) { IS_LATE } else { 0 };
+                let entry = &mut entries[place(left as usize, right as usize)];
+                *entry |= urgency(number) << MADE_SHIFT | if is_late_part(number) { IS_LATE } else { 0 };
             }
             is_known &= ends.set(number, left, right);
         }
@@ -75,7 +92,7 @@ impl Near {
         for ((left, right), number) in made.zip(first..) {
             let (before, behind) = (ends.last(left), ends.first(right));
             let mut note = |left: u32, right: u32, shift: u32| {
-                let entry = &mut entries[place(left, right)];
+                let entry = &mut entries[place(left as usize, right as usize)];
                 let most = (*entry >> shift & URGENCY).max(urgency(number));
                 *entry = *entry & !(URGENCY << shift) | most << shift;
             };
@@ -83,42 +100,44 @@ impl Near {
                 note(before, right, LEFT_SHIFT);
             }
             if is_near(left, behind) {
-                note(left, behind, RIGHT_SHIFT);
+                note(left, behind, 0);
             }
         }
         if !is_known {
-            entries[..OTHER].iter_mut().for_each(|entry| *entry |= IS_LATE);
+            entries.iter_mut().for_each(|entry| *entry |= IS_LATE);
         }
         Self { entries }
     }
 
-    /// Whether two symbols are near, and the number of what they make, or 0.
+    /// The number of what two symbols make, or `NO_TOKEN` if they are not near or make nothing.
     #[inline(always)]
-    pub(super) fn get(&self, left: u32, right: u32) -> (bool, u32) {
-        let urgency = (self.entries[place(left, right)] & URGENCY) as u32;
-        (is_near(left, right), select_unpredictable(urgency == 0, 0, NO_TOKEN - urgency))
+    pub(super) fn get(&self, left: u32, right: u32) -> u32 {
+        let urgency = self.entries[place(or_other(left), or_other(right))] >> MADE_SHIFT & URGENCY;
+        NO_TOKEN - urgency as u32
     }
 
     /// Joins all pairs of a piece's symbols that are sure to merge; how many symbols are left.
     #[inline(always)]
-    pub(super) fn join(&self, symbols: &mut [u32]) -> usize {
-        let entry = |symbols: &[u32], at: usize| match symbols.get(at..at + 2) {
-            Some(&[left, right]) => self.entries[place(left, right)],
-            _ => 0,
-        };
-        let (mut before, mut here) = (0, entry(symbols, 0));
-        let (mut length, mut is_taken) = (0, false);
-        for at in 0..symbols.len() {
-            let behind = entry(symbols, at + 1);
-            let urgency = here & URGENCY;
-            let is_sure =
-                (urgency > before >> LEFT_SHIFT & URGENCY) & (urgency > behind >> RIGHT_SHIFT & URGENCY) & (here & IS_LATE == 0);
+    pub(super) fn join<const ROOM: usize>(&self, symbols: &mut [u32; ROOM], length: usize) -> usize {
+        let length = length.min(ROOM);
+        let number = |symbols: &[u32; ROOM], at: usize| symbols.get(at).map_or(END, |&number| or_other(number));
+        let entry = |left: usize, right: usize| self.entries[place(left, right)];
+        let mut right = if length > 1 { number(symbols, 1) } else { END };
+        let mut here = if length > 0 { entry(number(symbols, 0), right) } else { 0 };
+        let (mut before, mut joined, mut is_taken) = (0, 0, false);
+        for at in 0..length {
+            let left = right;
+            right = select_unpredictable(at + 2 < length, number(symbols, at + 2), END);
+            let behind = entry(left, right);
+            let urgency = here as i64 >> MADE_SHIFT;
+            let others = (before >> LEFT_SHIFT & URGENCY).max(behind & URGENCY) as i64;
+            let is_sure = urgency > others;
             // Of a pair the second symbol is written to where the next one will be.
-            symbols[length] = select_unpredictable(is_sure, NO_TOKEN - urgency as u32, symbols[at]);
-            length += usize::from(!is_taken);
+            symbols[joined] = select_unpredictable(is_sure, NO_TOKEN ^ urgency as u32, symbols[at]);
+            joined += usize::from(!is_taken);
             (before, here, is_taken) = (here, behind, is_sure);
         }
-        length
+        joined
     }
 }
 
@@ -175,7 +194,7 @@ mod tests {
     fn joined(model: &Bpe, piece: &str) -> Symbols {
         let pairs = model.pairs(0).unwrap();
         let mut symbols = Symbols::default();
-        assert!(pairs.starts().unwrap().push_all(piece, pairs, |number| symbols.push(number)));
+        assert!(pairs.starts().unwrap().push_all(piece, pairs, &mut symbols));
         assert!(symbols.join(pairs));
         symbols
     }

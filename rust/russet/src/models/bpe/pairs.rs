@@ -61,7 +61,7 @@ const _: () = assert!(3 * NUMBER_BITS < 64);
 unsafe impl Zeroable for Bucket {}
 
 /// Where pairs are: in a segment by the highest bit of both numbers, so that those of small numbers, which a text has most of, stand
-/// together; in there by a hash. All of it is done in 32 bits, so that eight are found at once.
+/// together; in there by a hash.
 #[derive(Clone, Copy, Debug)]
 struct Places {
     /// Where the buckets of each segment begin, and how many they are.
@@ -75,8 +75,7 @@ const SEGMENTS: usize = 32;
 impl Places {
     #[inline(always)]
     fn segment(left: u32, right: u32) -> usize {
-        // The exponent of a float: all these numbers are floats without loss.
-        (((left | right | 1) as i32 as f32).to_bits() >> 23).wrapping_sub(127) as usize % SEGMENTS
+        (left | right | 1).leading_zeros() as usize % SEGMENTS
     }
 
     #[inline(always)]
@@ -224,19 +223,19 @@ impl Pairs {
         self.ids[number as usize]
     }
 
-    /// The number of what two tokens merge to, or 0.
+    /// The number of what two tokens merge to, or `NO_TOKEN`.
     #[inline(always)]
     pub(super) fn get(&self, left: u32, right: u32) -> u32 {
         match is_near(left, right) {
-            true => self.near.get(left, right).1,
+            true => self.near.get(left, right),
             false => self.look(left, right, self.places.bucket(left, right)),
         }
     }
 
-    /// Whether two tokens are near, and the number of what they merge to then, or 0.
+    /// Whether two tokens are near, and the number of what they merge to then, or `NO_TOKEN`.
     #[inline(always)]
     pub(super) fn near(&self, left: u32, right: u32) -> (bool, u32) {
-        self.near.get(left, right)
+        (is_near(left, right), self.near.get(left, right))
     }
 
     /// The bucket of a pair of which one number at least is not small.
@@ -247,8 +246,8 @@ impl Pairs {
 
     /// Joins all pairs of a piece's symbols that are sure to merge; how many symbols are left.
     #[inline(always)]
-    pub(super) fn join(&self, symbols: &mut [u32]) -> usize {
-        self.near.join(symbols)
+    pub(super) fn join<const ROOM: usize>(&self, symbols: &mut [u32; ROOM], length: usize) -> usize {
+        self.near.join(symbols, length)
     }
 
     /// Asks the processor to fetch a bucket.
@@ -257,7 +256,7 @@ impl Pairs {
         memory::prefetch(self.buckets.as_ptr().wrapping_add(bucket as usize));
     }
 
-    /// The number of what a pair merges to whose bucket this is, or 0.
+    /// The number of what a pair merges to whose bucket this is, or `NO_TOKEN`.
     #[inline(always)]
     pub(super) fn look(&self, left: u32, right: u32, bucket: u32) -> u32 {
         let key = key(left, right);
@@ -268,7 +267,7 @@ impl Pairs {
         if !is_here & (slots[LAST] & HAS_MORE != 0) {
             return self.look_behind(key, bucket);
         }
-        std::hint::select_unpredictable(is_here, least as u32, 0)
+        std::hint::select_unpredictable(is_here, least as u32, NO_TOKEN)
     }
 
     #[cold]
@@ -280,7 +279,7 @@ impl Pairs {
                 return (slot ^ key) as u32 % NUMBERS as u32;
             }
             if slots[LAST] & HAS_MORE == 0 {
-                return 0;
+                return NO_TOKEN;
             }
             bucket = self.places.next(bucket, left, right);
         }

@@ -20,15 +20,16 @@ const LARGEST: usize = 64;
 
 const PLACE_BITS: u32 = LARGEST.trailing_zeros();
 /// A pair that does not merge has at least this, as has the lack of one.
-const NONE: u32 = u32::MAX << PLACE_BITS;
+const NONE: u32 = NO_TOKEN << PLACE_BITS;
 
-/// In place of what a pair makes: where it is looked up. What is made has less, and `NONE` has the next bit too.
-const IS_BUCKET: u32 = 1 << 30;
+/// In place of what a pair makes: where it is looked up. What is made has less, and `NONE` too.
+const IS_BUCKET: u32 = 1 << (u32::BITS - 1);
+const _: () = assert!(NONE < IS_BUCKET - LARGEST as u32);
 
-/// What a pair makes, 0 for nothing, and the place of its left symbol, so that the least is what comes first.
+/// What a pair makes and the place of its left symbol, so that the least is what comes first.
 #[inline(always)]
 fn packed(number: u32, place: u32) -> u32 {
-    number.wrapping_sub(1) << PLACE_BITS | place
+    number << PLACE_BITS | place
 }
 
 /// The symbols of a piece, as numbers of `Pairs`. There is room for more than are merged here, as some are joined at once.
@@ -45,7 +46,7 @@ impl Default for Symbols {
 }
 
 impl Symbols {
-    const ROOM: usize = 128;
+    pub(super) const ROOM: usize = 128;
 
     pub(super) fn clear(&mut self) {
         self.len = 0;
@@ -64,13 +65,23 @@ impl Symbols {
         }
     }
 
+    /// Has `fill` put numbers behind the first ones of the list; it returns how many there are then, or none if there is no room for one
+    /// or one is not that of a token. So their count need not go through memory for each.
+    #[inline(always)]
+    pub(super) fn fill(&mut self, fill: impl FnOnce(&mut [u32; Self::ROOM], usize) -> Option<usize>) -> bool {
+        let filled = fill(&mut self.list, self.len);
+        self.len = filled.unwrap_or(self.len);
+        filled.is_some()
+    }
+
     /// Joins what is sure to merge, and tells whether the rest is few enough to be merged here.
     #[inline(always)]
     pub(super) fn join(&mut self, pairs: &Pairs) -> bool {
-        self.len = pairs.join(&mut self.list[..self.len.min(Self::ROOM)]);
+        self.len = pairs.join(&mut self.list, self.len);
         self.len <= MOST
     }
 
+    #[cfg(test)]
     pub(super) fn as_slice(&self) -> &[u32] {
         &self.list[..self.len.min(Self::ROOM)]
     }
@@ -98,35 +109,48 @@ struct Lane<const SIZE: usize> {
     list: usize,
 }
 
-impl<const SIZE: usize> Lane<SIZE> {
-    const MOST: usize = SIZE - 2;
-
-    /// The piece of these symbols, of which there is room for at most `MOST`. What they make is yet to be looked up.
-    #[inline(always)]
-    fn new(symbols: &[u32], list: usize, pairs: &Pairs) -> Self {
-        let symbols = &symbols[..symbols.len().min(Self::MOST)];
-        let mut lane = Self {
+impl<const SIZE: usize> Default for Lane<SIZE> {
+    fn default() -> Self {
+        Self {
             keys: [NONE; SIZE],
             numbers: [NO_TOKEN; SIZE],
-            left: u64::MAX >> (62 - symbols.len()),
+            left: 0,
             place: 0,
             number: 0,
             before: 0,
             right: 0,
             after: 0,
             buckets: [0; 2],
-            list,
-        };
-        lane.numbers[1..SIZE - 1][..symbols.len()].copy_from_slice(symbols);
-        for place in lane.places() {
-            let (left, right) = (lane.numbers[place], lane.numbers[place + 1]);
+            list: 0,
+        }
+    }
+}
+
+impl<const SIZE: usize> Lane<SIZE> {
+    const MOST: usize = SIZE - 2;
+
+    /// Takes a piece of these symbols, of which there is room for at most `MOST`. What they make is yet to be looked up.
+    #[inline(always)]
+    fn take(&mut self, symbols: &Symbols, list: usize, pairs: &Pairs) {
+        let count = symbols.len.min(Self::MOST);
+        self.list = list;
+        self.left = u64::MAX >> (62 - count);
+        self.keys = [NONE; SIZE];
+        // All that there is room for, so that no length has to be foreseen.
+        for ((number, &symbol), at) in self.numbers[1..].iter_mut().zip(&symbols.list).zip(0..) {
+            let is_behind = if at < count as u32 { 0 } else { NO_TOKEN };
+            *number = symbol | is_behind;
+        }
+        let mut left = self.numbers[1];
+        for place in 1..count {
+            let right = self.numbers[place + 1];
             let bucket = pairs.bucket(left, right);
             let (is_near, near) = pairs.near(left, right);
             // Without branches: what the next symbol is cannot be foreseen.
             pairs.fetch(select_unpredictable(is_near, 0, bucket));
-            lane.keys[place] = select_unpredictable(is_near, packed(near, place as u32), bucket | IS_BUCKET);
+            self.keys[place] = select_unpredictable(is_near, packed(near, place as u32), bucket | IS_BUCKET);
+            left = right;
         }
-        lane
     }
 
     /// The places whose symbols have another one behind them.
@@ -140,7 +164,7 @@ impl<const SIZE: usize> Lane<SIZE> {
     fn begin(&mut self, pairs: &Pairs) {
         for place in self.places() {
             let key = self.keys[place];
-            let is_bucket = key >> IS_BUCKET.trailing_zeros() == 1;
+            let is_bucket = key & IS_BUCKET != 0;
             let number =
                 pairs.look(self.numbers[place], self.numbers[place + 1], select_unpredictable(is_bucket, key & !IS_BUCKET, 0));
             self.keys[place] = select_unpredictable(is_bucket, packed(number, place as u32), key);
@@ -156,7 +180,7 @@ impl<const SIZE: usize> Lane<SIZE> {
     #[inline(always)]
     fn next(&mut self, pairs: &Pairs) -> bool {
         let least = self.keys.iter().fold(NONE, |least, &key| least.min(key));
-        let (place, number) = (least % LARGEST as u32, (least >> PLACE_BITS) + 1);
+        let (place, number) = (least % LARGEST as u32, least >> PLACE_BITS);
         let behind = self.left & (u64::MAX << 1) << place;
         self.place = place;
         self.number = number;
@@ -203,13 +227,45 @@ impl<const SIZE: usize> Lane<SIZE> {
     }
 }
 
+/// Lanes, of which the first `taken` have pieces.
+#[derive(Debug)]
+struct Lanes<const SIZE: usize> {
+    all: Vec<Lane<SIZE>>,
+    taken: usize,
+}
+
+impl<const SIZE: usize> Default for Lanes<SIZE> {
+    fn default() -> Self {
+        Self { all: Vec::new(), taken: 0 }
+    }
+}
+
+impl<const SIZE: usize> Lanes<SIZE> {
+    /// Takes a piece as [`Lane::take`]. Lanes are filled where they are, as to move them costs as much.
+    #[inline(always)]
+    fn push(&mut self, symbols: &Symbols, list: usize, pairs: &Pairs) {
+        if self.taken == self.all.len() {
+            self.all.push(Lane::default());
+        }
+        self.all[self.taken].take(symbols, list, pairs);
+        self.taken += 1;
+    }
+
+    /// Forgets the pieces of this list and those behind it, which were taken last.
+    fn forget(&mut self, list: usize) {
+        while self.all[..self.taken].last().is_some_and(|lane| lane.list >= list) {
+            self.taken -= 1;
+        }
+    }
+}
+
 /// Pieces that are merged in turns.
 #[derive(Debug, Default)]
 pub(super) struct Together {
-    small: Vec<Lane<SMALL>>,
-    middle: Vec<Lane<MIDDLE>>,
-    large: Vec<Lane<LARGE>>,
-    largest: Vec<Lane<LARGEST>>,
+    small: Lanes<SMALL>,
+    middle: Lanes<MIDDLE>,
+    large: Lanes<LARGE>,
+    largest: Lanes<LARGEST>,
     going: Vec<u32>,
 }
 
@@ -217,24 +273,23 @@ impl Together {
     /// Takes the symbols of a piece whose ids become the list of this number.
     #[inline(always)]
     pub(super) fn push(&mut self, symbols: &Symbols, list: usize, pairs: &Pairs) {
-        let symbols = symbols.as_slice();
-        if symbols.len() <= Lane::<SMALL>::MOST {
-            self.small.push(Lane::new(symbols, list, pairs));
-        } else if symbols.len() <= Lane::<MIDDLE>::MOST {
-            self.middle.push(Lane::new(symbols, list, pairs));
-        } else if symbols.len() <= Lane::<LARGE>::MOST {
-            self.large.push(Lane::new(symbols, list, pairs));
+        if symbols.len <= Lane::<SMALL>::MOST {
+            self.small.push(symbols, list, pairs);
+        } else if symbols.len <= Lane::<MIDDLE>::MOST {
+            self.middle.push(symbols, list, pairs);
+        } else if symbols.len <= Lane::<LARGE>::MOST {
+            self.large.push(symbols, list, pairs);
         } else {
-            self.largest.push(Lane::new(symbols, list, pairs));
+            self.largest.push(symbols, list, pairs);
         }
     }
 
     /// Forgets the pieces of this list and those behind it, which were taken last.
     pub(super) fn truncate(&mut self, list: usize) {
-        forget(&mut self.small, list);
-        forget(&mut self.middle, list);
-        forget(&mut self.large, list);
-        forget(&mut self.largest, list);
+        self.small.forget(list);
+        self.middle.forget(list);
+        self.large.forget(list);
+        self.largest.forget(list);
     }
 
     /// Merges what was taken to the end, and forgets it.
@@ -257,14 +312,14 @@ impl Together {
     }
 }
 
-fn forget<const SIZE: usize>(lanes: &mut Vec<Lane<SIZE>>, list: usize) {
-    while lanes.pop_if(|lane| lane.list >= list).is_some() {}
-}
-
 #[inline(always)]
-fn merge_lanes<const SIZE: usize>(lanes: &mut Vec<Lane<SIZE>>, going: &mut Vec<u32>, pairs: &Pairs, lists: &mut IdLists) {
-    going.clear();
-    going.resize(lanes.len(), 0);
+fn merge_lanes<const SIZE: usize>(lanes: &mut Lanes<SIZE>, going: &mut Vec<u32>, pairs: &Pairs, lists: &mut IdLists) {
+    let Lanes { all, taken } = lanes;
+    let lanes = &mut all[..*taken];
+    *taken = 0;
+    if going.len() < lanes.len() {
+        going.resize(lanes.len(), 0);
+    }
     let mut left = 0;
     for (index, lane) in lanes.iter_mut().enumerate() {
         lane.begin(pairs);
@@ -282,7 +337,7 @@ fn merge_lanes<const SIZE: usize>(lanes: &mut Vec<Lane<SIZE>>, going: &mut Vec<u
             left += usize::from(lane.next(pairs));
         }
     }
-    for lane in lanes.drain(..) {
+    for lane in lanes {
         lists.set(lane.list, |numbers| lane.give(numbers));
     }
 }
@@ -290,8 +345,9 @@ fn merge_lanes<const SIZE: usize>(lanes: &mut Vec<Lane<SIZE>>, going: &mut Vec<u
 /// Appends the ids of a piece that is merged alone, as a unit of a character or two often is.
 pub(super) fn merge_alone(symbols: &Symbols, pairs: &Pairs, ids: &mut Vec<u32>) {
     #[inline(always)]
-    fn merge<const SIZE: usize>(symbols: &[u32], pairs: &Pairs, ids: &mut Vec<u32>) {
-        let mut lane = Lane::<SIZE>::new(symbols, 0, pairs);
+    fn merge<const SIZE: usize>(symbols: &Symbols, pairs: &Pairs, ids: &mut Vec<u32>) {
+        let mut lane = Lane::<SIZE>::default();
+        lane.take(symbols, 0, pairs);
         lane.begin(pairs);
         while lane.next(pairs) {
             lane.merge(pairs);
@@ -300,12 +356,11 @@ pub(super) fn merge_alone(symbols: &Symbols, pairs: &Pairs, ids: &mut Vec<u32>) 
         lane.give(ids);
         ids[start..].iter_mut().for_each(|number| *number = pairs.id(*number));
     }
-    let symbols = symbols.as_slice();
-    if symbols.len() <= Lane::<SMALL>::MOST {
+    if symbols.len <= Lane::<SMALL>::MOST {
         merge::<SMALL>(symbols, pairs, ids);
-    } else if symbols.len() <= Lane::<MIDDLE>::MOST {
+    } else if symbols.len <= Lane::<MIDDLE>::MOST {
         merge::<MIDDLE>(symbols, pairs, ids);
-    } else if symbols.len() <= Lane::<LARGE>::MOST {
+    } else if symbols.len <= Lane::<LARGE>::MOST {
         merge::<LARGE>(symbols, pairs, ids);
     } else {
         merge::<LARGEST>(symbols, pairs, ids);

@@ -11,7 +11,9 @@
 //! for pairs. O(1) for a character; made in O(tokens).
 
 use super::alphabet::{byte_level_byte, ByteIds};
-use super::pairs::{Pairs, NUMBER_BITS};
+use super::char_units::Character;
+use super::pairs::{Pairs, NO_TOKEN, NUMBER_BITS};
+use super::short::Symbols;
 use crate::memory::{Zeroable, Zeroed};
 use crate::vocab::Vocabulary;
 use hashbrown::{HashMap, HashSet};
@@ -99,10 +101,10 @@ impl Starts {
         for second in 0x80..0xc0_u8 {
             crossing.behind.insert(bytes[usize::from(second)], NONE);
             let with_second = |first: u8| pairs.get(bytes[usize::from(first)], bytes[usize::from(second)]);
-            for part in leads.clone().skip_while(|&lead| lead < 0xe0).map(with_second).filter(|&part| part != 0) {
+            for part in leads.clone().skip_while(|&lead| lead < 0xe0).map(with_second).filter(|&part| part != NO_TOKEN) {
                 crossing.before.insert(part, NONE);
             }
-            for part in (0x80..0xc0).map(with_second).filter(|&part| part != 0) {
+            for part in (0x80..0xc0).map(with_second).filter(|&part| part != NO_TOKEN) {
                 crossing.behind.insert(part, NONE);
             }
         }
@@ -110,34 +112,56 @@ impl Starts {
         Self { bytes, characters: Zeroed::new(CHARACTERS), crossing }
     }
 
-    /// Pushes the symbols of a piece until `push` says no; whether it took all.
+    /// Pushes the symbols of a piece; false if there is no room for one, or one is no token.
     #[inline(always)]
-    pub(super) fn push_all(&self, piece: &str, pairs: &Pairs, mut push: impl FnMut(u32) -> bool) -> bool {
+    pub(super) fn push_all(&self, piece: &str, pairs: &Pairs, symbols: &mut Symbols) -> bool {
+        symbols.fill(
+            #[inline(always)]
+            |list, count| self.put_all(piece, pairs, list, count),
+        )
+    }
+
+    #[inline(always)]
+    fn put_all(&self, piece: &str, pairs: &Pairs, list: &mut [u32; Symbols::ROOM], mut count: usize) -> Option<usize> {
         let bytes = piece.as_bytes();
         let class = |at: usize| bytes.get(at).map_or(0, |&byte| u64::from(CLASS[usize::from(byte)]));
-        piece.char_indices().all(|(at, character)| {
-            if character.is_ascii() {
-                return push(self.bytes[character as usize % 128]);
+        let mut put = |number: u32| {
+            *list.get_mut(count).filter(|_| number != NO_TOKEN)? = number;
+            count += 1;
+            Some(())
+        };
+        let mut at = 0;
+        while let Some(&byte) = bytes.get(at) {
+            if byte.is_ascii() {
+                put(self.bytes[usize::from(byte)])?;
+                at += 1;
+                continue;
             }
-            let end = at + character.len_utf8();
-            let start = self.start(character, pairs);
+            let character = Character::at(bytes, at);
+            let end = at + character.bytes;
+            let start = self.start(character.code, pairs);
             let blocked = class(at.wrapping_sub(1)) << BEFORE_SHIFT | class(end) << BEHIND_SHIFT;
             let number = |shift: u32| (start >> shift) as u32 & ((1 << NUMBER_BITS) - 1);
             match start & 3 {
-                ONE if start & blocked == 0 => push(number(FIRST_SHIFT)),
-                TWO if start & blocked == 0 => push(number(FIRST_SHIFT)) && push(number(SECOND_SHIFT)),
-                _ => bytes[at..end].iter().all(|&byte| push(self.bytes[usize::from(byte)])),
+                ONE if start & blocked == 0 => put(number(FIRST_SHIFT))?,
+                TWO if start & blocked == 0 => {
+                    put(number(FIRST_SHIFT))?;
+                    put(number(SECOND_SHIFT))?;
+                }
+                _ => bytes[at..end].iter().try_for_each(|&byte| put(self.bytes[usize::from(byte)]))?,
             }
-        })
+            at = end;
+        }
+        Some(count)
     }
 
     /// What a character begins as.
     #[inline(always)]
-    fn start(&self, character: char, pairs: &Pairs) -> u64 {
-        let Some(Start(slot)) = self.characters.get(character as usize) else { return BYTES };
+    fn start(&self, code: u32, pairs: &Pairs) -> u64 {
+        let Some(Start(slot)) = self.characters.get(code as usize) else { return BYTES };
         match slot.load(Ordering::Relaxed) {
             0 => {
-                let start = self.work_out(character, pairs);
+                let start = char::from_u32(code).map_or(BYTES, |character| self.work_out(character, pairs));
                 slot.store(start, Ordering::Relaxed);
                 start
             }
@@ -153,7 +177,7 @@ impl Starts {
         let (mut before, mut behind) = (0, 0);
         loop {
             let numbers = symbols.windows(2).map(|pair| pairs.get(pair[0], pair[1]));
-            let next = numbers.zip(0..).filter(|&(number, _)| number != 0).min();
+            let next = numbers.zip(0..).filter(|&(number, _)| number != NO_TOKEN).min();
             // In the end, all that was done has to come before.
             let limit = next.map_or(latest, |(number, _)| number);
             before |= blocked(&self.crossing.before, symbols[0], limit);
@@ -214,6 +238,7 @@ impl Crossing {
 #[cfg(test)]
 pub(super) mod tests {
     use super::super::alphabet::byte_level_char;
+    use super::super::short::Symbols;
     use super::super::Bpe;
     use crate::formats::config::{BpeConfig, VocabConfig};
     use crate::models::bpe::Scratch;
@@ -265,7 +290,7 @@ pub(super) mod tests {
             let pairs = model.pairs(0).unwrap();
             for piece in &pieces {
                 let (mut by_characters, mut by_bytes) = (Vec::new(), Vec::new());
-                prop_assert!(pairs.starts().unwrap().push_all(piece, pairs, |number| number != super::super::pairs::NO_TOKEN));
+                prop_assert!(pairs.starts().unwrap().push_all(piece, pairs, &mut Symbols::default()));
                 model.ids(piece, &mut Scratch::default(), &mut by_characters).unwrap();
                 model.tokenize(piece, 0, &mut Scratch::default(), &mut by_bytes).unwrap();
                 prop_assert_eq!(&by_characters, &by_bytes);
@@ -286,15 +311,11 @@ pub(super) mod tests {
         for (piece, expected) in
             [("кк", 2), (" кк", 4), ("к к", 4), ("ее", 2), ("еа", 2), ("еa", 3), ("е ", 2), ("к", 1), (" е", 3)]
         {
-            let mut symbols = Vec::new();
-            let mut push = |number| {
-                symbols.push(number);
-                true
-            };
-            assert!(pairs.starts().unwrap().push_all(piece, pairs, &mut push));
+            let mut symbols = Symbols::default();
+            assert!(pairs.starts().unwrap().push_all(piece, pairs, &mut symbols));
             // The Cyrillic а is no token.
             let extra = piece.matches('а').count();
-            assert_eq!(symbols.len(), expected + extra, "{piece:?}");
+            assert_eq!(symbols.as_slice().len(), expected + extra, "{piece:?}");
         }
     }
 }

@@ -49,12 +49,19 @@ impl Unmade {
 
     #[inline]
     fn bit(&self, piece: &[u8]) -> usize {
-        let (words, rest) = piece.as_chunks::<8>();
-        let mut last = [0; 8];
-        last[..rest.len()].copy_from_slice(rest);
-        let words = words.iter().chain([&last]).map(|word| u64::from_le_bytes(*word));
-        let hash = words.fold(self.key ^ piece.len() as u64, |hash, word| fold(hash ^ word, 0x9e37_79b9_7f4a_7c15));
-        hash as usize % (64 * self.bits.len())
+        let mix = |hash: u64, word: &[u8; 8]| fold(hash ^ u64::from_le_bytes(*word), 0x9e37_79b9_7f4a_7c15);
+        let hash = self.key ^ piece.len() as u64;
+        let hash = match piece.last_chunk() {
+            // The last word may have some bytes of the one before once more.
+            Some(last) => mix(piece.as_chunks().0.iter().fold(hash, mix), last),
+            None => {
+                let mut word = [0; 8];
+                word[..piece.len()].copy_from_slice(piece);
+                mix(hash, &word)
+            }
+        };
+        // They are a power of two.
+        hash as usize & (64 * self.bits.len() - 1)
     }
 }
 

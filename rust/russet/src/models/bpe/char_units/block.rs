@@ -120,13 +120,24 @@ pub(super) fn word(bytes: &[u8], at: usize) -> u32 {
 
 /// A character of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Character {
-    pub(super) code: u32,
+pub(in super::super) struct Character {
+    pub(in super::super) code: u32,
     /// Its length.
-    pub(super) bytes: usize,
+    pub(in super::super) bytes: usize,
 }
 
 impl Character {
+    /// The character at `at`, which is the end of `bytes` at most.
+    #[inline(always)]
+    pub(in super::super) fn at(bytes: &[u8], at: usize) -> Self {
+        let begin = bytes.len().wrapping_sub(4).min(at);
+        match bytes.get(begin..).and_then(|rest| rest.first_chunk()) {
+            // The last ones are read with what is before them.
+            Some(word) => Self::of(u32::from_le_bytes(*word) >> (8 * (at - begin) as u32 % 32)),
+            None => Self::of(word(bytes, at)),
+        }
+    }
+
     /// The character that begins [`word`].
     #[inline(always)]
     pub(super) fn of(word: u32) -> Self {
@@ -151,6 +162,7 @@ mod tests {
             for (at, character) in text.char_indices() {
                 let read = Character::of(word(text.as_bytes(), at));
                 prop_assert_eq!(read, Character { code: character.into(), bytes: character.len_utf8() });
+                prop_assert_eq!(Character::at(text.as_bytes(), at), read);
             }
         }
     }

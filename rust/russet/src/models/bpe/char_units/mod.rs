@@ -35,6 +35,7 @@ use crate::simd::{Avx2, Level};
 use crate::vocab::Vocabulary;
 use crate::words::SPACE_SYMBOL;
 use crate::Result;
+pub(super) use block::Character;
 use block::{Block, BLOCK};
 use reader::{PieceReader, Written};
 use std::ops::Range;
