@@ -91,6 +91,21 @@ impl IdLists {
         appended
     }
 
+    /// Appends to a list, which is the last one that was appended to, or has no ids yet.
+    pub(crate) fn append(&mut self, list: usize, append: impl FnOnce(&mut Vec<u32>)) {
+        let start = self.ids.len();
+        append(&mut self.ids);
+        let place = &mut self.places[list];
+        let has_ids = place.start < place.end;
+        debug_assert!(!has_ids || place.end == start);
+        *place = if has_ids { place.start } else { start }..self.ids.len();
+    }
+
+    /// Whether a list has no ids.
+    pub(crate) fn has_none(&self, list: usize) -> bool {
+        self.get(list).is_empty()
+    }
+
     /// The ids of all lists.
     pub(crate) fn ids_mut(&mut self) -> &mut [u32] {
         &mut self.ids

@@ -287,12 +287,14 @@ impl Tables {
         }
     }
 
-    /// The place of the piece that is the first `length` bytes of `text`.
+    /// The place of the piece that is the first `length` bytes of `text`; the processor is asked to fetch it.
     #[inline(never)]
     pub(crate) fn place_of(&self, kind: PieceKind, text: &[u8], length: usize) -> Place {
         if length <= SHORT_BYTES {
             let key = short_key(kind, words(text, length), length);
-            return Place { key, pair: self.short_pair(key) as u32 };
+            let pair = self.short_pair(key);
+            memory::prefetch(&self.short[pair]);
+            return Place { key, pair: pair as u32 };
         }
         let mut key = [0, 0];
         if length <= MOST_BYTES {

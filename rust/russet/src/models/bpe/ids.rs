@@ -7,6 +7,7 @@
 use super::backtrack::Backtracker;
 use super::merges::NEVER;
 use super::pairs::Pairs;
+use super::raw_units::{RawReader, RawScratch};
 use super::short::{self, Symbols, MOST};
 use super::{repeats, Bpe, Parts, Scratch, MAX_PIECE_BYTES};
 use crate::cached::IdLists;
@@ -68,44 +69,75 @@ impl Bpe {
                 .iter()
                 .try_for_each(|piece| lists.push(|ids| self.ids_by_units(cache, &text[piece.clone()], scratch, ids)));
         };
-        self.begin_few(text, pieces, pairs, scratch, lists);
-        let Scratch { together, others, .. } = &mut *scratch;
-        together.merge(pairs, lists);
-        let others = std::mem::take(others);
-        for &(index, has_units) in &others {
-            let (piece, units) = (&text[pieces[index].clone()], self.raw_units.as_ref().filter(|_| has_units));
-            lists.set(index, |ids| self.ids_by_way(units, cache, piece, scratch, ids))?;
-        }
+        let reader = self.raw_reader(cache, text);
+        scratch.lend(
+            |scratch| &mut scratch.raw,
+            |raw, scratch| {
+                raw.clear();
+                self.begin_few(text, pieces, pairs, reader.as_ref(), raw, scratch, lists)?;
+                scratch.together.merge(pairs, lists);
+                reader.map_or(Ok(()), |reader| reader.give(raw, scratch, lists))
+            },
+        )?;
+        let others = std::mem::take(&mut scratch.others);
+        let is_done = others.iter().try_for_each(|&index| {
+            let piece = &text[pieces[index].clone()];
+            lists.set(index, |ids| self.ids(piece, scratch, ids))
+        });
         scratch.others = others;
-        Ok(())
+        is_done
     }
 
-    /// Takes those of the pieces that are merged together, and notes the others.
-    fn begin_few(&self, text: &str, pieces: &[Range<usize>], pairs: &Pairs, scratch: &mut Scratch, lists: &mut IdLists) {
+    /// Takes those of the pieces that are merged together, reads those that are put together from units, and notes the others.
+    #[allow(clippy::too_many_arguments)] // the buffers of all ways
+    fn begin_few(
+        &self,
+        text: &str,
+        pieces: &[Range<usize>],
+        pairs: &Pairs,
+        reader: Option<&RawReader<'_>>,
+        raw: &mut RawScratch,
+        scratch: &mut Scratch,
+        lists: &mut IdLists,
+    ) -> Result<()> {
         #[cfg(target_arch = "x86_64")]
         if let Some(avx2) = pairs.level().avx2() {
             return avx2.run(
                 #[inline(always)]
-                |_| self.begin_few_by(text, pieces, pairs, scratch, lists),
+                |_| self.begin_few_by(text, pieces, pairs, reader, raw, scratch, lists),
             );
         }
-        self.begin_few_by(text, pieces, pairs, scratch, lists);
+        self.begin_few_by(text, pieces, pairs, reader, raw, scratch, lists)
     }
 
     #[inline(always)]
-    fn begin_few_by(&self, text: &str, pieces: &[Range<usize>], pairs: &Pairs, scratch: &mut Scratch, lists: &mut IdLists) {
-        let Scratch { together, others, .. } = &mut *scratch;
-        others.clear();
+    #[allow(clippy::too_many_arguments)] // as above
+    fn begin_few_by(
+        &self,
+        text: &str,
+        pieces: &[Range<usize>],
+        pairs: &Pairs,
+        reader: Option<&RawReader<'_>>,
+        raw: &mut RawScratch,
+        scratch: &mut Scratch,
+        lists: &mut IdLists,
+    ) -> Result<()> {
+        scratch.others.clear();
         let mut symbols = Symbols::default();
         for (index, piece) in pieces.iter().enumerate() {
-            let (piece, list) = (&text[piece.clone()], lists.add());
-            let units = self.units_for(piece);
-            let is_merged = units.is_none() && !self.may_be_whole(piece) && self.read_symbols(piece, pairs, &mut symbols);
-            match is_merged {
-                true => together.push(&symbols, list, pairs),
-                false => others.push((index, units.is_some())),
+            let list = lists.add();
+            if let Some(reader) = reader {
+                if reader.read(list, piece.clone(), raw, scratch, lists)? {
+                    continue;
+                }
+            }
+            let piece = &text[piece.clone()];
+            match !self.may_be_whole(piece) && self.read_symbols(piece, pairs, &mut symbols) {
+                true => scratch.together.push(&symbols, list, pairs),
+                false => scratch.others.push(index),
             }
         }
+        Ok(())
     }
 
     /// Appends the ids of a piece or unit by the way for its length and returns true, or false if one of its symbols is no token.
@@ -153,7 +185,7 @@ impl Bpe {
 
     /// Reads the symbols of a piece, those joined that are sure to merge; false if they are too many or one is no token.
     #[inline(always)]
-    fn read_symbols(&self, piece: &str, pairs: &Pairs, symbols: &mut Symbols) -> bool {
+    pub(super) fn read_symbols(&self, piece: &str, pairs: &Pairs, symbols: &mut Symbols) -> bool {
         symbols.clear();
         let is_read = match &self.parts {
             Parts::Bytes { .. } => {

@@ -21,6 +21,7 @@ mod naive;
 mod near;
 mod pairs;
 mod queue;
+mod raw_units;
 mod repeats;
 mod scored;
 mod short;
@@ -30,7 +31,6 @@ mod units;
 mod unmade;
 
 use super::{Alphabet, TokenSink};
-use crate::cached::BatchScratch;
 use crate::formats::config::BpeConfig;
 use crate::formats::prepared::PlacedMerges;
 use crate::memory::Once;
@@ -47,11 +47,12 @@ use merge::{Dropout, Order, Symbol};
 use merges::{Listed, Merge, Merges};
 use pairs::Pairs;
 use queue::QueueScratch;
+use raw_units::{RawScratch, RawUnits};
 use scored::{Scored, ScoredScratch};
 use short::Together;
 use std::ops::Range;
 use std::sync::atomic::AtomicUsize;
-use units::RawUnits;
+
 
 /// The longest piece: positions are 32-bit, and a merge's bytes are summed in 32 bits.
 const MAX_PIECE_BYTES: usize = 1 << 30;
@@ -109,11 +110,10 @@ pub(super) struct Scratch {
     backtrack: backtrack::Scratch,
     scored: ScoredScratch,
     together: Together,
-    /// The pieces that are worked out one by one, and whether by their units.
-    others: Vec<(usize, bool)>,
+    /// The pieces that are worked out one by one.
+    others: Vec<usize>,
     units: UnitScratch,
-    /// For units.
-    batch: BatchScratch,
+    raw: RawScratch,
 }
 
 impl Scratch {
@@ -188,7 +188,7 @@ impl Bpe {
         }
         drop(listed);
         let has_raw_units = backtracker.is_some() && matches!(parts, Parts::Bytes { .. });
-        let raw_units = has_raw_units.then(|| RawUnits::new(&vocabulary, &merges));
+        let raw_units = has_raw_units.then(|| RawUnits::new(&vocabulary, &merges)).transpose()?;
         let char_units = match &parts {
             Parts::Characters { characters, .. } if backtracker.is_some() => {
                 Some(CharUnits::new(&vocabulary, &merges, characters)?)

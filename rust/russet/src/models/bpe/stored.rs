@@ -8,7 +8,7 @@ use super::cuts::{ByteJoints, CharJoints};
 use super::merge::Order;
 use super::merges::Merges;
 use super::scored::Scored;
-use super::units::RawUnits;
+use super::raw_units::RawUnits;
 use super::{is_probability, Bpe, Parts};
 use crate::compiled::{damaged, Reader, Writer};
 use crate::formats::config::ScoredMerges;

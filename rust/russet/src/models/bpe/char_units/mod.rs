@@ -20,6 +20,8 @@ mod simd_avx2;
 mod table;
 
 pub(super) use scratch::UnitScratch;
+#[cfg(target_arch = "x86_64")]
+pub(super) use simd_avx2::codes_of;
 
 use super::alphabet::Characters;
 use super::compile::each_joint;

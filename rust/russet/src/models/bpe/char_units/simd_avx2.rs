@@ -32,18 +32,18 @@ fn highest(vector: __m256i) -> u32 {
     _mm256_movemask_ps(_mm256_castsi256_ps(vector)) as u32
 }
 
-/// Reads the characters of one length that begin `bytes`, up to eight.
+/// The characters of one length that begin `bytes`, up to eight, which of them are such, and their length; `None` for those above
+/// U+FFFF. What is no such character has any number below 2^16.
 #[inline]
-#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
-fn read(bytes: &[u8; READ], space: u32, near: &[u32; NEAR], previous: u32) -> Option<Some8> {
+#[target_feature(enable = "avx2")]
+pub(in super::super) fn codes_of(bytes: &[u8; READ]) -> Option<(__m256i, __m256i, usize)> {
     let all = |number: u32| _mm256_set1_epi32(number as i32);
     let at = bytes.as_ptr();
     let (codes, is_such, length) = match bytes[0] {
         0..0x80 => {
             // SAFETY: 8 bytes of 32 are read.
             let codes = _mm256_cvtepu8_epi32(unsafe { _mm_loadl_epi64(at.cast()) });
-            let is_space = _mm256_cmpeq_epi32(codes, all(0x20));
-            (_mm256_blendv_epi8(codes, all(space), is_space), _mm256_cmpgt_epi32(all(0x80), codes), 1)
+            (codes, _mm256_cmpgt_epi32(all(0x80), codes), 1)
         }
         0x80..0xe0 => {
             // SAFETY: 16 bytes of 32 are read.
@@ -70,9 +70,18 @@ fn read(bytes: &[u8; READ], space: u32, near: &[u32; NEAR], previous: u32) -> Op
         }
         0xf0.. => return None,
     };
-    // What is no such character may have any number: only these places are in the table.
-    let codes = _mm256_and_si256(codes, all(NEAR as u32 - 1));
-    // SAFETY: each lane is the index of a number of the table.
+    // What is no such character may have any number.
+    Some((_mm256_and_si256(codes, all(NEAR as u32 - 1)), is_such, length))
+}
+
+/// Reads the characters of one length that begin `bytes`, up to eight.
+#[inline]
+#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
+fn read(bytes: &[u8; READ], space: u32, near: &[u32; NEAR], previous: u32) -> Option<Some8> {
+    let all = |number: u32| _mm256_set1_epi32(number as i32);
+    let (codes, is_such, length) = codes_of(bytes)?;
+    let codes = _mm256_blendv_epi8(codes, all(space % NEAR as u32), _mm256_cmpeq_epi32(codes, all(0x20)));
+    // SAFETY: each lane is less than 2^16, the index of a number of the table.
     let entries = unsafe { _mm256_i32gather_epi32::<4>(near.as_ptr().cast(), codes) };
     let moved = _mm256_permutevar8x32_epi32(entries, _mm256_setr_epi32(7, 0, 1, 2, 3, 4, 5, 6));
     let before = _mm256_blend_epi32::<1>(moved, all(previous));
