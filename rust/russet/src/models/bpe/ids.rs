@@ -70,15 +70,15 @@ impl Bpe {
                 .try_for_each(|piece| lists.push(|ids| self.ids_by_units(cache, &text[piece.clone()], scratch, ids)));
         };
         let reader = self.raw_reader(cache, text);
-        scratch.lend(
-            |scratch| &mut scratch.raw,
-            |raw, scratch| {
-                raw.clear();
-                self.begin_few(text, pieces, pairs, reader.as_ref(), raw, scratch, lists)?;
-                scratch.together.merge(pairs, lists);
-                reader.map_or(Ok(()), |reader| reader.give(raw, scratch, lists))
-            },
-        )?;
+        let mut raw = scratch.raw.take().unwrap_or_default();
+        raw.clear();
+        scratch.together.truncate(0);
+        self.begin_few(text, pieces, pairs, reader.as_ref(), &mut raw, scratch, lists)?;
+        scratch.together.merge(pairs, lists);
+        if let Some(reader) = reader {
+            reader.give(&mut raw, scratch, lists)?;
+        }
+        scratch.raw = Some(raw);
         let others = std::mem::take(&mut scratch.others);
         let is_done = others.iter().try_for_each(|&index| {
             let piece = &text[pieces[index].clone()];
@@ -123,7 +123,6 @@ impl Bpe {
         lists: &mut IdLists,
     ) -> Result<()> {
         scratch.others.clear();
-        let mut symbols = Symbols::default();
         for (index, piece) in pieces.iter().enumerate() {
             let list = lists.add();
             if let Some(reader) = reader {
@@ -132,9 +131,12 @@ impl Bpe {
                 }
             }
             let piece = &text[piece.clone()];
-            match !self.may_be_whole(piece) && self.read_symbols(piece, pairs, &mut symbols) {
-                true => scratch.together.push(&symbols, list, pairs),
-                false => scratch.others.push(index),
+            if let Some(id) = self.unmade_id(piece) {
+                lists.set(list, |ids| ids.push(id));
+            } else if self.read_symbols(piece, pairs, &mut scratch.few) {
+                scratch.together.push(&scratch.few, list, pairs);
+            } else {
+                scratch.others.push(index);
             }
         }
         Ok(())

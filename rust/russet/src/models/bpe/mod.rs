@@ -49,10 +49,9 @@ use pairs::Pairs;
 use queue::QueueScratch;
 use raw_units::{RawScratch, RawUnits};
 use scored::{Scored, ScoredScratch};
-use short::Together;
+use short::{Symbols, Together};
 use std::ops::Range;
 use std::sync::atomic::AtomicUsize;
-
 
 /// The longest piece: positions are 32-bit, and a merge's bytes are summed in 32 bits.
 const MAX_PIECE_BYTES: usize = 1 << 30;
@@ -113,7 +112,10 @@ pub(super) struct Scratch {
     /// The pieces that are worked out one by one.
     others: Vec<usize>,
     units: UnitScratch,
-    raw: RawScratch,
+    /// Those of a piece of few.
+    few: Symbols,
+    /// In a box, as it is lent for each batch of pieces.
+    raw: Option<Box<RawScratch>>,
 }
 
 impl Scratch {

@@ -9,6 +9,7 @@
 
 use super::pairs::{Pairs, NO_TOKEN};
 use crate::cached::IdLists;
+use crate::simd::Level;
 use std::hint::select_unpredictable;
 
 /// The most symbols. Two places are for what is before and behind them.
@@ -294,11 +295,13 @@ impl Together {
 
     /// Merges what was taken to the end, and forgets it.
     pub(super) fn merge(&mut self, pairs: &Pairs, lists: &mut IdLists) {
-        #[cfg(target_arch = "x86_64")]
-        if let Some(avx2) = pairs.level().avx2() {
-            return avx2.run(|_| self.merge_all(pairs, lists));
+        match pairs.level() {
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512(avx512) => avx512.run(|_| self.merge_all(pairs, lists)),
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2(avx2) => avx2.run(|_| self.merge_all(pairs, lists)),
+            _ => self.merge_all(pairs, lists),
         }
-        self.merge_all(pairs, lists);
     }
 
     #[inline(always)]

@@ -3,9 +3,9 @@
 //! Characters of one length are read eight at a time by [`Lanes`], others one by one. O(n) for n bytes, without a branch that depends
 //! on which characters are joined, as no processor foresees that.
 
-use super::joints::RawJoints;
 #[cfg(test)]
 use super::joints::last_byte;
+use super::joints::RawJoints;
 use crate::models::bpe::char_units::Character;
 use std::hint::select_unpredictable;
 use std::ops::Range;
@@ -191,7 +191,8 @@ mod tests {
     use proptest::prelude::*;
 
     /// Runs of characters of each length.
-    const TEXT: &str = r"([ab ]{1,30}|[aé]{1,20}|[é߿к]{1,20}|[ࠀ漢字か한]{1,30}|[漢字か]{60,70}|[😀𝒳]{1,4}|[\x00-\x7f]{1,9}|\PC{1,4}){0,9}";
+    const TEXT: &str =
+        r"([ab ]{1,30}|[aé]{1,20}|[é߿к]{1,20}|[ࠀ漢字か한]{1,30}|[漢字か]{60,70}|[😀𝒳]{1,4}|[\x00-\x7f]{1,9}|\PC{1,4}){0,9}";
 
     /// Where each unit ends, and its code. The rule: a unit ends where no merge joins two characters.
     fn units_by_rule(text: &str, part: Range<usize>, joints: &RawJoints) -> Vec<(usize, u32)> {

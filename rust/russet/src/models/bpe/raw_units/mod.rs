@@ -148,15 +148,11 @@ impl Bpe {
         let Some(reader) = self.raw_reader(cache, piece) else { return self.ids(piece, scratch, ids) };
         let mut lists = IdLists::default();
         let list = lists.add();
-        let is_read = scratch.lend(
-            |scratch| &mut scratch.raw,
-            |raw, scratch| {
-                raw.clear();
-                let is_read = reader.read(list, 0..piece.len(), raw, scratch, &mut lists)?;
-                reader.give(raw, scratch, &mut lists)?;
-                Ok(is_read)
-            },
-        )?;
+        let mut raw = scratch.raw.take().unwrap_or_default();
+        raw.clear();
+        let is_read = reader.read(list, 0..piece.len(), &mut raw, scratch, &mut lists)?;
+        reader.give(&mut raw, scratch, &mut lists)?;
+        scratch.raw = Some(raw);
         if !is_read {
             return self.ids(piece, scratch, ids);
         }

@@ -96,6 +96,7 @@ impl RawScratch {
         self.len = 0;
         self.gaps.clear();
         self.lists.clear();
+        self.together.truncate(0);
         self.ends.clear();
     }
 }
@@ -209,6 +210,9 @@ impl RawReader<'_> {
 
     /// Puts the ids of the pieces so far together.
     pub(in crate::models::bpe) fn give(&self, raw: &mut RawScratch, scratch: &mut Scratch, lists: &mut IdLists) -> Result<()> {
+        if raw.ends.is_empty() {
+            return Ok(());
+        }
         let RawScratch { ids, gaps, lists: of_gaps, together, symbols, found, ends, .. } = raw;
         let pairs = self.model.pairs(0);
         let mut few = [0; MOST_IDS];
