@@ -77,7 +77,7 @@ unsafe impl<T: Zeroable, const N: usize> Zeroable for [T; N] {}
 
 /// A table whose values are zero until they are written to.
 ///
-/// Of a table of half a megabyte and more each first touch of a page would be an exception of its own; so where the system can, such
+/// Of a table of a megabyte and more each first touch of a page would be an exception of its own; so where the system can, such
 /// a table begins at a multiple of 2 MiB and asks for pages of that size. The allocator gives memory of any size untouched only if
 /// little alignment is asked for, so smaller ones ask for a little more memory and begin where the alignment is right.
 pub(crate) struct Zeroed<T> {

@@ -15,8 +15,10 @@ mod linux {
     use std::ptr::NonNull;
 
     const HUGE_PAGE: usize = 1 << 21;
-    /// A table with less is not worth a page.
+    /// A table with less comes from the allocator.
     const LEAST: usize = 1 << 19;
+    /// One with less is not worth a huge page, of which it would leave more than half.
+    const LEAST_HUGE: usize = 1 << 20;
 
     const PROT_READ_WRITE: i32 = 1 | 2;
     const MAP_PRIVATE_ANONYMOUS: i32 = 2 | 0x20;
@@ -46,8 +48,10 @@ mod linux {
             // SAFETY: asks for new memory at an address that the system picks; nothing is replaced.
             let memory = unsafe { mmap(std::ptr::null_mut(), length, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0) };
             let mapping = Self { memory: NonNull::new(memory).filter(|memory| memory.as_ptr() as isize != -1)?, length };
-            // SAFETY: the range lies in the mapping. The advice changes nothing that is in it, and need not be taken.
-            unsafe { madvise(mapping.first().as_ptr().cast(), pages, MADV_HUGEPAGE) };
+            if bytes >= LEAST_HUGE {
+                // SAFETY: the range lies in the mapping. The advice changes nothing that is in it, and need not be taken.
+                unsafe { madvise(mapping.first().as_ptr().cast(), pages, MADV_HUGEPAGE) };
+            }
             Some(mapping)
         }
 

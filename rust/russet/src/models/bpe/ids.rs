@@ -20,8 +20,8 @@ use std::sync::atomic::Ordering;
 /// make it costs about what four times as many pieces gain by it, and most texts that come so far go on.
 const TOKENS_FOR_A_PIECE: usize = if cfg!(test) { usize::MAX } else { 64 };
 
-/// Models with fewer tokens make it so soon that it need not be made with them, where it would be much beside the file.
-const EARLY_TOKENS: usize = 100_000;
+/// Models with fewer tokens make it so soon that it need not be made with them.
+const EARLY_TOKENS: usize = 40_000;
 
 /// No longer piece has so few symbols.
 const MOST_BYTES: usize = 4 * MOST;

@@ -32,7 +32,7 @@ const PAIRS_IN_BUCKET: usize = 2;
 /// What pairs of tokens merge to, by number.
 #[derive(Debug)]
 pub(super) struct Pairs {
-    /// By id; `NO_TOKEN` for what is not made.
+    /// By id; `NO_TOKEN` for what is not made. None are left where pieces are raw bytes: `starts` has the numbers of these.
     numbers: Zeroed<u32>,
     /// By number; `NO_TOKEN` for numbers that no token has.
     ids: Zeroed<u32>,
@@ -179,16 +179,21 @@ impl Pairs {
             }
         }
         let late: HashSet<u32> = merges.late().flat_map(|made| [made.left, made.right]).map(|id| numbers[id as usize]).collect();
+        let bytes = raw.map(|ids| ids.inner.map(|id| numbers.get(id as usize).copied().unwrap_or(NO_TOKEN)));
+        if bytes.is_some() {
+            // Before more memory is taken.
+            numbers = Zeroed::new(0);
+        }
         let near = Near::new(first as u32, made.iter().map(|&key| parts(key)), |number| late.contains(&number));
         let unmade = Unmade::new(&never, vocabulary, raw.is_some());
         let level = Level::of_process().unwrap_or(Level::Scalar);
         let mut pairs = Self { numbers, ids, near, buckets: table, places, level, unmade, starts: None };
-        pairs.starts = raw.map(|ids| {
+        pairs.starts = bytes.map(|bytes| {
             let made = (first as u32..).zip(&made).map(|(number, &key)| {
                 let (left, right) = parts(key);
                 [left, right, number]
             });
-            Starts::new(ids, &pairs, made, late, vocabulary)
+            Starts::new(bytes, &pairs, made, late, vocabulary)
         });
         Some(pairs)
     }
@@ -211,7 +216,7 @@ impl Pairs {
         self.starts.as_ref()
     }
 
-    /// The number of a token; `NO_TOKEN` if it is not made.
+    /// The number of a token; `NO_TOKEN` if it is not made, and where pieces are raw bytes.
     #[inline(always)]
     pub(super) fn number(&self, id: u32) -> u32 {
         self.numbers.get(id as usize).copied().unwrap_or(NO_TOKEN)

@@ -10,7 +10,7 @@
 //! So Cyrillic text has half as many symbols, Devanagari a third. A character is worked out when it is first met, in up to four looks
 //! for pairs. O(1) for a character; made in O(tokens).
 
-use super::alphabet::{byte_level_byte, ByteIds};
+use super::alphabet::byte_level_byte;
 use super::char_units::Character;
 use super::pairs::{Pairs, NO_TOKEN, NUMBER_BITS};
 use super::short::Symbols;
@@ -83,15 +83,14 @@ struct Crossing {
 }
 
 impl Starts {
-    /// For models that read raw bytes. `made` has the two parts of each merge and what it makes; `late` the parts of late tokens.
+    /// For models that read raw bytes, which have these numbers. `made` has the two parts of each merge and what it makes; `late` the parts of late tokens.
     pub(super) fn new(
-        ids: &ByteIds,
+        bytes: [u32; 256],
         pairs: &Pairs,
         made: impl Iterator<Item = [u32; 3]>,
         late: HashSet<u32>,
         vocabulary: &Vocabulary,
     ) -> Self {
-        let bytes = ids.inner.map(|id| pairs.number(id));
         let mut crossing = Crossing { late, ..Crossing::default() };
         const NONE: [u32; CLASSES] = [u32::MAX; CLASSES];
         let leads = 0xc2..0xf0_u8;

@@ -147,7 +147,7 @@ impl Block {
 
     /// Leaves out the last unit of a whole block, which may go on behind it; where that begins, or `None` if it fills the block.
     pub(super) fn leave_last(&mut self) -> Option<usize> {
-        let first = self.count.checked_sub(1 + (self.joined << (BLOCK - self.count) % BLOCK).leading_ones() as usize)?;
+        let first = self.count.checked_sub(1 + (self.joined << ((BLOCK - self.count) % BLOCK)).leading_ones() as usize)?;
         if first == 0 {
             return None;
         }
