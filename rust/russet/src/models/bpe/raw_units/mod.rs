@@ -174,7 +174,7 @@ mod tests {
     use crate::compiled::{Reader, Writer};
     use crate::cuts::tests::fixtures;
     use crate::formats::config::{BpeConfig, ModelConfig, VocabConfig};
-    use crate::models::{Alphabet, Model, ModelScratch};
+    use crate::models::{Alphabet, Kind, Model, ModelScratch};
     use crate::piece_cache::DEFAULT_LIMIT;
     use crate::StringList;
     use proptest::prelude::*;
@@ -304,6 +304,35 @@ mod tests {
         assert_eq!(by_units, whole);
         assert_eq!(by_units[1], [256]);
         assert_eq!(by_units[0][..6], [0x61, 0xe3, 0x81, 257, 0x81, 0xaa]);
+    }
+
+    #[test]
+    fn long_pieces_are_put_together_in_parts() {
+        let (_, tokenizer) = fixtures().iter().find(|(name, _)| name == "bpe-o200k").unwrap();
+        let Kind::Bpe(model) = &tokenizer.core.model.0 else { unreachable!() };
+        // Characters that are no tokens in ever another order, one that is joined to more than a block, and words beside them.
+        let mut characters = (0..).filter_map(|n: u32| char::from_u32(0x4e00 + n.wrapping_mul(n) % 5000));
+        let (mut text, mut pieces) = (String::new(), Vec::new());
+        let mut add = |piece: String| {
+            pieces.push(text.len()..text.len() + piece.len());
+            text.push_str(&piece);
+        };
+        for count in [9, 3000, 20, 9000, 4, 5, 1400, 12_000, 1000, 300] {
+            add(characters.by_ref().take(count).collect());
+            add(format!(" quxtrimble{count}"));
+            add("の".repeat(count % 299));
+            add("한국어".repeat(count % 97));
+        }
+        let (cache, mut scratch) = (PieceCache::new(DEFAULT_LIMIT), Scratch::default());
+        for _ in 0..3 {
+            let mut lists = IdLists::default();
+            model.ids_of_few(&text, &pieces, &cache, &mut scratch, &mut lists).unwrap();
+            for (list, piece) in pieces.iter().enumerate() {
+                let mut whole: Vec<u32> = Vec::new();
+                model.tokenize(&text[piece.clone()], 0, &mut Scratch::default(), &mut whole).unwrap();
+                assert_eq!(lists.get(list), whole, "{piece:?}");
+            }
+        }
     }
 
     #[test]

@@ -111,8 +111,7 @@ pub(in crate::models::bpe) struct RawReader<'a> {
 }
 
 impl RawReader<'_> {
-    /// Reads a piece whose ids become the list of this number, or those behind it, if it is long and seems to fall apart into short units;
-    /// whether it does.
+    /// Reads a piece whose ids become the list of this number, if it is long and seems to fall apart into short units; whether it does.
     #[inline(always)]
     pub(in crate::models::bpe) fn read(
         &self,
@@ -150,10 +149,12 @@ impl RawReader<'_> {
             return Ok(());
         }
         let (mut at, mut begun) = (piece.start, begun);
+        let mut has_given = false;
         while at < piece.end {
             if raw.len > IDS || raw.gaps.len() > GAPS {
                 raw.ends.push((list, raw.end()));
                 self.give(raw, scratch, lists)?;
+                has_given = true;
             }
             let mut end = self.units.read_block(self.text, begun..piece.end, &mut raw.block, BLOCK);
             if end < piece.end {
@@ -170,6 +171,10 @@ impl RawReader<'_> {
             (at, begun) = (end, end);
         }
         raw.ends.push((list, raw.end()));
+        // Its parts have to follow one another.
+        if has_given {
+            self.give(raw, scratch, lists)?;
+        }
         Ok(())
     }
 
