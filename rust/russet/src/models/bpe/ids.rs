@@ -1,7 +1,7 @@
 //! The ids of pieces, without their places: by the fastest way for each.
 //!
 //! Up to 62 symbols are merged as they are (`short`), several pieces in turns; text that falls apart between characters is put
-//! together from units (`units`); the rest is found by backtracking (`backtrack`). Where the rule does not allow that, or a symbol is
+//! together from units (`raw_units`); the rest is found by backtracking (`backtrack`). Where the rule does not allow that, or a symbol is
 //! no token, the symbols are merged by the rule itself. O(n) for a piece of n bytes, but for that.
 
 use super::backtrack::Backtracker;
