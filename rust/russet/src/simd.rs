@@ -89,6 +89,18 @@ impl Level {
         }
     }
 
+    /// Does `work`, compiled for these instructions if it is inlined.
+    #[inline(always)]
+    pub(crate) fn run<T>(self, work: impl FnOnce() -> T) -> T {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(avx2) => avx2.run(|_| work()),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512(avx512) => avx512.run(|_| work()),
+            _ => work(),
+        }
+    }
+
     /// AVX2, for what has nothing better.
     #[cfg(target_arch = "x86_64")]
     pub(crate) fn avx2(self) -> Option<Avx2> {

@@ -54,9 +54,12 @@ impl PairFilter {
     /// Halves the table while no more than a sixteenth of its bits are set, which makes them an eighth: what was in two neighbouring
     /// words is in one then.
     pub(super) fn shrink(&mut self) {
-        while self.words.len() > 32
-            && self.words.iter().map(|word| word.count_ones() as usize).sum::<usize>() <= self.words.len() * 2
-        {
+        // Two words at a time: their number is even.
+        let ones = |words: &[u32]| {
+            let pairs = words.as_chunks().0.iter().map(|&[low, high]| u64::from(low) | u64::from(high) << u32::BITS);
+            pairs.map(|pair| pair.count_ones() as usize).sum::<usize>()
+        };
+        while self.words.len() > 32 && ones(&self.words) <= self.words.len() * 2 {
             self.words = self.words.chunks(2).map(|words| words.iter().fold(0, |all, word| all | word)).collect();
             self.shift += 1;
         }

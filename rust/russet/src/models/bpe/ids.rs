@@ -73,7 +73,10 @@ impl Bpe {
         let mut raw = scratch.raw.take().unwrap_or_default();
         raw.clear();
         scratch.together.truncate(0);
-        self.begin_few(text, pieces, pairs, reader.as_ref(), &mut raw, scratch, lists)?;
+        pairs.level().run(
+            #[inline(always)]
+            || self.begin_few(text, pieces, pairs, reader.as_ref(), &mut raw, scratch, lists),
+        )?;
         scratch.together.merge(pairs, lists);
         if let Some(reader) = reader {
             reader.give(&mut raw, scratch, lists)?;
@@ -89,30 +92,9 @@ impl Bpe {
     }
 
     /// Takes those of the pieces that are merged together, reads those that are put together from units, and notes the others.
+    #[inline(always)]
     #[allow(clippy::too_many_arguments)] // the buffers of all ways
     fn begin_few(
-        &self,
-        text: &str,
-        pieces: &[Range<usize>],
-        pairs: &Pairs,
-        reader: Option<&RawReader<'_>>,
-        raw: &mut RawScratch,
-        scratch: &mut Scratch,
-        lists: &mut IdLists,
-    ) -> Result<()> {
-        #[cfg(target_arch = "x86_64")]
-        if let Some(avx2) = pairs.level().avx2() {
-            return avx2.run(
-                #[inline(always)]
-                |_| self.begin_few_by(text, pieces, pairs, reader, raw, scratch, lists),
-            );
-        }
-        self.begin_few_by(text, pieces, pairs, reader, raw, scratch, lists)
-    }
-
-    #[inline(always)]
-    #[allow(clippy::too_many_arguments)] // as above
-    fn begin_few_by(
         &self,
         text: &str,
         pieces: &[Range<usize>],

@@ -9,7 +9,6 @@
 
 use super::pairs::{Pairs, NO_TOKEN};
 use crate::cached::IdLists;
-use crate::simd::Level;
 use std::hint::select_unpredictable;
 
 /// The most symbols. Two places are for what is before and behind them.
@@ -47,7 +46,7 @@ impl Default for Symbols {
 }
 
 impl Symbols {
-    pub(super) const ROOM: usize = 128;
+    const ROOM: usize = 128;
 
     pub(super) fn clear(&mut self) {
         self.len = 0;
@@ -64,15 +63,6 @@ impl Symbols {
             }
             _ => false,
         }
-    }
-
-    /// Has `fill` put numbers behind the first ones of the list; it returns how many there are then, or none if there is no room for one
-    /// or one is not that of a token. So their count need not go through memory for each.
-    #[inline(always)]
-    pub(super) fn fill(&mut self, fill: impl FnOnce(&mut [u32; Self::ROOM], usize) -> Option<usize>) -> bool {
-        let filled = fill(&mut self.list, self.len);
-        self.len = filled.unwrap_or(self.len);
-        filled.is_some()
     }
 
     /// Joins what is sure to merge, and tells whether the rest is few enough to be merged here.
@@ -295,13 +285,10 @@ impl Together {
 
     /// Merges what was taken to the end, and forgets it.
     pub(super) fn merge(&mut self, pairs: &Pairs, lists: &mut IdLists) {
-        match pairs.level() {
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx512(avx512) => avx512.run(|_| self.merge_all(pairs, lists)),
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx2(avx2) => avx2.run(|_| self.merge_all(pairs, lists)),
-            _ => self.merge_all(pairs, lists),
-        }
+        pairs.level().run(
+            #[inline(always)]
+            || self.merge_all(pairs, lists),
+        );
     }
 
     #[inline(always)]

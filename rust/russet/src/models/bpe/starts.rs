@@ -114,44 +114,31 @@ impl Starts {
     /// Pushes the symbols of a piece; false if there is no room for one, or one is no token.
     #[inline(always)]
     pub(super) fn push_all(&self, piece: &str, pairs: &Pairs, symbols: &mut Symbols) -> bool {
-        symbols.fill(
-            #[inline(always)]
-            |list, count| self.put_all(piece, pairs, list, count),
-        )
-    }
-
-    #[inline(always)]
-    fn put_all(&self, piece: &str, pairs: &Pairs, list: &mut [u32; Symbols::ROOM], mut count: usize) -> Option<usize> {
         let bytes = piece.as_bytes();
         let class = |at: usize| bytes.get(at).map_or(0, |&byte| u64::from(CLASS[usize::from(byte)]));
-        let mut put = |number: u32| {
-            *list.get_mut(count).filter(|_| number != NO_TOKEN)? = number;
-            count += 1;
-            Some(())
-        };
         let mut at = 0;
         while let Some(&byte) = bytes.get(at) {
-            if byte.is_ascii() {
-                put(self.bytes[usize::from(byte)])?;
-                at += 1;
-                continue;
-            }
-            let character = Character::at(bytes, at);
-            let end = at + character.bytes;
-            let start = self.start(character.code, pairs);
-            let blocked = class(at.wrapping_sub(1)) << BEFORE_SHIFT | class(end) << BEHIND_SHIFT;
-            let number = |shift: u32| (start >> shift) as u32 & ((1 << NUMBER_BITS) - 1);
-            match start & 3 {
-                ONE if start & blocked == 0 => put(number(FIRST_SHIFT))?,
-                TWO if start & blocked == 0 => {
-                    put(number(FIRST_SHIFT))?;
-                    put(number(SECOND_SHIFT))?;
-                }
-                _ => bytes[at..end].iter().try_for_each(|&byte| put(self.bytes[usize::from(byte)]))?,
+            let (is_pushed, end) = if byte.is_ascii() {
+                (symbols.push(self.bytes[usize::from(byte)]), at + 1)
+            } else {
+                let character = Character::at(bytes, at);
+                let end = at + character.bytes;
+                let start = self.start(character.code, pairs);
+                let blocked = class(at.wrapping_sub(1)) << BEFORE_SHIFT | class(end) << BEHIND_SHIFT;
+                let number = |shift: u32| (start >> shift) as u32 & ((1 << NUMBER_BITS) - 1);
+                let is_pushed = match start & 3 {
+                    ONE if start & blocked == 0 => symbols.push(number(FIRST_SHIFT)),
+                    TWO if start & blocked == 0 => symbols.push(number(FIRST_SHIFT)) && symbols.push(number(SECOND_SHIFT)),
+                    _ => bytes[at..end].iter().all(|&byte| symbols.push(self.bytes[usize::from(byte)])),
+                };
+                (is_pushed, end)
+            };
+            if !is_pushed {
+                return false;
             }
             at = end;
         }
-        Some(count)
+        true
     }
 
     /// What a character begins as.
